@@ -1,0 +1,19 @@
+/* hash.h - keyed hashes of names that clients choose.
+ *
+ * SipHash-1-3 under a key drawn once at start, so that nobody outside can make names collide.
+ * The key is set before any thread starts and never changes. Any thread. */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Draws the key from the kernel. Tests that never call it hash under an all-zero key. */
+void hash_seed(void);
+
+uint64_t hash_bytes(const void *bytes, size_t size);
+
+/* A number that looks random to whoever lacks the key and never repeats for different n. */
+uint64_t hash_number(uint64_t n);
+
+#endif
