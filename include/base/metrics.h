@@ -1,0 +1,64 @@
+/* metrics.h - counters and gauges, as one table that makes the struct and the /metrics text.
+ *
+ * Each worker owns one struct and is its only writer; anybody may read (relaxed atomics). Never a
+ * user id in a label. */
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct buf;
+
+/* field, name after `pushwire_`, label or "", type, help; rows of one name stand together */
+#define METRICS_TABLE(X)                                                                           \
+    X(published_message, "published_total", "kind=\"message\"", "counter",                         \
+      "Messages accepted by the broker.")                                                          \
+    X(delivered_websocket, "delivered_total", "transport=\"websocket\"", "counter",                \
+      "Messages handed to a session's socket queue.")                                              \
+    X(sessions_websocket_live, "sessions", "transport=\"websocket\",state=\"live\"", "gauge",      \
+      "Open sessions.")                                                                            \
+    X(sessions_websocket_behind, "sessions", "transport=\"websocket\",state=\"behind\"", "gauge",  \
+      "Open sessions.")                                                                            \
+    X(http_connections, "http_connections", "", "gauge", "Open HTTP connections.")                 \
+    X(http_requests, "http_requests_total", "", "counter", "HTTP requests answered.")              \
+    X(replayed, "replayed_total", "", "counter", "Messages sent from pages to sessions behind.")   \
+    X(gaps, "gaps_total", "", "counter", "Gaps told to sessions.")                                 \
+    X(doubts, "doubts_total", "", "counter", "Times a full inbox sent sessions back to the broker.")
+
+#define METRICS_BUCKETS 16
+
+/* Bucket i counts what took at most 2^i * 16 microseconds: 16 us to 0.5 s. */
+struct metrics_histogram {
+    _Atomic uint64_t bucket[METRICS_BUCKETS + 1];
+    _Atomic uint64_t sum_us;
+};
+
+struct metrics {
+#define METRICS_FIELD(field, name, label, type, help) _Atomic int64_t field;
+    METRICS_TABLE(METRICS_FIELD)
+#undef METRICS_FIELD
+    _Atomic int64_t closed[ERR_COUNT];  /* sessions, by reason */
+    _Atomic int64_t refused[ERR_COUNT]; /* requests, by code */
+    struct metrics_histogram publish_seconds;
+};
+
+/* Owner's thread only. */
+static inline void metrics_add(_Atomic int64_t *counter, int64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+void metrics_observe(struct metrics_histogram *histogram, int64_t us);
+
+/* The sum over all workers, in Prometheus' text format 0.0.4. */
+void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count);
+
+/* One gauge that is no worker's. */
+void metrics_write_gauge(struct buf *buf, const char *name, const char *help, int64_t value);
+
+#endif

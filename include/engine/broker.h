@@ -1,0 +1,175 @@
+/* broker.h - the seam: numbers messages, keeps them, spreads them to the members.
+ *
+ * A member is a worker's inbox. Every call is made on the member's own thread and ends at once
+ * (0 or ERR_x) or later (BROKER_PENDING): then the request's done() runs on that thread when the
+ * member drains its inbox and hands the record to broker_finish_call.
+ *
+ * One sequencer: number, keep, look up the watchers and push to their inboxes is one critical
+ * section, so each inbox is in id order over all addresses. A message exists once it is in the
+ * broker; nothing is delivered before. */
+#ifndef ENGINE_BROKER_H
+#define ENGINE_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/inbox.h"
+#include "model/address.h"
+#include "model/message.h"
+
+struct broker;
+struct idempotency_key;
+
+#define BROKER_PENDING (-1)
+
+/* What an inbox carries. */
+enum record_kind {
+    RECORD_MESSAGE, /* struct message_record: the member's, who unrefs and frees */
+    RECORD_CALL,    /* struct call: an answer to a publish, a read or a signal */
+    RECORD_SIGNAL,  /* struct signal_copy: to be served and given back by broker_reply */
+    RECORD_DOUBT,   /* the inbox's own: you may have missed something */
+};
+
+struct message_record {
+    struct inbox_record record;
+    struct message *message; /* one reference */
+};
+
+/* Embedded in each request that may be PENDING, so that an answer needs no memory. */
+struct call {
+    struct inbox_record record;
+    void (*done)(struct call *call); /* the member's thread */
+};
+
+/* Runs a RECORD_CALL taken from the inbox. */
+void broker_finish_call(struct inbox_record *record);
+
+struct publish {
+    struct call call;
+    struct draft draft;                /* borrowed until done */
+    const struct idempotency_key *key; /* or NULL */
+    uint32_t *delivered;               /* the caller's array, one an address: sessions watching */
+    /* The answer: */
+    enum err err;
+    uint64_t id;
+    bool duplicate; /* delivered is then not set */
+    bool kept;
+    bool durable;
+};
+
+/* One address of a stream, and how far it is known to be gone. */
+struct read_address {
+    struct address address;
+    uint64_t from;  /* in: nothing up to here is asked for; out: nothing up to here is kept */
+    bool gap;       /* out: something after max(after, the from asked for) is gone by limits */
+};
+
+struct read {
+    struct call call;
+    struct read_address *addresses;
+    size_t address_count;
+    uint64_t after;     /* ascending: id > max(after, from) */
+    uint64_t before;    /* descending: id < before */
+    bool descending;
+    size_t max_count;   /* room in messages */
+    size_t max_bytes;   /* at least one message comes whatever its size */
+    struct message **messages;
+    /* The answer: */
+    enum err err;
+    size_t count;    /* each with a reference for the caller */
+    bool more;       /* there was more when this page was cut */
+    bool above_head; /* after is an id this broker never gave: head is the place to start */
+    uint64_t head;
+};
+
+/* What the watch table and the mailbox know of one address. */
+struct presence {
+    uint32_t sessions;
+    int64_t last_seen_ms; /* wall clock; 0: not known, or online */
+};
+
+/* A question or an order to every member that watches an address; not kept, not numbered. */
+struct signal {
+    enum { SIGNAL_CLOSE, SIGNAL_DESCRIBE, SIGNAL_USERS } verb;
+    struct address address;             /* borrowed until done */
+    enum err reason;                    /* SIGNAL_CLOSE */
+    const char *from;                   /* SIGNAL_USERS: names after this one, borrowed until done */
+    size_t from_length;
+    size_t limit;                       /* SIGNAL_USERS: at most so many from each member */
+    struct buf replies;                 /* the members' texts, one after the other */
+    uint64_t number;                    /* the sum of the members' numbers */
+    size_t outstanding;
+    bool failed;                        /* a member had no memory to answer */
+    void (*done)(struct signal *signal); /* the asker's thread; never within broker_signal */
+};
+
+struct signal_copy {
+    struct call call;
+    struct signal *signal; /* on the member's thread only the question may be read */
+    struct inbox *asker;
+    struct buf reply;
+    uint64_t number;
+};
+
+struct broker_stats {
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t head;
+};
+
+struct broker_ops {
+    const char *name;
+    void (*destroy)(struct broker *broker);
+    int (*join)(struct broker *broker, struct inbox *inbox);
+    int (*watch)(struct broker *broker, int member, const struct address *addresses, size_t count,
+                 int delta, uint64_t *ret_head);
+    int (*publish)(struct broker *broker, int member, struct publish *publish);
+    int (*read)(struct broker *broker, int member, struct read *read);
+    int (*signal)(struct broker *broker, int member, struct signal *signal);
+    void (*count)(struct broker *broker, const struct address *addresses, size_t count,
+                  struct presence *ret_presence);
+    int (*erase)(struct broker *broker, const struct address *address, uint64_t *ret_erased);
+    void (*tick)(struct broker *broker);
+    struct broker_stats (*stats)(struct broker *broker);
+};
+
+/* First member of each implementation. */
+struct broker {
+    const struct broker_ops *ops;
+};
+
+void broker_destroy(struct broker *broker); /* after every member has stopped; NULL is fine */
+
+/* Makes an inbox a member, before its thread starts. Returns the member's number. */
+int broker_join(struct broker *broker, struct inbox *inbox);
+
+/* Adds delta sessions (+1 or -1) of this member at all these addresses, in one step; from then on
+ * each message to them is pushed to its inbox. *ret_head, where asked for, is the last id
+ * dispatched: whoever starts there misses nothing. */
+int broker_watch(struct broker *broker, int member, const struct address *addresses, size_t count,
+                 int delta, uint64_t *ret_head);
+
+int broker_publish(struct broker *broker, int member, struct publish *publish);
+int broker_read(struct broker *broker, int member, struct read *read);
+
+/* BROKER_PENDING, or 0 when nobody watches the address: then done() will not run. */
+int broker_signal(struct broker *broker, int member, struct signal *signal);
+
+/* Gives a served signal_copy back to who asked. The member's thread. */
+void broker_reply(struct signal_copy *copy);
+
+void broker_count(struct broker *broker, const struct address *addresses, size_t count,
+                  struct presence *ret_presence);
+
+/* Removes all that is kept for the address; no gap is told for it. */
+int broker_erase(struct broker *broker, const struct address *address, uint64_t *ret_erased);
+
+/* Once a second, from one thread: lets go of what is past its time. */
+void broker_tick(struct broker *broker);
+
+struct broker_stats broker_stats(struct broker *broker);
+
+#endif

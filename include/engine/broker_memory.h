@@ -1,0 +1,25 @@
+/* broker_memory.h - the broker whose store is this process's memory.
+ *
+ * Survives nothing and says so: `durable` is never true. Bounded by its limits: per address by
+ * count and bytes, in total by bytes; the oldest go first and leave a gap. Every call ends at once
+ * (signals apart). Any member's thread; one mutex is the sequencer. */
+#ifndef ENGINE_BROKER_MEMORY_H
+#define ENGINE_BROKER_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+
+struct broker_memory_limits {
+    size_t keep_messages; /* an address */
+    uint64_t keep_bytes;  /* an address */
+    uint64_t keep_total;
+    size_t idempotency_entries;
+    int64_t idempotency_ttl_ms;
+    int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */
+};
+
+struct broker *broker_memory_create(const struct broker_memory_limits *limits);
+
+#endif

@@ -1,0 +1,47 @@
+/* catch_up.h - opens and closes sessions, and brings those that are behind up to date.
+ *
+ * One mechanism serves reconnects, slow readers and history: a session that is behind reads pages
+ * from the broker after its cursor, as fast as its socket drains; when a page comes back short and
+ * nothing was noted meanwhile it is live. One for each worker, on its thread. The rules (a) to (e)
+ * that make this right stand in docs/design.md. */
+#ifndef ENGINE_CATCH_UP_H
+#define ENGINE_CATCH_UP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct address;
+struct broker;
+struct catch_up;
+struct connection_manager;
+struct metrics;
+struct session;
+
+struct catch_up *catch_up_create(struct connection_manager *manager, struct broker *broker,
+                                 int member, struct metrics *metrics, size_t max_per_user);
+/* By then every session is closed; pages still on their way are awaited by the worker. */
+void catch_up_destroy(struct catch_up *catch_up);
+
+/* Attaches a session that session_init prepared and watches its addresses. With `after` it starts
+ * behind that cursor, else live at head; session->cursor tells where. Nothing is delivered before
+ * this returns. ERR_TOO_MANY_SESSIONS_OF_USER or ERR_OUT_OF_MEMORY: it stays closed. */
+int catch_up_open(struct catch_up *catch_up, struct session *session, const struct address *user,
+                  const uint64_t *after);
+
+/* Detaches; the session may be freed afterwards. Twice is fine. */
+void catch_up_close(struct catch_up *catch_up, struct session *session);
+
+/* The transport's word that the session's socket took something. */
+void catch_up_drained(struct catch_up *catch_up, struct session *session);
+
+/* Something may have been missed: every live session reads on from its cursor. */
+void catch_up_doubt(struct catch_up *catch_up);
+
+/* Issues a few of the reads that wait, in fair order. True: more are waiting, run again soon. */
+bool catch_up_run(struct catch_up *catch_up);
+
+/* Pages on their way from the broker. */
+size_t catch_up_in_flight(const struct catch_up *catch_up);
+
+#endif

@@ -1,0 +1,72 @@
+/* worker.h - one thread: a libuv loop, a connection manager, an inbox.
+ *
+ * A worker is to the broker what a node is. What stands above (listeners, sockets) hooks into its
+ * turn: at the end of each turn of the loop the inbox is drained into the connection manager, then
+ * the hooks run (they write what has been queued), until nothing new has come up. */
+#ifndef ENGINE_WORKER_H
+#define ENGINE_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "base/inbox.h"
+#include "base/list.h"
+#include "base/metrics.h"
+
+struct broker;
+struct catch_up;
+struct connection_manager;
+
+/* Runs on the worker's thread; embedded by its owner, who unhooks before it is freed. */
+struct worker_hook {
+    struct list link;
+    void (*run)(struct worker_hook *hook);
+};
+
+struct worker {
+    uv_loop_t loop;
+    int index;
+    struct broker *broker; /* borrowed */
+    int member;            /* its number at the broker */
+    struct connection_manager *manager;
+    struct catch_up *catch_up;
+    struct metrics metrics;
+    /* Private to worker.c: */
+    struct inbox inbox;
+    uv_async_t wake;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t second;
+    struct list turn_hooks;
+    struct list second_hooks;
+    uv_thread_t thread;
+    bool again;
+    bool stopping;
+};
+
+/* Makes a worker and joins it to the broker; its thread does not run yet. */
+struct worker *worker_create(int index, struct broker *broker, size_t max_sessions_per_user);
+/* After worker_join, or when it was never started. NULL is fine. */
+void worker_destroy(struct worker *worker);
+
+void worker_start(struct worker *worker);
+
+/* Runs fn(context) on the worker's thread, in order with everything else in its inbox. Any
+ * thread. */
+void worker_call(struct worker *worker, void (*fn)(void *context), void *context);
+
+/* On the worker's thread: closes the worker's own handles. Its thread ends once every other handle
+ * of the loop is closed too. */
+void worker_stop(struct worker *worker);
+/* Waits for the thread's end. */
+void worker_join(struct worker *worker);
+
+/* At the end of each turn; a hook that made new work asks for another round by worker_again. */
+void worker_on_turn(struct worker *worker, struct worker_hook *hook);
+void worker_again(struct worker *worker);
+
+/* Once a second while the process runs (seconds in which it was stopped do not count). */
+void worker_on_second(struct worker *worker, struct worker_hook *hook);
+
+#endif

@@ -1,0 +1,91 @@
+/* message.h - one notification: numbered, immutable, counted.
+ *
+ * A broker makes it once it has its number; from then on any thread may read it and hold
+ * references. Frames, the ready-made bytes that a transport writes, are made on first use and
+ * shared by every session of that format. */
+#ifndef MODEL_MESSAGE_H
+#define MODEL_MESSAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/address.h"
+
+struct buf;
+
+enum message_kind { MESSAGE_NOTIFICATION };
+
+/* Everything a publisher brings; all borrowed until the call it is handed to returns. */
+struct draft {
+    const struct address *addresses; /* 1 to 1000, no two equal */
+    size_t address_count;
+    enum message_kind kind;
+    const char *sender;
+    size_t sender_length;
+    const char *body; /* compact JSON, UTF-8 */
+    size_t body_length;
+    int64_t ttl_ms;  /* 0: offered to live sessions only, never kept */
+    bool own_ttl;    /* the publisher's own, not the default: its end is no gap */
+    uint64_t except; /* id of a session that must not get it, or 0 */
+};
+
+/* Bytes shared by many sockets. */
+struct frame {
+    atomic_uint refs;
+    uint32_t size;
+    char bytes[];
+};
+
+#define MESSAGE_FORMATS 2
+
+struct message {
+    atomic_uint refs;
+    uint16_t kind;
+    bool own_ttl;
+    uint64_t id;
+    int64_t sent_at_ms;    /* wall clock */
+    int64_t expires_at_ms; /* wall clock; equal to sent_at_ms when it is not kept */
+    uint64_t except;
+    _Atomic(struct frame *) frames[MESSAGE_FORMATS];
+    const char *sender;
+    const char *body;
+    uint32_t sender_length;
+    uint32_t body_length;
+    uint32_t address_count;
+    uint32_t size;              /* bytes of this allocation */
+    struct address addresses[]; /* their names, sender and body follow in the same allocation */
+};
+
+/* A message with one reference, copied from the draft; NULL: out of memory. */
+struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct draft *draft);
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message);
+
+/* Is it past its ttl? */
+bool message_expired(const struct message *message, int64_t wall_ms);
+
+/* What it costs to keep: the message and one ready frame. */
+size_t message_footprint(const struct message *message);
+
+/* Writes the members `"id":…,"sender":…,"message":…,"sent_at":…` without braces, and
+ * `"channel":…` when it went to one. */
+void message_write_members(const struct message *message, struct buf *buf);
+
+/* A way to write a message on the wire. The slot is its index below MESSAGE_FORMATS; make returns
+ * a frame with one reference, or NULL: out of memory. */
+struct message_format {
+    size_t slot;
+    struct frame *(*make)(const struct message *message);
+};
+
+/* The frame in this format, borrowed from the message; NULL: out of memory. Any thread. */
+struct frame *message_frame(struct message *message, const struct message_format *format);
+
+/* A frame with one reference and `size` bytes to fill; NULL: out of memory. */
+struct frame *frame_create(size_t size);
+struct frame *frame_ref(struct frame *frame);
+void frame_unref(struct frame *frame);
+
+#endif

@@ -1,0 +1,82 @@
+/* session.h - one receiving connection of one user, whatever it speaks.
+ *
+ * Embedded in the transport's own struct and driven through session_ops. A session is live (a
+ * message is queued at once and moves its cursor) or behind (it reads pages after its cursor; a
+ * new message only leaves the note "there is more"). This module holds the state and the one rule
+ * of delivery; who reads pages and when is catch_up's business (engine). Belongs to its worker's
+ * thread. */
+#ifndef MODEL_SESSION_H
+#define MODEL_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+
+struct listeners;
+struct message;
+struct session;
+
+/* What a transport does. None of these may free the session or detach it before they return:
+ * closing takes effect on a later turn of the loop. */
+struct session_ops {
+    const char *transport;
+    /* Queues the message's frame. False: out of memory, and the session closes itself. */
+    bool (*deliver)(struct session *session, struct message *message);
+    /* Tells that what lay between `after` and `resumes` may be lost. False: the session ended
+     * because of it. */
+    bool (*tell_gap)(struct session *session, uint64_t after, uint64_t resumes);
+    /* Bytes that wait for the socket. */
+    size_t (*queued)(const struct session *session);
+    void (*close)(struct session *session, enum err reason);
+};
+
+enum session_state {
+    SESSION_CLOSED, /* not attached: before opening and from closing on */
+    SESSION_LIVE,
+    SESSION_BEHIND,
+};
+
+struct session {
+    const struct session_ops *ops;
+    uint64_t id;
+    uint64_t cursor;
+    uint64_t from;                 /* own mail up to here is known to be gone, or was told so */
+    uint64_t all_from;             /* the same for broadcasts */
+    struct list link;              /* connection_manager: all sessions of this worker */
+    struct list user_link;         /* connection_manager: sessions of this user */
+    struct list waiting;           /* catch_up: wants to read a page */
+    struct listeners *user;        /* borrowed from the connection manager while attached */
+    int64_t opened_at_ms;          /* wall clock */
+    uint32_t queue_high;           /* bytes; above it a live session falls behind */
+    unsigned char state;           /* enum session_state */
+    bool more;                     /* the note: something came while behind */
+    bool reading;                  /* a page is on its way */
+};
+
+enum session_offer {
+    SESSION_IGNORED,     /* not for it, or it has it already */
+    SESSION_NOTED,       /* behind: it will read it */
+    SESSION_DELIVERED,   /* queued */
+    SESSION_FELL_BEHIND, /* queued, and the queue is above its mark now */
+};
+
+/* Sets everything but ops, id and queue_high, which the transport fills in. */
+void session_init(struct session *session);
+
+/* The one rule of delivery to one session. Messages must come with rising ids. */
+enum session_offer session_offer(struct session *session, struct message *message);
+
+/* The same for a message of a page; moves the cursor. False: the session ended meanwhile. */
+bool session_replay(struct session *session, struct message *message);
+
+/* The one door out; safe to call twice. */
+void session_close(struct session *session, enum err reason);
+
+/* 16 hex digits and a NUL. */
+#define SESSION_ID_TEXT_SIZE 17
+void session_format_id(uint64_t id, char ret_text[static SESSION_ID_TEXT_SIZE]);
+
+#endif

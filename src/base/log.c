@@ -1,0 +1,141 @@
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LINE_SIZE 4096 /* a longer line is cut; the newline always fits */
+
+static atomic_int current_level = LOG_INFO;
+static atomic_int current_format = LOG_FORMAT_LOGFMT;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+struct line {
+    char text[LINE_SIZE];
+    size_t size;
+};
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
+}
+
+void log_set_format(enum log_format format)
+{
+    atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
+}
+
+bool log_wants(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+struct log_field log_text_field(const char *key, const char *text)
+{
+    return LOG_BYTES(key, text, text ? strlen(text) : 0);
+}
+
+static void add(struct line *line, const char *text, size_t length)
+{
+    size_t room = sizeof line->text - 2 - line->size; /* keeps two bytes: `}` and the newline */
+    if (length > room)
+        length = room;
+    memcpy(line->text + line->size, text, length);
+    line->size += length;
+}
+
+static void add_text(struct line *line, const char *text)
+{
+    add(line, text, strlen(text));
+}
+
+static void add_number(struct line *line, int64_t number)
+{
+    char digits[24];
+    add(line, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)number));
+}
+
+/* A JSON string; logfmt readers understand the same escapes. Bytes above 0x7f pass as they are:
+ * names are UTF-8 by the time they are logged. */
+static void add_quoted(struct line *line, const char *text, size_t length)
+{
+    add(line, "\"", 1);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        char escaped[8];
+        if (c == '"' || c == '\\')
+            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\%c", c));
+        else if (c < 0x20 || c == 0x7f)
+            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", c));
+        else
+            add(line, text + i, 1);
+    }
+    add(line, "\"", 1);
+}
+
+static bool is_bare_word(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || c == '=')
+            return false;
+    }
+    return length > 0;
+}
+
+static void add_value(struct line *line, const struct log_field *field, bool json)
+{
+    if (field->kind == LOG_KIND_NUMBER)
+        add_number(line, field->number);
+    else if (field->kind == LOG_KIND_BOOL)
+        add_text(line, field->number ? "true" : "false");
+    else if (!json && is_bare_word(field->text, field->length))
+        add(line, field->text, field->length);
+    else
+        add_quoted(line, field->text, field->length);
+}
+
+static void add_field(struct line *line, const struct log_field *field, bool json)
+{
+    if (!field->text)
+        return;
+    add_text(line, json ? ",\"" : " ");
+    add_text(line, field->key);
+    add_text(line, json ? "\":" : "=");
+    add_value(line, field, json);
+}
+
+static void add_head(struct line *line, enum log_level level, const char *event, bool json)
+{
+    char now[CLOCK_TEXT_SIZE];
+    clock_format(clock_wall_ms(), now);
+    add_text(line, json ? "{\"time\":\"" : "");
+    add_text(line, now);
+    add_text(line, json ? "\",\"level\":\"" : " ");
+    add_text(line, level_names[level]);
+    add_text(line, json ? "\",\"event\":" : level == LOG_INFO || level == LOG_WARN ? "  " : " ");
+    if (json)
+        add_quoted(line, event, strlen(event));
+    else
+        add_text(line, event);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count)
+{
+    bool json = atomic_load_explicit(&current_format, memory_order_relaxed) == LOG_FORMAT_JSON;
+    struct line line = {.size = 0};
+    add_head(&line, level, event, json);
+    for (size_t i = 0; i < count; i++)
+        add_field(&line, &fields[i], json);
+    if (json)
+        line.text[line.size++] = '}';
+    line.text[line.size++] = '\n';
+    /* A log that cannot be written is nobody's to repair from here. */
+    ssize_t written = write(STDERR_FILENO, line.text, line.size);
+    (void)written;
+}

@@ -1,0 +1,146 @@
+#include "model/message.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+/* Room for what a frame adds around sender and body: id, time, names, quotes, header. */
+#define FRAME_OVERHEAD 160
+
+static size_t names_length(const struct draft *draft)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < draft->address_count; i++)
+        sum += draft->addresses[i].length;
+    return sum;
+}
+
+static const char *copy(char **at, const char *bytes, size_t length)
+{
+    char *start = *at;
+    memcpy(start, bytes, length);
+    *at += length;
+    return start;
+}
+
+struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct draft *draft)
+{
+    size_t head = sizeof(struct message) + draft->address_count * sizeof(struct address);
+    size_t size = head + names_length(draft) + draft->sender_length + draft->body_length;
+    struct message *message = malloc(size);
+    if (!message)
+        return NULL;
+    *message = (struct message){
+        .kind = (uint16_t)draft->kind,
+        .own_ttl = draft->own_ttl,
+        .id = id,
+        .sent_at_ms = sent_at_ms,
+        .expires_at_ms = sent_at_ms + draft->ttl_ms,
+        .except = draft->except,
+        .sender_length = (uint32_t)draft->sender_length,
+        .body_length = (uint32_t)draft->body_length,
+        .address_count = (uint32_t)draft->address_count,
+        .size = (uint32_t)size,
+    };
+    atomic_init(&message->refs, 1);
+    char *at = (char *)message + head;
+    for (size_t i = 0; i < draft->address_count; i++) {
+        message->addresses[i] = draft->addresses[i];
+        message->addresses[i].name =
+            copy(&at, draft->addresses[i].name, draft->addresses[i].length);
+    }
+    message->sender = copy(&at, draft->sender, draft->sender_length);
+    message->body = copy(&at, draft->body, draft->body_length);
+    return message;
+}
+
+struct message *message_ref(struct message *message)
+{
+    atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);
+    return message;
+}
+
+void message_unref(struct message *message)
+{
+    if (!message || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < MESSAGE_FORMATS; i++)
+        frame_unref(atomic_load_explicit(&message->frames[i], memory_order_relaxed));
+    free(message);
+}
+
+bool message_expired(const struct message *message, int64_t wall_ms)
+{
+    return wall_ms >= message->expires_at_ms;
+}
+
+size_t message_footprint(const struct message *message)
+{
+    return message->size + message->sender_length + message->body_length + FRAME_OVERHEAD;
+}
+
+void message_write_members(const struct message *message, struct buf *buf)
+{
+    char id[TEXT_ID_SIZE], sent_at[CLOCK_TEXT_SIZE];
+    text_format_id(message->id, id);
+    clock_format(message->sent_at_ms, sent_at);
+    buf_reserve(buf, message->sender_length + message->body_length + FRAME_OVERHEAD);
+    buf_add_text(buf, "\"id\":\"");
+    buf_add(buf, id, TEXT_ID_SIZE - 1);
+    buf_add_text(buf, "\",\"sender\":");
+    buf_add_json(buf, message->sender, message->sender_length);
+    if (message->addresses[0].kind == ADDRESS_CHANNEL) {
+        buf_add_text(buf, ",\"channel\":");
+        buf_add_json(buf, message->addresses[0].name, message->addresses[0].length);
+    }
+    buf_add_text(buf, ",\"message\":");
+    buf_add(buf, message->body, message->body_length);
+    buf_add_text(buf, ",\"sent_at\":\"");
+    buf_add(buf, sent_at, CLOCK_TEXT_SIZE - 1);
+    buf_add_text(buf, "\"");
+}
+
+struct frame *message_frame(struct message *message, const struct message_format *format)
+{
+    assert(format->slot < MESSAGE_FORMATS);
+    _Atomic(struct frame *) *slot = &message->frames[format->slot];
+    struct frame *frame = atomic_load_explicit(slot, memory_order_acquire);
+    if (frame)
+        return frame;
+    struct frame *made = format->make(message);
+    if (!made)
+        return NULL;
+    /* Two workers may make it at the same time; the first one's stays. */
+    if (atomic_compare_exchange_strong_explicit(slot, &frame, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    frame_unref(made);
+    return frame;
+}
+
+struct frame *frame_create(size_t size)
+{
+    assert(size <= UINT32_MAX);
+    struct frame *frame = malloc(sizeof *frame + size);
+    if (!frame)
+        return NULL;
+    atomic_init(&frame->refs, 1);
+    frame->size = (uint32_t)size;
+    return frame;
+}
+
+struct frame *frame_ref(struct frame *frame)
+{
+    atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);
+    return frame;
+}
+
+void frame_unref(struct frame *frame)
+{
+    if (frame && atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel) == 1)
+        free(frame);
+}
