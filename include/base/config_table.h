@@ -1,0 +1,92 @@
+/* config_table.h - every key of the configuration, once.
+ *
+ * The fields of struct config, the flags, the environment, the file, --help, --print-config and
+ * docs/configuration.md all come from these rows. A key that does nothing is not here. */
+#ifndef BASE_CONFIG_TABLE_H
+#define BASE_CONFIG_TABLE_H
+
+/* X(type, key, default, limits, section, change, over, help)
+ *
+ * type     STRING LIST INT BOOL DURATION SIZE ENUM; durations become a field with the suffix _ms
+ * default  as a user would write it
+ * limits   RANGE(min, max), RANGE_OR(min, max, word for 0), WORDS(one|or|other), FORM(of text), ANY
+ * change   RELOAD: can change while the server runs; RESTART: cannot
+ * over     what a client or an old message meets beyond the limit */
+#define CONFIG_TABLE(X)                                                                            \
+    X(LIST, listen, "localhost:8000", FORM(ADDRESS), SERVER, RESTART, "",                          \
+      "where to listen; port 0 takes a free one")                                                  \
+    X(INT, workers, "1", RANGE(1, 64), SERVER, RESTART, "",                                        \
+      "threads that serve connections, one loop each")                                             \
+    X(ENUM, broker, "memory", WORDS("memory"), SERVER, RESTART, "", "what keeps the messages")     \
+    X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
+      "an address of its own for /metrics")                                                        \
+    X(LIST, allowed_origins, "", FORM(ORIGIN), SERVER, RELOAD, "403",                              \
+      "sites whose pages may connect beside our own")                                              \
+    X(BOOL, insecure_open, "false", ANY, SERVER, RESTART, "",                                      \
+      "serve others without credentials, any Host")                                                \
+    X(BOOL, dev_echo, "false", ANY, SERVER, RESTART, "",                                           \
+      "a WebSocket echo, for conformance suites")                                                  \
+    X(ENUM, log_level, "info", WORDS("error|warn|info|debug"), LOG, RELOAD, "",                    \
+      "tells what is at least this important")                                                     \
+    X(ENUM, log_format, "auto", WORDS("auto|logfmt|json"), LOG, RESTART, "",                       \
+      "form of a log line; auto is logfmt")                                                        \
+    X(BOOL, access_log, "false", ANY, LOG, RELOAD, "", "one log line a request")                   \
+    X(SIZE, max_message, "64KiB", RANGE(KIB, 16 * MIB), HTTP, RELOAD, "413",                       \
+      "the `message` of one notification, as JSON")                                                \
+    X(SIZE, max_body, "256KiB", RANGE(KIB, 64 * MIB), HTTP, RELOAD, "413",                         \
+      "the body of a request")                                                                     \
+    X(SIZE, max_head, "8KiB", RANGE(KIB, 64 * KIB), HTTP, RESTART, "431",                          \
+      "request line and headers together")                                                         \
+    X(DURATION, head_timeout, "10s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART, "408 and close",   \
+      "time for a request's head to arrive")                                                       \
+    X(DURATION, request_timeout, "15s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART,                 \
+      "408 and close", "time for a request's body to arrive, and for its answer to leave")         \
+    X(DURATION, keepalive, "75s", RANGE(SECOND, HOUR), HTTP, RESTART, "close",                     \
+      "time an idle connection waits for its next request")                                        \
+    X(INT, max_sessions, "auto", RANGE_OR(1, 10000000, "auto"), SESSIONS, RELOAD, "503",           \
+      "open sessions; auto: what the limit of open files leaves room for")                         \
+    X(INT, max_sessions_per_user, "1024", RANGE(1, 1000000), SESSIONS, RELOAD, "4429",             \
+      "open sessions of one user")                                                                 \
+    X(INT, max_sessions_per_ip, "off", RANGE_OR(0, 1000000, "off"), SESSIONS, RELOAD, "4429",      \
+      "open sessions from one network address")                                                    \
+    X(SIZE, ws_max_message, "64KiB", RANGE(KIB, 16 * MIB), SESSIONS, RELOAD, "1009",               \
+      "a message from a WebSocket client")                                                         \
+    X(INT, ws_max_fragments, "128", RANGE(1, 65536), SESSIONS, RELOAD, "1008",                     \
+      "fragments of one such message")                                                             \
+    X(DURATION, heartbeat, "25s", RANGE(SECOND, HOUR), SESSIONS, RESTART, "4408",                  \
+      "time between pings; two unanswered ones end the session")                                   \
+    X(SIZE, queue_high, "256KiB", RANGE(16 * KIB, 64 * MIB), SESSIONS, RELOAD, "behind",           \
+      "unsent bytes a session may hold before it reads from the broker at its own pace")           \
+    X(DURATION, stall_timeout, "30s", RANGE(SECOND, HOUR), SESSIONS, RESTART, "4508",              \
+      "time a reader may take nothing at all")                                                     \
+    X(DURATION, ttl, "7d", RANGE(0, 3650 * DAY), KEEPING, RELOAD, "",                              \
+      "how long a message is kept that names no ttl of its own")                                   \
+    X(DURATION, ttl_max, "30d", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "422",                 \
+      "longest ttl a message may name")                                                            \
+    X(INT, keep_messages, "10000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go, gap",         \
+      "messages kept for one address")                                                             \
+    X(SIZE, keep_bytes, "16MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
+      "bytes kept for one address")                                                                \
+    X(SIZE, keep_total, "64MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
+      "bytes kept in all")                                                                         \
+    X(DURATION, idempotency_ttl, "24h", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "oldest go",   \
+      "how long a message's key is remembered")                                                    \
+    X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go",      \
+      "message keys remembered")                                                                   \
+    X(DURATION, drain, "8s", RANGE(0, HOUR), STOPPING, RELOAD, "",                                 \
+      "time to finish in when told to stop")                                                       \
+    X(DURATION, drain_delay, "0s", RANGE(0, HOUR), STOPPING, RELOAD, "",                           \
+      "time to answer /readyz with 503 before connections are refused")                            \
+    X(DURATION, retry_spread, "5s", RANGE(0, HOUR), STOPPING, RELOAD, "",                          \
+      "time over which clients sent away come back")
+
+/* X(section, title, whether --help gives each key a line) */
+#define CONFIG_SECTIONS(X)                                                                         \
+    X(SERVER, "Server", true)                                                                      \
+    X(LOG, "Log", true)                                                                            \
+    X(HTTP, "HTTP limits", false)                                                                  \
+    X(SESSIONS, "Sessions", false)                                                                 \
+    X(KEEPING, "Keeping messages", false)                                                          \
+    X(STOPPING, "Stopping", false)
+
+#endif

@@ -1,0 +1,444 @@
+#include "base/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config_errors.h"
+#include "base/config_row.h"
+#include "base/config_yaml.h"
+#include "base/mem.h"
+
+enum { LARGEST_FILE = 1 << 20 };
+
+/* --- defaults --- */
+
+void config_init_defaults(struct config *config)
+{
+    struct config_errors errors = {0};
+
+    *config = (struct config){.command = "serve"};
+    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+        config_row_set(config, config_row(key), config_row(key)->otherwise, &errors);
+    assert(!errors.count);
+}
+
+void config_finish(struct config *config)
+{
+    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+        config_row_clear(config, config_row(key));
+    free(config->file);
+    config->file = NULL;
+}
+
+/* --- the file --- */
+
+struct file_reader {
+    struct config *config;               /* borrowed */
+    struct config_errors *errors;        /* borrowed */
+    size_t first_line[CONFIG_KEY_COUNT]; /* where the key stood; 0: not yet */
+};
+
+static void on_pair(void *context, const struct config_yaml_pair *pair)
+{
+    static const char *const none[] = {NULL};
+    struct file_reader *reader = context;
+    const struct config_row *row = config_row_find(pair->key);
+
+    if (!row) {
+        const char *nearest = config_row_nearest(pair->key, none);
+        config_errors_add(reader->errors, "unknown key%s%s%s", nearest ? ", did you mean " : "",
+                          nearest ? nearest : "", nearest ? "?" : "");
+        return;
+    }
+
+    enum config_key key = config_row_key(row);
+    size_t *first_line = &reader->first_line[key];
+    if (*first_line) {
+        config_errors_add(reader->errors, "given twice, first in line %zu", *first_line);
+        return;
+    }
+    *first_line = reader->errors->line;
+    reader->config->sources[key] = (struct config_source){CONFIG_FILE, *first_line};
+    if (pair->is_list)
+        config_row_set_items(reader->config, row, pair->items, pair->count, reader->errors);
+    else if (pair->is_null)
+        config_errors_add(reader->errors, "has no value");
+    else
+        config_row_set(reader->config, row, pair->items[0], reader->errors);
+}
+
+static void read_text(struct config *config, const char *name, const char *text, size_t size,
+                      struct config_errors *errors)
+{
+    struct file_reader reader = {.config = config, .errors = errors};
+
+    free(config->file);
+    config->file = mem_strdup(name);
+    errors->file = config->file;
+    if (size > LARGEST_FILE)
+        config_errors_add(errors, "is larger than 1MiB");
+    else
+        config_yaml_read(text, size, errors, on_pair, &reader);
+    errors->file = NULL;
+}
+
+/* All of the file, and one byte more than allowed if there is more. */
+static char *slurp(FILE *in, size_t *ret_size)
+{
+    char *text = mem_alloc(LARGEST_FILE + 1);
+    *ret_size = fread(text, 1, LARGEST_FILE + 1, in);
+    if (!ferror(in))
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void read_file(struct config *config, const char *name, struct config_errors *errors)
+{
+    size_t size;
+    FILE *in = fopen(name, "re");
+    char *text = in ? slurp(in, &size) : NULL;
+
+    if (text) {
+        read_text(config, name, text, size, errors);
+    } else {
+        const char *reason = strerror(errno);
+        errors->file = name;
+        config_errors_add(errors, "cannot be read: %s", reason);
+        errors->file = NULL;
+    }
+    free(text);
+    if (in)
+        fclose(in);
+}
+
+/* --- flags --- */
+
+struct flag {
+    const struct config_row *row;
+    const char *value; /* borrowed from argv */
+};
+
+struct command_line {
+    enum config_action action;
+    const char *file; /* of --config, or NULL */
+    const char *command;
+    char *const *arguments;
+    size_t argument_count;
+    struct flag *flags; /* owned; in the order given */
+    size_t flag_count;
+};
+
+struct action_flag {
+    const char *flag;
+    enum config_action action;
+};
+
+static const struct action_flag action_flags[] = {
+    {"--help", CONFIG_HELP},          {"-h", CONFIG_HELP},
+    {"--version", CONFIG_VERSION},    {"--check-config", CONFIG_CHECK},
+    {"--print-config", CONFIG_PRINT},
+};
+
+static bool parse_action(struct command_line *line, const char *word)
+{
+    for (size_t i = 0; i < sizeof action_flags / sizeof *action_flags; i++) {
+        if (strcmp(word, action_flags[i].flag))
+            continue;
+        /* Who asks for help gets it, whatever else stands there. */
+        if (line->action != CONFIG_HELP)
+            line->action = action_flags[i].action;
+        return true;
+    }
+    return false;
+}
+
+static const struct config_row *find_flag(const char *name)
+{
+    char flag[CONFIG_NAME_SIZE];
+
+    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+        if (!strcmp(name, config_spell_flag(flag, config_row(key)->key)))
+            return config_row(key);
+    return NULL;
+}
+
+static void add_unknown_flag(const char *name, struct config_errors *errors)
+{
+    static const char *const others[] = {"config",       "help",         "version",
+                                         "check_config", "print_config", NULL};
+    char flag[CONFIG_NAME_SIZE];
+    const char *nearest =
+        strncmp(name, "--", 2) ? NULL : config_row_nearest(name + strlen("--"), others);
+
+    if (nearest)
+        config_errors_add(errors, "unknown flag, did you mean %s?",
+                          config_spell_flag(flag, nearest));
+    else
+        config_errors_add(errors, "unknown flag, see --help");
+}
+
+static void add_flag(struct command_line *line, const struct config_row *row, const char *value,
+                     struct config_errors *errors)
+{
+    for (size_t i = 0; i < line->flag_count; i++)
+        if (line->flags[i].row == row && row->type == CONFIG_LIST)
+            config_errors_add(errors, "given twice, put commas between values");
+    line->flags[line->flag_count++] = (struct flag){row, value};
+}
+
+static void parse_bare_flag(struct command_line *line, const char *name, const char *value,
+                            struct config_errors *errors)
+{
+    if (!parse_action(line, name))
+        add_unknown_flag(name, errors);
+    else if (value)
+        config_errors_add(errors, "takes no value");
+}
+
+/* Reads the flag at argv[0], perhaps with argv[1] as its value; returns how many words it took. */
+static size_t parse_flag(struct command_line *line, char *const *argv, struct config_errors *errors)
+{
+    size_t length = strcspn(argv[0], "=");
+    const char *value = argv[0][length] ? argv[0] + length + 1 : NULL;
+    char *name = mem_strndup(argv[0], length);
+    const struct config_row *row = find_flag(name);
+    bool is_file = !strcmp(name, "--config");
+    size_t taken = 1;
+
+    errors->name = name;
+    if (!value && row && row->type == CONFIG_BOOL)
+        value = "true";
+    else if (!value && argv[1] && (row || is_file))
+        value = argv[taken++];
+
+    if (!row && !is_file)
+        parse_bare_flag(line, name, value, errors);
+    else if (!value)
+        config_errors_add(errors, "needs a value");
+    else if (is_file)
+        line->file = value;
+    else
+        add_flag(line, row, value, errors);
+    errors->name = NULL;
+    free(name);
+    return taken;
+}
+
+/* `serve` is a word that changes nothing; any other command owns what follows it. */
+static void parse_command_line(struct command_line *line, int argc, char *const *argv,
+                               struct config_errors *errors)
+{
+    bool named = false;
+    char *const *end = argv + argc;
+
+    *line = (struct command_line){.command = "serve"};
+    line->flags = mem_alloc((size_t)argc * sizeof *line->flags);
+    for (char *const *at = argv + (argc > 0); at < end;) {
+        if (at[0][0] == '-') {
+            at += parse_flag(line, at, errors);
+        } else if (!strcmp(*at, "serve") && !named) {
+            named = true;
+            at++;
+        } else if (named) {
+            config_errors_add_value(errors, *at++, "is no flag, and serve takes nothing else");
+        } else {
+            line->command = *at++;
+            line->arguments = at;
+            line->argument_count = (size_t)(end - at);
+            return;
+        }
+    }
+}
+
+static void apply_flags(struct config *config, const struct command_line *line,
+                        struct config_errors *errors)
+{
+    char name[CONFIG_NAME_SIZE];
+
+    for (size_t i = 0; i < line->flag_count; i++) {
+        const struct config_row *row = line->flags[i].row;
+        errors->name = config_spell_flag(name, row->key);
+        config->sources[config_row_key(row)] = (struct config_source){CONFIG_FLAG, 0};
+        config_row_set(config, row, line->flags[i].value, errors);
+    }
+    errors->name = NULL;
+}
+
+/* --- environment --- */
+
+static const char variable_prefix[] = "PUSHWIRE_";
+
+static bool is_variable(const char *entry, const char *name)
+{
+    size_t length = strlen(name);
+    return !strncmp(entry, name, length) && entry[length] == '=';
+}
+
+static const char *config_variable(char *const *envp)
+{
+    for (; *envp; envp++)
+        if (is_variable(*envp, "PUSHWIRE_CONFIG"))
+            return strchr(*envp, '=') + 1;
+    return NULL;
+}
+
+static const struct config_row *find_variable(const char *entry)
+{
+    char name[CONFIG_NAME_SIZE];
+
+    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+        if (is_variable(entry, config_spell_variable(name, config_row(key)->key)))
+            return config_row(key);
+    return NULL;
+}
+
+static void add_unknown_variable(const char *name, struct config_errors *errors)
+{
+    static const char *const others[] = {"config", NULL};
+    char variable[CONFIG_NAME_SIZE];
+    const char *nearest = config_row_nearest(name + strlen(variable_prefix), others);
+
+    if (nearest)
+        config_errors_add(errors, "unknown variable, did you mean %s?",
+                          config_spell_variable(variable, nearest));
+    else
+        config_errors_add(errors, "unknown variable, see --help");
+}
+
+static void apply_variable(struct config *config, const char *entry, struct config_errors *errors)
+{
+    const char *equals = strchrnul(entry, '=');
+    const struct config_row *row = find_variable(entry);
+    char *name = mem_strndup(entry, (size_t)(equals - entry));
+
+    errors->name = name;
+    if (row) {
+        config->sources[config_row_key(row)] = (struct config_source){CONFIG_ENVIRONMENT, 0};
+        config_row_set(config, row, equals + 1, errors);
+    } else if (strcmp(name, "PUSHWIRE_CONFIG")) {
+        add_unknown_variable(name, errors);
+    }
+    errors->name = NULL;
+    free(name);
+}
+
+static void apply_environment(struct config *config, char *const *envp,
+                              struct config_errors *errors)
+{
+    for (; *envp; envp++)
+        if (!strncmp(*envp, variable_prefix, strlen(variable_prefix)))
+            apply_variable(config, *envp, errors);
+}
+
+/* --- between keys --- */
+
+/* What must not be more than what. */
+static const struct {
+    enum config_key smaller, larger;
+} orders[] = {
+    {CONFIG_KEY_max_message, CONFIG_KEY_max_body},
+    {CONFIG_KEY_max_message, CONFIG_KEY_keep_bytes},
+    {CONFIG_KEY_max_message, CONFIG_KEY_keep_total},
+    {CONFIG_KEY_ttl, CONFIG_KEY_ttl_max},
+};
+
+/* As in the beginning of an error; into name, and the place into errors. */
+static void stand_at(struct config_errors *errors, const struct config *config,
+                     const struct config_row *row, char name[static CONFIG_NAME_SIZE])
+{
+    const struct config_source *source = &config->sources[config_row_key(row)];
+
+    errors->name = row->key;
+    if (source->level == CONFIG_FLAG)
+        errors->name = config_spell_flag(name, row->key);
+    if (source->level == CONFIG_ENVIRONMENT)
+        errors->name = config_spell_variable(name, row->key);
+    errors->file = source->level == CONFIG_FILE ? config->file : NULL;
+    errors->line = source->line;
+}
+
+static void check_order(const struct config *config, const struct config_row *smaller,
+                        const struct config_row *larger, struct config_errors *errors)
+{
+    char name[CONFIG_NAME_SIZE], here[CONFIG_NAME_SIZE], there[CONFIG_NAME_SIZE];
+    int64_t small = config_row_number(config, smaller), large = config_row_number(config, larger);
+    if (small <= large)
+        return;
+
+    /* The one at fault is the one that was said on the higher level. */
+    bool blame_larger = config->sources[config_row_key(larger)].level >
+                        config->sources[config_row_key(smaller)].level;
+    stand_at(errors, config, blame_larger ? larger : smaller, name);
+    if (blame_larger)
+        config_errors_add(errors, "%s is less than %s, which is %s",
+                          config_row_format(larger, here, large), smaller->key,
+                          config_row_format(smaller, there, small));
+    else
+        config_errors_add(errors, "%s is more than %s, which is %s",
+                          config_row_format(smaller, here, small), larger->key,
+                          config_row_format(larger, there, large));
+}
+
+/* Only over values that are all proper: a wrong one would be blamed twice. */
+static void check_orders(const struct config *config, struct config_errors *errors)
+{
+    if (errors->count)
+        return;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        check_order(config, config_row(orders[i].smaller), config_row(orders[i].larger), errors);
+}
+
+/* --- all levels --- */
+
+int config_parse_text(struct config *config, const char *name, const char *text, size_t size,
+                      char **ret_error)
+{
+    struct config_errors errors = {0};
+
+    read_text(config, name, text, size, &errors);
+    check_orders(config, &errors);
+    return config_errors_finish(&errors, ret_error);
+}
+
+static void load_levels(struct config *config, const struct command_line *line, char *const *envp,
+                        struct config_errors *errors)
+{
+    const char *file = line->file ? line->file : config_variable(envp);
+
+    if (file)
+        read_file(config, file, errors);
+    apply_environment(config, envp, errors);
+    apply_flags(config, line, errors);
+    check_orders(config, errors);
+}
+
+int config_load(struct config *ret, int argc, char *const argv[], char *const envp[],
+                enum config_action *ret_action, char **ret_error)
+{
+    struct config_errors errors = {0};
+    struct command_line line;
+    struct config config;
+
+    config_init_defaults(&config);
+    parse_command_line(&line, argc, argv, &errors);
+    config.command = line.command;
+    config.arguments = line.arguments;
+    config.argument_count = line.argument_count;
+    if (line.action == CONFIG_HELP || line.action == CONFIG_VERSION) {
+        free(errors.text);
+        errors = (struct config_errors){0};
+    } else {
+        load_levels(&config, &line, envp, &errors);
+    }
+    free(line.flags);
+    if (config_errors_finish(&errors, ret_error)) {
+        config_finish(&config);
+        return -1;
+    }
+    *ret_action = line.action;
+    *ret = config;
+    return 0;
+}
