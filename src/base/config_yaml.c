@@ -18,6 +18,7 @@ struct reader {
     char *key;     /* of the current pair, owned */
     char **items;  /* of the current pair, owned */
     size_t count;
+    size_t room; /* of items */
 };
 
 /* libyaml tells a broken byte by its offset, all else by its line. */
@@ -109,7 +110,10 @@ static bool add_item(struct reader *reader)
     char *item = take_scalar(reader);
     if (!item)
         return false;
-    reader->items = mem_realloc(reader->items, (reader->count + 1) * sizeof *reader->items);
+    if (reader->count == reader->room) {
+        reader->room = reader->room ? 2 * reader->room : 8;
+        reader->items = mem_realloc(reader->items, reader->room * sizeof *reader->items);
+    }
     reader->items[reader->count++] = item;
     return true;
 }
@@ -138,7 +142,7 @@ static void clear_pair(struct reader *reader)
     reader->errors->name = NULL;
     reader->items = NULL;
     reader->key = NULL;
-    reader->count = 0;
+    reader->count = reader->room = 0;
 }
 
 static bool read_value(struct reader *reader, struct config_yaml_pair *pair)
