@@ -127,5 +127,6 @@ void buf_consume(struct buf *buf, size_t n)
 {
     assert(n <= buf->size);
     buf->size -= n;
-    memmove(buf->data, buf->data + n, buf->size);
+    if (buf->size)
+        memmove(buf->data, buf->data + n, buf->size);
 }
