@@ -9,6 +9,9 @@
 
 #define LINE_SIZE 4096 /* a longer line is cut; the newline always fits */
 
+/* Punctuation around a key and its value, and any number; a field without that room is left out. */
+#define SHORTEST_FIELD 32
+
 static atomic_int current_level = LOG_INFO;
 static atomic_int current_format = LOG_FORMAT_LOGFMT;
 
@@ -39,11 +42,25 @@ struct log_field log_text_field(const char *key, const char *text)
     return LOG_BYTES(key, text, text ? strlen(text) : 0);
 }
 
+/* Two bytes are kept back: `}` and the newline. */
+static size_t room_in(const struct line *line)
+{
+    return sizeof line->text - 2 - line->size;
+}
+
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* What does not fit is cut, between two characters. */
 static void add(struct line *line, const char *text, size_t length)
 {
-    size_t room = sizeof line->text - 2 - line->size; /* keeps two bytes: `}` and the newline */
-    if (length > room)
-        length = room;
+    if (length > room_in(line)) {
+        length = room_in(line);
+        while (length && is_continuation(text[length]))
+            length--;
+    }
     memcpy(line->text + line->size, text, length);
     line->size += length;
 }
@@ -59,20 +76,35 @@ static void add_number(struct line *line, int64_t number)
     add(line, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)number));
 }
 
-/* A JSON string; logfmt readers understand the same escapes. Bytes above 0x7f pass as they are:
- * names are UTF-8 by the time they are logged. */
+/* Writes the character at text as it stands in a string; returns how many bytes it has. Bytes
+ * above 0x7f pass as they are: names are UTF-8 by the time they are logged. */
+static size_t escape(const char *text, size_t length, char ret_escaped[static 8])
+{
+    unsigned char c = (unsigned char)text[0];
+    size_t width = 1;
+    if (c == '"' || c == '\\') {
+        snprintf(ret_escaped, 8, "\\%c", c);
+    } else if (c < 0x20 || c == 0x7f) {
+        snprintf(ret_escaped, 8, "\\u%04x", c);
+    } else {
+        while (c >= 0xc0 && width < 4 && width < length && is_continuation(text[width]))
+            width++;
+        memcpy(ret_escaped, text, width);
+        ret_escaped[width] = '\0';
+    }
+    return width;
+}
+
+/* A JSON string; logfmt readers understand the same escapes. It is closed wherever it is cut. */
 static void add_quoted(struct line *line, const char *text, size_t length)
 {
     add(line, "\"", 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
+    for (size_t i = 0; i < length;) {
         char escaped[8];
-        if (c == '"' || c == '\\')
-            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\%c", c));
-        else if (c < 0x20 || c == 0x7f)
-            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", c));
-        else
-            add(line, text + i, 1);
+        i += escape(text + i, length - i, escaped);
+        if (strlen(escaped) + 1 > room_in(line))
+            break;
+        add_text(line, escaped);
     }
     add(line, "\"", 1);
 }
@@ -101,7 +133,7 @@ static void add_value(struct line *line, const struct log_field *field, bool jso
 
 static void add_field(struct line *line, const struct log_field *field, bool json)
 {
-    if (!field->text)
+    if (!field->text || room_in(line) < strlen(field->key) + SHORTEST_FIELD)
         return;
     add_text(line, json ? ",\"" : " ");
     add_text(line, field->key);
