@@ -31,7 +31,8 @@ enum idempotency_answer idempotency_find(struct idempotency *table,
                                          const struct idempotency_key *key, int64_t now_ms,
                                          uint64_t *ret_id, bool *ret_kept);
 
-/* Remembers a key that idempotency_find called new. False: out of memory. */
+/* Remembers a key that idempotency_find called new. False: out of memory, nothing changed.
+ * max_entries is at least 1. */
 bool idempotency_add(struct idempotency *table, const struct idempotency_key *key, uint64_t id,
                      bool kept, int64_t now_ms);
 

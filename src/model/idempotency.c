@@ -42,16 +42,21 @@ struct idempotency *idempotency_create(size_t max_entries, int64_t ttl_ms)
     return table;
 }
 
+static void discount(struct idempotency *table, struct publisher *publisher)
+{
+    if (--publisher->count)
+        return;
+    map_remove(&table->publishers, publisher->scope, publisher);
+    free(publisher);
+}
+
 static void forget(struct idempotency *table, struct entry *entry)
 {
     struct publisher *publisher = entry->publisher;
     list_remove(&entry->by_age);
     list_remove(&entry->by_publisher);
     map_remove(&table->by_key, entry->key.hash, entry);
-    if (--publisher->count == 0) {
-        map_remove(&table->publishers, publisher->scope, publisher);
-        free(publisher);
-    }
+    discount(table, publisher);
     free(entry);
 }
 
@@ -124,47 +129,37 @@ static struct publisher *publisher_of(struct idempotency *table, uint64_t scope)
     return NULL;
 }
 
+/* The newcomer's publisher is counted already. */
 static void make_room(struct idempotency *table, const struct publisher *publisher)
 {
     if (table->by_key.count < table->max_entries)
         return;
-    if (publisher->count > table->max_entries / 4)
-        forget(table, list_first(&publisher->entries, struct entry, by_publisher));
+    struct entry *own = list_first(&publisher->entries, struct entry, by_publisher);
+    if (own && publisher->count > table->max_entries / 4)
+        forget(table, own);
     else
         forget(table, oldest(&table->by_age));
-}
-
-static struct entry *entry_create(struct idempotency *table, const struct idempotency_key *key)
-{
-    struct entry *entry = malloc(sizeof *entry);
-    if (!entry || !map_add(&table->by_key, key->hash, entry)) {
-        free(entry);
-        return NULL;
-    }
-    entry->key = *key;
-    return entry;
 }
 
 bool idempotency_add(struct idempotency *table, const struct idempotency_key *key, uint64_t id,
                      bool kept, int64_t now_ms)
 {
-    struct publisher *publisher = publisher_of(table, key->scope);
-    if (!publisher)
-        return false;
-    publisher->count++; /* so that making room cannot free it */
-    make_room(table, publisher);
-    struct entry *entry = entry_create(table, key);
-    if (!entry) {
-        if (--publisher->count == 0) {
-            map_remove(&table->publishers, publisher->scope, publisher);
-            free(publisher);
-        }
+    struct entry *entry = malloc(sizeof *entry);
+    struct publisher *publisher = entry ? publisher_of(table, key->scope) : NULL;
+    if (!publisher) {
+        free(entry);
         return false;
     }
-    entry->id = id;
-    entry->kept = kept;
-    entry->added_at_ms = now_ms;
-    entry->publisher = publisher;
+    publisher->count++; /* so that making room cannot free it */
+    make_room(table, publisher);
+    /* Needs memory only where nothing had to make room. */
+    if (!map_add(&table->by_key, key->hash, entry)) {
+        discount(table, publisher);
+        free(entry);
+        return false;
+    }
+    *entry = (struct entry){
+        .key = *key, .id = id, .added_at_ms = now_ms, .publisher = publisher, .kept = kept};
     list_append(&publisher->entries, &entry->by_publisher);
     list_append(&table->by_age, &entry->by_age);
     return true;
