@@ -1,0 +1,143 @@
+#include "support.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+
+static void a_message_owns_a_copy_of_everything(void **state)
+{
+    char names[] = "alicebob", sender[] = "eve", body[] = "{\"a\":1}";
+    struct address addresses[] = {
+        address_make(ADDRESS_USER, names, 5),
+        address_make(ADDRESS_USER, names + 5, 3),
+    };
+    struct draft draft = {
+        .addresses = addresses,
+        .address_count = 2,
+        .sender = sender,
+        .sender_length = 3,
+        .body = body,
+        .body_length = 7,
+        .ttl_ms = 500,
+        .own_ttl = true,
+        .except = 9,
+    };
+    (void)state;
+
+    struct message *message = message_create(77, 1000, &draft);
+    memset(names, 'x', sizeof names);
+    memset(sender, 'x', sizeof sender);
+    memset(body, 'x', sizeof body);
+    memset(addresses, 0, sizeof addresses);
+    struct address alice = a_user("alice"), bob = a_user("bob");
+    assert_true(address_equal(&message->addresses[0], &alice));
+    assert_true(address_equal(&message->addresses[1], &bob));
+    assert_memory_equal(message->sender, "eve", 3);
+    assert_memory_equal(message->body, "{\"a\":1}", 7);
+    assert_int_equal(message->id, 77);
+    assert_int_equal(message->expires_at_ms, 1500);
+    assert_true(message->own_ttl);
+    assert_int_equal(message->except, 9);
+    assert_int_equal(message->size, sizeof *message + 2 * sizeof(struct address) + 8 + 3 + 7);
+    assert_true(message_footprint(message) > message->size);
+    message_unref(message);
+    message_unref(NULL);
+}
+
+static void it_expires_at_the_end_of_its_time(void **state)
+{
+    struct message *message = a_message_for("alice", 1);
+    (void)state;
+
+    assert_false(message_expired(message, 1769860859999));
+    assert_true(message_expired(message, 1769860860000));
+    message_unref(message);
+}
+
+static void members_are_written_as_the_contract_says(void **state)
+{
+    struct address channel = address_make(ADDRESS_CHANNEL, "n\"ws", 4);
+    struct message *mail = a_message_for("alice", 1855808000000000001);
+    struct message *news = a_message_to(&channel, 42);
+    struct buf buf;
+    (void)state;
+
+    buf_init(&buf);
+    message_write_members(mail, &buf);
+    buf_add(&buf, "", 1);
+    assert_string_equal(buf.data, "\"id\":\"1855808000000000001\",\"sender\":\"bob\","
+                                  "\"message\":\"hi\",\"sent_at\":\"2026-01-31T12:00:00.000Z\"");
+    buf_consume(&buf, buf.size);
+    message_write_members(news, &buf);
+    buf_add(&buf, "", 1);
+    assert_string_equal(buf.data, "\"id\":\"0000000000000000042\",\"sender\":\"bob\","
+                                  "\"channel\":\"n\\\"ws\",\"message\":\"hi\","
+                                  "\"sent_at\":\"2026-01-31T12:00:00.000Z\"");
+    buf_finish(&buf);
+    message_unref(mail);
+    message_unref(news);
+}
+
+static int made;
+static struct message *raced; /* somebody else makes the frame meanwhile */
+
+static struct frame *make_frame(const struct message *message)
+{
+    static const struct message_format other = {1, make_frame};
+    struct message *race = raced;
+    raced = NULL;
+    if (race)
+        message_frame(race, &other);
+    made++;
+    struct frame *frame = frame_create(8);
+    memcpy(frame->bytes, &message->id, 8);
+    return frame;
+}
+
+static struct frame *make_none(const struct message *message)
+{
+    (void)message;
+    return NULL;
+}
+
+static void a_frame_is_made_once_for_all(void **state)
+{
+    static const struct message_format first = {0, make_frame}, second = {1, make_frame},
+                                       failing = {0, make_none};
+    struct message *message = a_message_for("alice", 5);
+    (void)state;
+
+    made = 0;
+    assert_null(message_frame(message, &failing)); /* and it may be tried again */
+    struct frame *frame = message_frame(message, &first);
+    assert_int_equal(frame->size, 8);
+    assert_ptr_equal(message_frame(message, &first), frame);
+    assert_int_equal(made, 1);
+
+    raced = message;
+    struct frame *other = message_frame(message, &second);
+    assert_ptr_not_equal(other, frame);
+    assert_ptr_equal(message_frame(message, &second), other);
+    assert_int_equal(made, 3);
+
+    frame_ref(frame); /* as a socket's queue does; it outlives the message */
+    message_ref(message);
+    message_unref(message);
+    message_unref(message);
+    uint64_t id;
+    memcpy(&id, frame->bytes, 8);
+    assert_int_equal(id, 5);
+    frame_unref(frame);
+    frame_unref(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_owns_a_copy_of_everything),
+        cmocka_unit_test(it_expires_at_the_end_of_its_time),
+        cmocka_unit_test(members_are_written_as_the_contract_says),
+        cmocka_unit_test(a_frame_is_made_once_for_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
