@@ -60,11 +60,14 @@ struct publish {
     bool durable;
 };
 
-/* One address of a stream, and how far it is known to be gone. */
+/* One address of a stream. What has a longer ttl than its neighbours may still be kept below
+ * `told`, so only `from` says what not to read. All three at 0: there is no gap. The name is
+ * borrowed until done. */
 struct read_address {
     struct address address;
-    uint64_t from;  /* in: nothing up to here is asked for; out: nothing up to here is kept */
-    bool gap;       /* out: something after max(after, the from asked for) is gone by limits */
+    uint64_t from; /* nothing up to here is asked for */
+    uint64_t told; /* in: losses up to here are known; out: and these, by limits or retention */
+    bool gap;      /* out: something after all three of after, from and told is gone */
 };
 
 struct read {

@@ -43,8 +43,8 @@ struct session {
     const struct session_ops *ops;
     uint64_t id;
     uint64_t cursor;
-    uint64_t from;                 /* own mail up to here is known to be gone, or was told so */
-    uint64_t all_from;             /* the same for broadcasts */
+    uint64_t told;                 /* losses among own mail up to here are known or were told */
+    uint64_t all_told;             /* the same for broadcasts */
     struct list link;              /* connection_manager: all sessions of this worker */
     struct list user_link;         /* connection_manager: sessions of this user */
     struct list waiting;           /* catch_up: wants to read a page */

@@ -13,7 +13,7 @@
 #include "engine/watch_table.h"
 #include "model/idempotency.h"
 
-#define MAX_MEMBERS    64 /* one bit each in a word */
+#define MAX_MEMBERS    64  /* one bit each in a word */
 #define ADDRESS_COST   192 /* a mailbox and its ring, charged for each receiver of a message */
 #define MAX_IDLE       65536
 #define ID_CLOCK_SHIFT 20
@@ -114,11 +114,18 @@ static void wake_mailbox(struct broker_memory *memory, struct mailbox *mailbox)
     memory->idle_count--;
 }
 
+/* Must its going be told? A publisher's own ttl that has run out is no loss. */
+static bool is_loss(const struct message *message, int64_t now_ms)
+{
+    return !(message->own_ttl && message_expired(message, now_ms));
+}
+
 /* Takes the oldest message of all out of every mailbox that holds it: being the oldest, it is the
  * first of each. */
-static void drop_oldest(struct broker_memory *memory, bool as_gap)
+static void drop_oldest(struct broker_memory *memory, int64_t now_ms)
 {
     struct kept *kept = list_first(&memory->log, struct kept, log);
+    bool as_gap = is_loss(kept->message, now_ms);
     for (uint32_t i = 0, n = kept->message->address_count; i < n; i++) {
         struct mailbox *mailbox = find_mailbox(memory, &kept->message->addresses[i]);
         if (!mailbox || !mailbox->count || mailbox_at(mailbox, 0) != kept)
@@ -152,12 +159,14 @@ static void expire(struct broker_memory *memory, struct mailbox *mailbox, int64_
     mailbox_remove_if(mailbox, is_expired, &now_ms, release, memory);
 }
 
-static void prune_address(struct broker_memory *memory, struct mailbox *mailbox)
+static void prune_address(struct broker_memory *memory, struct mailbox *mailbox, int64_t now_ms)
 {
     const struct broker_memory_limits *limits = &memory->limits;
     while (mailbox->count > 1 &&
-           (mailbox->count > limits->keep_messages || mailbox->bytes > limits->keep_bytes))
-        release(mailbox_pop(mailbox, true), memory);
+           (mailbox->count > limits->keep_messages || mailbox->bytes > limits->keep_bytes)) {
+        bool as_gap = is_loss(mailbox_at(mailbox, 0)->message, now_ms);
+        release(mailbox_pop(mailbox, as_gap), memory);
+    }
 }
 
 /* Makes every mailbox and all room a message needs, so that keeping it cannot fail half-way. */
@@ -181,10 +190,10 @@ static void keep(struct broker_memory *memory, struct message *message, struct k
         struct mailbox *mailbox = find_mailbox(memory, &message->addresses[i]);
         wake_mailbox(memory, mailbox);
         mailbox_push(mailbox, kept);
-        prune_address(memory, mailbox);
+        prune_address(memory, mailbox, message->sent_at_ms);
     }
     while (memory->log_bytes > memory->limits.keep_total && memory->log_count > 1)
-        drop_oldest(memory, true);
+        drop_oldest(memory, message->sent_at_ms);
 }
 
 /* Undoes what reserve may have made before it failed. */
@@ -270,8 +279,8 @@ static int sequence(struct broker_memory *memory, int member, struct publish *pu
     if (kept && charge(message) > memory->limits.keep_total)
         return ERR_NO_ROOM;
     if ((kept && !reserve(memory, message)) ||
-        (publish->key && !idempotency_add(memory->keys, publish->key, id, kept != NULL,
-                                          clock_mono_ms()))) {
+        (publish->key &&
+         !idempotency_add(memory->keys, publish->key, id, kept != NULL, clock_mono_ms()))) {
         unreserve(memory, message);
         return ERR_OUT_OF_MEMORY;
     }
@@ -333,12 +342,13 @@ static struct source open_source(struct broker_memory *memory, const struct read
         mailbox = NULL;
     }
     uint64_t start = max_u64(read->after, from->from);
-    from->gap = start > 0 && start < pruned_upto;
-    from->from = max_u64(from->from, pruned_upto);
+    uint64_t known = max_u64(start, from->told);
+    from->gap = known > 0 && known < pruned_upto;
+    from->told = max_u64(from->told, pruned_upto);
     if (!mailbox)
         return (struct source){NULL, 0};
-    uint32_t next = read->descending ? mailbox_after(mailbox, read->before - 1)
-                                     : mailbox_after(mailbox, max_u64(read->after, from->from));
+    uint32_t next =
+        read->descending ? mailbox_after(mailbox, read->before - 1) : mailbox_after(mailbox, start);
     return (struct source){mailbox, next};
 }
 
@@ -375,15 +385,15 @@ static void fill(struct read *read, struct source *sources)
     size_t bytes = 0;
     for (int i; (i = choose(sources, read->address_count, read->descending)) >= 0;) {
         struct message *message = peek(&sources[i], read->descending);
+        sources[i].next += read->descending ? -1u : 1u;
+        if (read->count && read->messages[read->count - 1] == message)
+            continue; /* it is in two of the mailboxes, and comes once */
         bytes += message->size;
         if (read->count == read->max_count || (read->count && bytes > read->max_bytes)) {
             read->more = true;
             return;
         }
-        sources[i].next += read->descending ? -1u : 1u;
-        /* A message that is in two of the mailboxes comes once. */
-        if (!read->count || read->messages[read->count - 1] != message)
-            read->messages[read->count++] = message_ref(message);
+        read->messages[read->count++] = message_ref(message);
     }
 }
 
@@ -552,7 +562,7 @@ static void memory_tick(struct broker *broker)
         const struct message *oldest = list_first(&memory->log, struct kept, log)->message;
         if (!message_expired(oldest, now_ms))
             break;
-        drop_oldest(memory, !oldest->own_ttl);
+        drop_oldest(memory, now_ms);
     }
     pthread_mutex_unlock(&memory->mutex);
 }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -20,6 +21,7 @@ enum { OWN_MAIL, BROADCASTS, STREAM_ADDRESSES };
 struct slot { /* one read */
     struct read read;
     struct read_address addresses[STREAM_ADDRESSES];
+    char user[ADDRESS_NAME_MAX]; /* the session's own name may be gone before the page is here */
     struct message *messages[PAGE_COUNT];
     struct catch_up *catch_up;
     struct session *session; /* NULL once it closed */
@@ -94,8 +96,8 @@ int catch_up_open(struct catch_up *catch_up, struct session *session, const stru
     struct address addresses[STREAM_ADDRESSES];
     watched_addresses(session, addresses);
     uint64_t head;
-    int err = broker_watch(catch_up->broker, catch_up->member, addresses, STREAM_ADDRESSES, +1,
-                           &head);
+    int err =
+        broker_watch(catch_up->broker, catch_up->member, addresses, STREAM_ADDRESSES, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
         return err;
@@ -138,10 +140,16 @@ static void go_live(struct catch_up *catch_up, struct session *session)
     metrics_add(&catch_up->metrics->sessions_websocket_live, 1);
 }
 
-void catch_up_drained(struct catch_up *catch_up, struct session *session)
+/* Else its socket will drain, and ask. */
+static void want_page_if_room(struct catch_up *catch_up, struct session *session)
 {
     if (session->state == SESSION_BEHIND && has_room(session))
         want_page(catch_up, session);
+}
+
+void catch_up_drained(struct catch_up *catch_up, struct session *session)
+{
+    want_page_if_room(catch_up, session);
 }
 
 static void doubt_one(struct session *session, void *context)
@@ -153,7 +161,7 @@ static void doubt_one(struct session *session, void *context)
     session->state = SESSION_BEHIND;
     metrics_add(&catch_up->metrics->sessions_websocket_live, -1);
     metrics_add(&catch_up->metrics->sessions_websocket_behind, 1);
-    want_page(catch_up, session);
+    want_page_if_room(catch_up, session);
 }
 
 void catch_up_doubt(struct catch_up *catch_up)
@@ -168,11 +176,11 @@ static bool tell_gaps(struct catch_up *catch_up, struct session *session, const 
 {
     uint64_t after = session->cursor, resumes = 0;
     for (size_t i = 0; i < read->address_count; i++) {
-        if (read->addresses[i].gap && read->addresses[i].from > resumes)
-            resumes = read->addresses[i].from;
+        if (read->addresses[i].gap && read->addresses[i].told > resumes)
+            resumes = read->addresses[i].told;
     }
-    session->from = read->addresses[OWN_MAIL].from;
-    session->all_from = read->addresses[BROADCASTS].from;
+    session->told = read->addresses[OWN_MAIL].told;
+    session->all_told = read->addresses[BROADCASTS].told;
     if (read->above_head) /* given by a broker whose store is no longer there */
         session->cursor = resumes = read->head;
     if (!resumes)
@@ -204,7 +212,7 @@ static void use_page(struct catch_up *catch_up, struct session *session, const s
     if (!read->more && !session->more && session->state == SESSION_BEHIND)
         go_live(catch_up, session);
     else
-        catch_up_drained(catch_up, session);
+        want_page_if_room(catch_up, session);
 }
 
 static void finish(struct slot *slot)
@@ -233,6 +241,14 @@ static struct slot *free_slot(struct catch_up *catch_up)
     return &catch_up->slots[i];
 }
 
+static struct address own_address(struct slot *slot, const struct session *session)
+{
+    struct address user = connection_manager_user(session);
+    memcpy(slot->user, user.name, user.length);
+    user.name = slot->user;
+    return user;
+}
+
 static void read_page(struct catch_up *catch_up, struct session *session)
 {
     struct slot *slot = free_slot(catch_up);
@@ -240,9 +256,9 @@ static void read_page(struct catch_up *catch_up, struct session *session)
     slot->session = session;
     slot->busy = true;
     slot->addresses[OWN_MAIL] =
-        (struct read_address){connection_manager_user(session), session->from, false};
-    slot->addresses[BROADCASTS] =
-        (struct read_address){address_make(ADDRESS_ALL, "", 0), session->all_from, false};
+        (struct read_address){.address = own_address(slot, session), .told = session->told};
+    slot->addresses[BROADCASTS] = (struct read_address){.address = address_make(ADDRESS_ALL, "", 0),
+                                                        .told = session->all_told};
     slot->read = (struct read){
         .call = {.done = on_page},
         .addresses = slot->addresses,

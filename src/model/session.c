@@ -6,7 +6,7 @@
 
 void session_init(struct session *session)
 {
-    session->cursor = session->from = session->all_from = 0;
+    session->cursor = session->told = session->all_told = 0;
     session->user = NULL;
     session->opened_at_ms = 0;
     session->state = SESSION_CLOSED;
