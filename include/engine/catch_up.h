@@ -38,8 +38,10 @@ void catch_up_drained(struct catch_up *catch_up, struct session *session);
 /* Something may have been missed: every live session reads on from its cursor. */
 void catch_up_doubt(struct catch_up *catch_up);
 
-/* Issues a few of the reads that wait, in fair order. True: more are waiting, run again soon. */
-bool catch_up_run(struct catch_up *catch_up);
+/* Issues a few of the reads that wait, in fair order. */
+void catch_up_run(struct catch_up *catch_up);
+/* Could catch_up_run issue more now? */
+bool catch_up_waiting(const struct catch_up *catch_up);
 
 /* Pages on their way from the broker. */
 size_t catch_up_in_flight(const struct catch_up *catch_up);

@@ -278,14 +278,16 @@ static void read_page(struct catch_up *catch_up, struct session *session)
     finish(slot);
 }
 
-bool catch_up_run(struct catch_up *catch_up)
+bool catch_up_waiting(const struct catch_up *catch_up)
 {
-    for (int i = 0; i < MAX_IN_FLIGHT && catch_up->in_flight < MAX_IN_FLIGHT; i++) {
+    return !list_empty(&catch_up->waiting) && catch_up->in_flight < MAX_IN_FLIGHT;
+}
+
+void catch_up_run(struct catch_up *catch_up)
+{
+    for (int i = 0; i < MAX_IN_FLIGHT && catch_up_waiting(catch_up); i++) {
         struct session *session = list_first(&catch_up->waiting, struct session, waiting);
-        if (!session)
-            return false;
         list_remove(&session->waiting);
         read_page(catch_up, session);
     }
-    return !list_empty(&catch_up->waiting) && catch_up->in_flight < MAX_IN_FLIGHT;
 }

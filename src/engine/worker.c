@@ -201,16 +201,17 @@ static void run_hooks(struct list *hooks)
 /* Both before the loop sleeps and after it woke: timers may make work as well as sockets. */
 static void end_turn(struct worker *worker)
 {
-    bool more = false;
-    for (int round = 0; round < MAX_ROUNDS; round++) {
+    bool busy = true;
+    for (int round = 0; busy && round < MAX_ROUNDS; round++) {
         worker->again = false;
-        bool some = drain(worker);
-        more = catch_up_run(worker->catch_up);
+        busy = drain(worker);
+        if (round == 0)
+            catch_up_run(worker->catch_up);
         run_hooks(&worker->turn_hooks);
-        if (!some && !worker->again)
-            break;
+        busy = busy || worker->again;
     }
-    if ((more || worker->again) && !worker->stopping)
+    /* After the last round the inbox may hold what hooks have pushed, and nobody wakes for that. */
+    if ((busy || catch_up_waiting(worker->catch_up)) && !worker->stopping)
         uv_async_send(&worker->wake);
 }
 
