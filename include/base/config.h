@@ -5,58 +5,10 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include "base/config_table.h"
-
-/* In the order of the words in the table. */
-enum config_broker { CONFIG_BROKER_MEMORY };
-enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
-enum config_log_format { CONFIG_LOG_AUTO, CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
-
-struct config_list {
-    char **items;
-    size_t count;
-};
-
-enum config_key {
-#define CONFIG_KEY(type, key, ...) CONFIG_KEY_##key,
-    CONFIG_TABLE(CONFIG_KEY)
-#undef CONFIG_KEY
-        CONFIG_KEY_COUNT
-};
-
-/* A higher one replaces what a lower one said. */
-enum config_level { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
-
-struct config_source {
-    enum config_level level;
-    size_t line; /* in the file */
-};
-
-#define CONFIG_FIELD_STRING(key)   char *key; /* "" is off */
-#define CONFIG_FIELD_LIST(key)     struct config_list key;
-#define CONFIG_FIELD_INT(key)      int64_t key; /* 0 where the table has a word for 0 */
-#define CONFIG_FIELD_BOOL(key)     bool key;
-#define CONFIG_FIELD_DURATION(key) int64_t key##_ms;
-#define CONFIG_FIELD_SIZE(key)     int64_t key; /* bytes */
-#define CONFIG_FIELD_ENUM(key)     enum config_##key key;
-
-struct config {
-#define CONFIG_FIELD(type, key, ...) CONFIG_FIELD_##type(key)
-    CONFIG_TABLE(CONFIG_FIELD)
-#undef CONFIG_FIELD
-
-    struct config_source sources[CONFIG_KEY_COUNT];
-    char *file; /* the name of the file that was read, or NULL */
-
-    const char *command;    /* first word that is no flag; "serve" without one */
-    char *const *arguments; /* what follows the command, borrowed from argv */
-    size_t argument_count;  /* always 0 for "serve", whose flags were read */
-};
+#include "base/config_values.h"
 
 enum config_action {
     CONFIG_RUN,

@@ -99,7 +99,8 @@ static struct config parse(const char *text)
     return config;
 }
 
-static char *written(void (*write)(FILE *out))
+/* noinline: gcc 12 loses sight of open_memstream otherwise and calls the text dangling */
+__attribute__((noinline)) static char *written(void (*write)(FILE *out))
 {
     char *text = NULL;
     size_t size;

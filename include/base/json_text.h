@@ -1,0 +1,22 @@
+/* json_text.h - finds a value in JSON text and keeps it as it was written.
+ *
+ * A message's numbers and escapes should reach the receiver as the sender wrote them (19.99 must
+ * not become 19.989999999999998), so the value is cut out instead of being parsed and printed. The
+ * text must have been found to be JSON before. No state, any thread. */
+#ifndef BASE_JSON_TEXT_H
+#define BASE_JSON_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+
+/* The value of a member of the outermost object. False: there is no member whose name is written
+ * exactly so (it may be there with escapes in its name). */
+bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
+                      size_t *ret_size);
+
+/* Appends the text without the white space between its tokens (RFC 8259 section 2). */
+void json_text_compact(struct buf *buf, const char *json, size_t size);
+
+#endif

@@ -1,0 +1,16 @@
+/* json_body.h - the JSON object that a request brings.
+ *
+ * Shared by every route that takes one. Worker's thread only. */
+#ifndef NET_API_JSON_BODY_H
+#define NET_API_JSON_BODY_H
+
+#include <jansson.h>
+
+struct exchange;
+
+/* The body as an object, to be decref'd; numbers are all reals, so that none is too long. NULL: a
+ * problem was answered: 415 for another content type (a client that is no browser may send none,
+ * or curl's default, with an object), 400 for what is not a JSON object, 503 without memory. */
+json_t *json_body_read(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,52 @@
+/* deadlines.h - until when each HTTP connection must have come further.
+ *
+ * libmicrohttpd's own timeout is for silence; these are absolute, so a client that sends a byte a
+ * second is late as well. A connection is in one phase; each phase has one constant limit, so its
+ * connections stand in the order they fall due and only list heads are looked at. Time is an
+ * argument. Worker's thread only. */
+#ifndef NET_DEADLINES_H
+#define NET_DEADLINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+enum deadline_phase {
+    DEADLINE_FIRST_HEAD, /* accepted; its first head is not whole */
+    DEADLINE_NEXT_HEAD,  /* kept alive; between an answer and the next head */
+    DEADLINE_BODY,       /* from the head to the body's end */
+    DEADLINE_ANSWER,     /* from the answer to its last byte */
+    DEADLINE_PAUSED,     /* waits for the broker, which answers in its own time */
+    DEADLINE_PHASES
+};
+
+struct deadline { /* of one connection */
+    struct list link;
+    int64_t due_ms;
+    enum deadline_phase phase;
+    int fd; /* borrowed */
+};
+
+struct deadlines {
+    struct list by_phase[DEADLINE_PHASES];
+    int64_t limit_ms[DEADLINE_PHASES];
+    size_t count;
+};
+
+/* limit_ms by phase; DEADLINE_PAUSED has none. */
+void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED]);
+
+void deadlines_add(struct deadlines *deadlines, struct deadline *deadline, int fd, int64_t now_ms);
+void deadlines_move(struct deadlines *deadlines, struct deadline *deadline,
+                    enum deadline_phase phase, int64_t now_ms);
+void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline);
+
+/* One that is late, taken off its list (it stays counted); NULL: nobody is. */
+struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms);
+
+/* The connection that has been kept alive longest without a request, taken off its list; or NULL. */
+struct deadline *deadlines_take_idle(struct deadlines *deadlines);
+
+#endif

@@ -1,0 +1,111 @@
+/* exchange.h - one HTTP request and its answer.
+ *
+ * libmicrohttpd calls in; the head is judged, the route found, the body gathered, and then the
+ * route's serve() runs, once. It answers at once or later (after exchange_wait), exactly once, by
+ * exchange_answer, exchange_problem or exchange_upgrade. Worker's thread only. */
+#ifndef NET_EXCHANGE_H
+#define NET_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "net/deadlines.h"
+
+struct MHD_Connection;
+struct access;
+struct buf;
+struct exchange;
+struct sockaddr;
+struct worker;
+
+struct route {
+    const char *method; /* GET also serves HEAD */
+    const char *path;   /* `/users/:id/messages`: one `:id` segment at most */
+    void (*serve)(struct exchange *exchange);
+    void *state; /* the family's, see exchange_state */
+    bool upgrade; /* a WebSocket handshake */
+};
+
+struct exchange_limits {
+    size_t max_head;
+    size_t max_body;
+};
+
+/* What all exchanges of a worker share. Owned by its listener. */
+struct exchanges {
+    struct worker *worker;
+    const struct route *routes;
+    size_t route_count;
+    const struct access *access;
+    struct exchange_limits limits;
+    struct deadlines deadlines;
+    uint64_t next_id;   /* makes request ids */
+    bool run_again;     /* libmicrohttpd has work that its epoll set does not show */
+    bool stopping;      /* answers close their connections */
+    bool access_log;
+};
+
+/* ---- for a route's serve() ---- */
+
+void *exchange_state(const struct exchange *exchange);
+struct worker *exchange_worker(const struct exchange *exchange);
+/* When its head was whole, on the monotonic clock. */
+int64_t exchange_began_us(const struct exchange *exchange);
+
+/* The decoded `:id` segment, proper by address_is_name. */
+const char *exchange_id(const struct exchange *exchange, size_t *ret_length);
+
+/* A query parameter, decoded, borrowed; NULL: not there. */
+const char *exchange_query(struct exchange *exchange, const char *name);
+
+/* A request header that came once, or NULL; and whether a list header has a token. */
+const char *exchange_header(const struct exchange *exchange, const char *name);
+bool exchange_header_has(const struct exchange *exchange, const char *name, const char *token);
+bool exchange_is_http_1_1(const struct exchange *exchange);
+/* Did the head announce a body? */
+bool exchange_has_body(const struct exchange *exchange);
+
+const char *exchange_body(const struct exchange *exchange, size_t *ret_size);
+
+/* The socket's other end. */
+const struct sockaddr *exchange_peer(const struct exchange *exchange);
+
+/* Adds a header to the answer to come. name and value live until then. At most four. */
+void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
+
+/* Answers with these bytes, which change hands (a failed buffer becomes 503). */
+void exchange_answer(struct exchange *exchange, int status, const char *content_type,
+                     struct buf *body);
+/* The same with bytes that live for ever. */
+void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
+                            const void *body, size_t size);
+
+/* Answers with a problem (RFC 9457). field: the field it is about, or NULL. */
+__attribute__((format(printf, 4, 5))) void exchange_problem(struct exchange *exchange, enum err err,
+                                                           const char *field, const char *detail,
+                                                           ...);
+
+/* Says that the answer comes later. */
+void exchange_wait(struct exchange *exchange);
+
+/* Switches protocols (RFC 9110 section 7.8): answers 101 and hands the socket over. adopted() is
+ * called exactly once: with the socket, now the callee's, and what was read past the head; or with
+ * -1 when it came to nothing. protocol: for Sec-WebSocket-Protocol, or NULL. */
+void exchange_upgrade(struct exchange *exchange, const char *accept, const char *protocol,
+                      void (*adopted)(void *context, int fd, const char *extra, size_t size),
+                      void *context);
+
+/* ---- for the listener ---- */
+
+/* libmicrohttpd's callbacks; cls is the struct exchanges, and each connection's socket context is
+ * its struct deadline. */
+void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection);
+int exchange_on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                        const char *method, const char *version, const char *upload_data,
+                        size_t *upload_data_size, void **request);
+void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **request,
+                           bool answered);
+
+#endif

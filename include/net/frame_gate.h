@@ -1,0 +1,50 @@
+/* frame_gate.h - cuts a client's bytes into pieces that wslay can be trusted with.
+ *
+ * wslay 1.1.1 checks the text of a Close frame chunk by chunk, answers broken headers with an empty
+ * Close, lets empty fragments pass without end, and cannot tell from outside where a frame ends.
+ * The gate knows the boundaries: it hands headers and control frames over whole, refuses what RFC
+ * 6455 sections 5.2 and 5.5 forbid in a header, and counts fragments. No I/O; one for each
+ * WebSocket; an idle one owns no memory. */
+#ifndef NET_FRAME_GATE_H
+#define NET_FRAME_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* The longest control frame from a client: 2 + 4 + 125 bytes. */
+#define FRAME_GATE_HELD 131
+
+struct frame_gate {
+    uint64_t left; /* payload bytes of the current data frame still to come */
+    unsigned char *held; /* a header or control frame not yet whole; NULL: none */
+    uint32_t fragments;  /* of the current message */
+    uint8_t held_size;
+    bool in_message; /* between the first and the last fragment */
+    bool served;     /* what is held was handed out and can be let go */
+};
+
+struct frame_piece {
+    const char *bytes;
+    size_t size;
+    bool frame_ends; /* with this piece */
+};
+
+void frame_gate_init(struct frame_gate *gate);
+void frame_gate_finish(struct frame_gate *gate);
+
+/* Takes the next piece from *bytes (advancing it): 1 and a piece, valid until the next call; 0:
+ * all is taken and more must come; or, below 0, minus the reason to close: -ERR_PROTOCOL,
+ * -ERR_TOO_MANY_FRAGMENTS, -ERR_OUT_OF_MEMORY. */
+int frame_gate_next(struct frame_gate *gate, const char **bytes, size_t *size,
+                    uint32_t max_fragments, struct frame_piece *ret_piece);
+
+/* Between two messages: a parser that got every piece holds nothing of this stream. */
+static inline bool frame_gate_idle(const struct frame_gate *gate)
+{
+    return gate->left == 0 && !gate->in_message && (!gate->held || gate->served);
+}
+
+#endif

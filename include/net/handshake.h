@@ -1,0 +1,17 @@
+/* handshake.h - the server's side of the opening handshake, RFC 6455 section 4.2.
+ *
+ * Shared by every WebSocket endpoint. Worker's thread only. */
+#ifndef NET_HANDSHAKE_H
+#define NET_HANDSHAKE_H
+
+#include <stdbool.h>
+
+#include "base/digest.h"
+
+struct exchange;
+
+/* Is the request a proper handshake? If so *ret_accept is its answer; if not, a problem has been
+ * answered (426 where the client speaks another version or no WebSocket at all). */
+bool handshake_check(struct exchange *exchange, char ret_accept[static DIGEST_ACCEPT_SIZE]);
+
+#endif

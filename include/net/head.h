@@ -1,0 +1,54 @@
+/* head.h - judges the head of an HTTP request before anything in it is believed.
+ *
+ * libmicrohttpd 0.9.75 parses loosely: it lets requests be smuggled behind ambiguous lengths, bare
+ * CR and folded lines. What it parsed is checked here against RFC 9110 and 9112; whoever fails gets
+ * 400 or 501 and a closed connection. No I/O, no state. */
+#ifndef NET_HEAD_H
+#define NET_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define HEAD_MAX_FIELDS 100
+
+struct head_field {
+    const char *name;
+    const char *value;
+    size_t name_length;
+    size_t value_length;
+};
+
+struct head {
+    const char *method;
+    const char *target;
+    size_t target_length;
+    const char *version;
+    /* Where the target was received, when all strings lie where they were received, so that line
+     * ends can be checked; else NULL. */
+    const char *target_place;
+    size_t count;
+    struct head_field fields[HEAD_MAX_FIELDS]; /* last: only the first `count` are set */
+};
+
+/* What the body is, according to a head that was found proper. */
+struct head_body {
+    uint64_t length; /* by Content-Length; 0 without one */
+    bool chunked;
+    bool any; /* is a body announced at all? */
+};
+
+/* ERR_NONE, or the error and a sentence for the client in *ret_detail. */
+enum err head_check(const struct head *head, size_t max_size, struct head_body *ret_body,
+                    const char **ret_detail);
+
+/* The only field of this name, or NULL: none, or several. Ends in NUL as it came from the parser. */
+const char *head_find(const struct head *head, const char *name);
+
+/* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): is the
+ * token in any of them? */
+bool head_list_has(const struct head *head, const char *name, const char *token);
+
+#endif

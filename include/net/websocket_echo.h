@@ -1,0 +1,13 @@
+/* websocket_echo.h - `/ws-echo`: sends each message back, for conformance suites (--dev-echo).
+ *
+ * Text as text, binary as binary, through the frame code that production uses; no pings and no
+ * greeting of its own, and wide limits. Worker's thread only. */
+#ifndef NET_WEBSOCKET_ECHO_H
+#define NET_WEBSOCKET_ECHO_H
+
+struct exchange;
+
+/* The route's serve(); its state is a struct websocket_door. */
+void websocket_echo_serve(struct exchange *exchange);
+
+#endif

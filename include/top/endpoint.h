@@ -1,0 +1,31 @@
+/* endpoint.h - turns `host:port` from the configuration into listening sockets.
+ *
+ * Main thread, at start. */
+#ifndef TOP_ENDPOINT_H
+#define TOP_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define ENDPOINTS_MAX     16
+#define ENDPOINT_TEXT_MAX 64
+
+struct endpoints {
+    struct sockaddr_storage addresses[ENDPOINTS_MAX]; /* with their real ports */
+    int *fds; /* workers * count: worker w listens on fds[w * count] and the following */
+    size_t count;
+    size_t workers;
+};
+
+/* Binds each text for each worker, all or nothing. localhost is 127.0.0.1 and, where the machine
+ * has it, ::1. Without `anywhere` only loopback is allowed. False: the log says what to do. */
+bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
+                    size_t workers, bool anywhere);
+/* The sockets have changed hands by then. */
+void endpoints_finish(struct endpoints *endpoints);
+
+/* `127.0.0.1:8000`, `[::1]:8000` */
+void endpoint_format(const struct sockaddr_storage *address, char ret_text[static ENDPOINT_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,14 @@
+/* server.h - all parts together: built bottom-up, tied, stopped top-down.
+ *
+ * The only reader of the configuration. Runs on the main thread, whose loop handles signals and
+ * the clock of the broker; each worker has a thread of its own. */
+#ifndef TOP_SERVER_H
+#define TOP_SERVER_H
+
+struct config;
+
+/* Serves until SIGTERM or SIGINT. Returns the process's exit code: 0 after a graceful stop, 1 when
+ * it could not start (the log says why). */
+int server_run(const struct config *config);
+
+#endif

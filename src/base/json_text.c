@@ -1,0 +1,87 @@
+#include "base/json_text.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && is_space(*at))
+        at++;
+    return at;
+}
+
+/* Past the closing quote of the string that begins here. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\';
+    return at < end ? at + 1 : end;
+}
+
+/* Past the value that begins here. */
+static const char *skip_value(const char *at, const char *end)
+{
+    size_t depth = 0;
+    while (at < end) {
+        if (*at == '"') {
+            at = skip_string(at, end);
+        } else {
+            depth += *at == '{' || *at == '[';
+            if (!depth && (*at == ',' || *at == '}' || *at == ']'))
+                return at;
+            depth -= *at == '}' || *at == ']';
+            at++;
+        }
+        if (!depth && at < end && (*at == ',' || *at == '}' || *at == ']'))
+            return at;
+    }
+    return end;
+}
+
+bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
+                      size_t *ret_size)
+{
+    const char *end = json + size, *at = skip_space(json, end);
+    size_t length = strlen(name);
+    if (at == end || *at++ != '{')
+        return false;
+    for (at = skip_space(at, end); at < end && *at == '"'; at = skip_space(at, end)) {
+        const char *key = at + 1;
+        at = skip_string(at, end);
+        bool found = (size_t)(at - key) == length + 1 && memcmp(key, name, length) == 0;
+        at = skip_space(at, end);
+        if (at == end || *at != ':')
+            return false;
+        const char *value = skip_space(at + 1, end);
+        at = skip_value(value, end);
+        if (found) {
+            const char *last = at;
+            while (last > value && is_space(last[-1]))
+                last--;
+            *ret_value = value;
+            *ret_size = (size_t)(last - value);
+            return true;
+        }
+        if (at < end && *at == ',')
+            at++;
+    }
+    return false;
+}
+
+void json_text_compact(struct buf *buf, const char *json, size_t size)
+{
+    const char *end = json + size, *at = json;
+    while (at < end) {
+        const char *start = at;
+        while (at < end && !is_space(*at))
+            at = *at == '"' ? skip_string(at, end) : at + 1;
+        buf_add(buf, start, (size_t)(at - start));
+        at = skip_space(at, end);
+    }
+}

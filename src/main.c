@@ -1,0 +1,62 @@
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include <wslay/wslay.h>
+
+#include "base/config.h"
+#include "top/server.h"
+
+extern char **environ;
+
+static int print_version(void)
+{
+    printf("pushwire %s (libuv %s, libmicrohttpd %s, wslay %s, jansson %s)\n", PUSHWIRE_VERSION,
+           uv_version_string(), MHD_get_version(), WSLAY_VERSION, JANSSON_VERSION);
+    return 0;
+}
+
+static int serve(const struct config *config)
+{
+    if (strcmp(config->command, "serve") == 0)
+        return server_run(config);
+    fprintf(stderr, "pushwire: %s: unknown command, see pushwire --help\n", config->command);
+    return 2;
+}
+
+static int act(enum config_action action, const struct config *config)
+{
+    switch (action) {
+    case CONFIG_HELP:
+        config_help(stdout);
+        return 0;
+    case CONFIG_VERSION:
+        return print_version();
+    case CONFIG_CHECK:
+        config_print_check(stdout, config);
+        return 0;
+    case CONFIG_PRINT:
+        config_print(stdout, config);
+        return 0;
+    case CONFIG_RUN:
+        break;
+    }
+    return serve(config);
+}
+
+int main(int argc, char *argv[])
+{
+    struct config config;
+    enum config_action action;
+    char *error;
+    if (config_load(&config, argc, argv, environ, &action, &error) != 0) {
+        fprintf(stderr, "pushwire: %s\n", error);
+        free(error);
+        return 2;
+    }
+    int code = act(action, &config);
+    config_finish(&config);
+    return code;
+}

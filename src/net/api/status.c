@@ -1,0 +1,61 @@
+#include "net/api/status.h"
+
+#include <dirent.h>
+
+#include "base/buf.h"
+#include "base/metrics.h"
+#include "engine/broker.h"
+#include "net/exchange.h"
+
+static void answer(struct exchange *exchange, const char *text, size_t size)
+{
+    exchange_add_header(exchange, "Cache-Control", "no-store");
+    exchange_answer_static(exchange, 200, "application/json", text, size);
+}
+
+void status_alive_serve(struct exchange *exchange)
+{
+    static const char alive[] = "{\"status\":\"alive\"}\n";
+    answer(exchange, alive, sizeof alive - 1);
+}
+
+void status_ready_serve(struct exchange *exchange)
+{
+    static const char ready[] = "{\"status\":\"ready\"}\n";
+    const struct status *status = exchange_state(exchange);
+    if (atomic_load(&status->stopping))
+        exchange_problem(exchange, ERR_STOPPING, NULL, "Send new connections elsewhere.");
+    else
+        answer(exchange, ready, sizeof ready - 1);
+}
+
+size_t status_open_fds(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return 0;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count > 3 ? count - 3 : 0; /* `.`, `..` and the folder itself */
+}
+
+void status_metrics_serve(struct exchange *exchange)
+{
+    const struct status *status = exchange_state(exchange);
+    struct broker_stats stats = broker_stats(status->broker);
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "# HELP pushwire_build_info What is running.\n"
+                        "# TYPE pushwire_build_info gauge\n"
+                        "pushwire_build_info{version=\"" PUSHWIRE_VERSION "\"} 1\n");
+    metrics_write(&body, status->metrics, status->metrics_count);
+    metrics_write_gauge(&body, "broker_messages", "Messages kept.", (int64_t)stats.messages);
+    metrics_write_gauge(&body, "broker_bytes", "What the kept messages cost.",
+                        (int64_t)stats.bytes);
+    metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
+    metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
+                        (int64_t)status->max_fds);
+    exchange_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+}

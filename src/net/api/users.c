@@ -1,0 +1,457 @@
+#include "net/api/users.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "engine/broker.h"
+#include "engine/worker.h"
+#include "model/address.h"
+#include "model/message.h"
+#include "net/api/json_body.h"
+#include "net/exchange.h"
+
+#define JSON_TYPE     "application/json"
+#define MAX_LIMIT     1000
+#define DEFAULT_LIMIT 100
+#define PAGE_BYTES    ((size_t)4 * 1024 * 1024)
+
+static void out_of_memory(struct exchange *exchange)
+{
+    exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+}
+
+static struct address user_of(const struct exchange *exchange)
+{
+    size_t length;
+    const char *name = exchange_id(exchange, &length);
+    return address_make(ADDRESS_USER, name, length);
+}
+
+static void open_user(struct buf *body, const struct address *user)
+{
+    buf_init(body);
+    buf_add_text(body, "{\"user\":");
+    buf_add_json(body, user->name, user->length);
+}
+
+/* limit, 1 to 1000. False: a problem was answered. */
+static bool read_limit(struct exchange *exchange, size_t *ret_limit)
+{
+    const char *text = exchange_query(exchange, "limit");
+    uint64_t limit = DEFAULT_LIMIT;
+    if (text && (!text_parse_u64(text, strlen(text), &limit) || !limit || limit > MAX_LIMIT)) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "limit", "limit is a number from 1 to %d.",
+                         MAX_LIMIT);
+        return false;
+    }
+    *ret_limit = (size_t)limit;
+    return true;
+}
+
+/* ---- questions to the workers ---- */
+
+struct asking {
+    struct signal signal;
+    struct exchange *exchange;
+    void (*answer)(struct asking *asking);
+    struct presence presence; /* of the user asked about, as the broker knew it */
+};
+
+static void on_replies(struct signal *signal)
+{
+    struct asking *asking = (struct asking *)signal;
+    if (signal->failed)
+        out_of_memory(asking->exchange);
+    else
+        asking->answer(asking);
+    buf_finish(&signal->replies);
+    free(asking);
+}
+
+static struct asking *asking_create(struct exchange *exchange,
+                                    void (*answer)(struct asking *asking))
+{
+    struct asking *asking = calloc(1, sizeof *asking);
+    if (!asking) {
+        out_of_memory(exchange);
+        return NULL;
+    }
+    asking->exchange = exchange;
+    asking->answer = answer;
+    asking->signal.done = on_replies;
+    return asking;
+}
+
+static void ask(struct asking *asking)
+{
+    struct worker *worker = exchange_worker(asking->exchange);
+    int err = broker_signal(worker->broker, worker->member, &asking->signal);
+    if (err == BROKER_PENDING) {
+        exchange_wait(asking->exchange);
+        return;
+    }
+    asking->signal.failed = err != 0;
+    on_replies(&asking->signal);
+}
+
+/* ---- GET /users/:id ---- */
+
+static void add_time(struct buf *body, int64_t wall_ms)
+{
+    char text[CLOCK_TEXT_SIZE];
+    clock_format(wall_ms, text);
+    buf_add_format(body, "\"%s\"", text);
+}
+
+static void add_last_seen(struct buf *body, bool online, int64_t last_seen_ms)
+{
+    buf_add_text(body, ",\"last_seen\":");
+    if (online || last_seen_ms)
+        add_time(body, online ? clock_wall_ms() : last_seen_ms);
+    else
+        buf_add_text(body, "null");
+}
+
+static void answer_description(struct asking *asking)
+{
+    const struct signal *signal = &asking->signal;
+    struct buf body;
+    open_user(&body, &signal->address);
+    buf_add_text(&body, signal->number ? ",\"online\":true" : ",\"online\":false");
+    buf_add_text(&body, ",\"sessions\":[");
+    if (signal->replies.size) /* each begins with a comma */
+        buf_add(&body, signal->replies.data + 1, signal->replies.size - 1);
+    buf_add_text(&body, "]");
+    add_last_seen(&body, signal->number > 0, asking->presence.last_seen_ms);
+    buf_add_text(&body, "}\n");
+    exchange_answer(asking->exchange, 200, JSON_TYPE, &body);
+}
+
+void users_describe_serve(struct exchange *exchange)
+{
+    struct asking *asking = asking_create(exchange, answer_description);
+    if (!asking)
+        return;
+    asking->signal.verb = SIGNAL_DESCRIBE;
+    asking->signal.address = user_of(exchange);
+    broker_count(exchange_worker(exchange)->broker, &asking->signal.address, 1, &asking->presence);
+    ask(asking);
+}
+
+/* ---- DELETE /users/:id/sessions ---- */
+
+static void answer_closed(struct asking *asking)
+{
+    struct buf body;
+    open_user(&body, &asking->signal.address);
+    buf_add_format(&body, ",\"closed\":%llu}\n", (unsigned long long)asking->signal.number);
+    exchange_answer(asking->exchange, 200, JSON_TYPE, &body);
+}
+
+void users_close_sessions_serve(struct exchange *exchange)
+{
+    struct asking *asking = asking_create(exchange, answer_closed);
+    if (!asking)
+        return;
+    asking->signal.verb = SIGNAL_CLOSE;
+    asking->signal.reason = ERR_KICKED;
+    asking->signal.address = user_of(exchange);
+    ask(asking);
+}
+
+/* ---- GET /users ---- */
+
+struct name {
+    const char *text;
+    size_t length;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+/* The workers' lists as one, sorted; a user may have sessions at several. */
+static struct name *sort_names(const struct buf *replies, size_t *ret_count)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < replies->size; i++)
+        count += replies->data[i] == '\n';
+    struct name *names = malloc((count + 1) * sizeof *names);
+    if (!names)
+        return NULL;
+    const char *at = replies->data;
+    for (size_t i = 0; i < count; i++) {
+        const char *end = strchr(at, '\n');
+        names[i] = (struct name){at, (size_t)(end - at)};
+        at = end + 1;
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!left || compare_names(&names[left - 1], &names[i]) != 0)
+            names[left++] = names[i];
+    }
+    *ret_count = left;
+    return names;
+}
+
+static void write_names(struct buf *body, const struct name *names, size_t count, bool more)
+{
+    buf_init(body);
+    buf_add_text(body, "{\"users\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_add_text(body, i ? "," : "");
+        buf_add_json(body, names[i].text, names[i].length);
+    }
+    buf_add_text(body, "],\"next\":");
+    if (more)
+        buf_add_json(body, names[count - 1].text, names[count - 1].length);
+    else
+        buf_add_text(body, "null");
+    buf_add_text(body, "}\n");
+}
+
+static void answer_list(struct asking *asking)
+{
+    size_t count = 0, limit = asking->signal.limit - 1; /* one more was asked for */
+    struct name *names = sort_names(&asking->signal.replies, &count);
+    if (!names) {
+        out_of_memory(asking->exchange);
+        return;
+    }
+    struct buf body;
+    write_names(&body, names, count < limit ? count : limit, count > limit);
+    exchange_answer(asking->exchange, 200, JSON_TYPE, &body);
+    free(names);
+}
+
+void users_list_serve(struct exchange *exchange)
+{
+    const char *online = exchange_query(exchange, "online");
+    const char *from = exchange_query(exchange, "from");
+    size_t limit;
+    if (!read_limit(exchange, &limit))
+        return;
+    if (online && strcmp(online, "true") != 0) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "online", "Only online=true is served.");
+        return;
+    }
+    struct asking *asking = asking_create(exchange, answer_list);
+    if (!asking)
+        return;
+    asking->signal.verb = SIGNAL_USERS;
+    asking->signal.address = address_make(ADDRESS_ALL, "", 0);
+    asking->signal.from = from ? from : "";
+    asking->signal.from_length = strlen(asking->signal.from);
+    asking->signal.limit = limit + 1;
+    ask(asking);
+}
+
+/* ---- POST /users/query ---- */
+
+static void write_presence(struct buf *body, const struct address *user,
+                           const struct presence *presence)
+{
+    buf_add_text(body, "{\"user\":");
+    buf_add_json(body, user->name, user->length);
+    buf_add_format(body, ",\"online\":%s,\"sessions\":%u", presence->sessions ? "true" : "false",
+                   presence->sessions);
+    add_last_seen(body, presence->sessions > 0, presence->last_seen_ms);
+    buf_add_text(body, "}");
+}
+
+static void answer_query(struct exchange *exchange, const json_t *users, struct address *addresses,
+                         struct presence *presence)
+{
+    size_t count = json_array_size(users);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *name = json_array_get(users, i);
+        if (!json_is_string(name) ||
+            !address_is_name(json_string_value(name), json_string_length(name))) {
+            exchange_problem(exchange, ERR_BAD_FIELD, "users", "users[%zu] is no user id.", i);
+            return;
+        }
+        addresses[i] = address_make(ADDRESS_USER, json_string_value(name),
+                                    json_string_length(name));
+    }
+    broker_count(exchange_worker(exchange)->broker, addresses, count, presence);
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "{\"users\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_add_text(&body, i ? "," : "");
+        write_presence(&body, &addresses[i], &presence[i]);
+    }
+    buf_add_text(&body, "]}\n");
+    exchange_answer(exchange, 200, JSON_TYPE, &body);
+}
+
+void users_query_serve(struct exchange *exchange)
+{
+    json_t *root = json_body_read(exchange);
+    if (!root)
+        return;
+    const json_t *users = json_object_get(root, "users");
+    size_t count = json_array_size(users);
+    struct address *addresses = malloc((count + 1) * sizeof *addresses);
+    struct presence *presence = malloc((count + 1) * sizeof *presence);
+    if (!users)
+        exchange_problem(exchange, ERR_MISSING_FIELD, "users", "Give a list: \"users\":[\"alice\"].");
+    else if (!json_is_array(users) || count == 0 || count > MAX_LIMIT)
+        exchange_problem(exchange, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
+                         MAX_LIMIT);
+    else if (!addresses || !presence)
+        out_of_memory(exchange);
+    else
+        answer_query(exchange, users, addresses, presence);
+    free(addresses);
+    free(presence);
+    json_decref(root);
+}
+
+/* ---- GET /users/:id/messages ---- */
+
+struct history {
+    struct read read;
+    struct exchange *exchange;
+    struct read_address address;
+    struct message *messages[]; /* read.max_count of them */
+};
+
+/* after or before, as an id. False: a problem was answered. */
+static bool read_id(struct exchange *exchange, const char *name, bool *ret_given, uint64_t *ret_id)
+{
+    const char *text = exchange_query(exchange, name);
+    *ret_given = text != NULL;
+    if (!text || (strlen(text) < TEXT_ID_SIZE && text_parse_u64(text, strlen(text), ret_id)))
+        return true;
+    exchange_problem(exchange, ERR_BAD_PARAMETER, name, "%s is a message's id.", name);
+    return false;
+}
+
+static void add_id(struct buf *body, uint64_t id)
+{
+    char text[TEXT_ID_SIZE];
+    text_format_id(id, text);
+    buf_add_format(body, "\"%s\"", text);
+}
+
+static void write_gap(struct buf *body, const struct history *history)
+{
+    const struct read *read = &history->read;
+    if (!read->above_head && !(history->address.gap && !read->descending)) {
+        buf_add_text(body, "null");
+        return;
+    }
+    buf_add_text(body, "{\"after\":");
+    add_id(body, read->after);
+    buf_add_text(body, ",\"resumes\":");
+    add_id(body, read->above_head ? read->head : history->address.told);
+    buf_add_text(body, "}");
+}
+
+/* Where the next page begins: behind the last message, or where this one began. */
+static void write_next(struct buf *body, const struct read *read)
+{
+    if (read->count)
+        add_id(body, read->messages[read->count - 1]->id);
+    else if (!read->descending)
+        add_id(body, read->above_head ? read->head : read->after);
+    else
+        buf_add_text(body, "null");
+}
+
+static void answer_history(struct history *history)
+{
+    const struct read *read = &history->read;
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "{\"messages\":[");
+    for (size_t i = 0; i < read->count; i++) {
+        buf_add_text(&body, i ? ",{" : "{");
+        message_write_members(read->messages[i], &body);
+        buf_add_text(&body, "}");
+    }
+    buf_add_text(&body, "],\"next\":");
+    write_next(&body, read);
+    buf_add_text(&body, read->more ? ",\"more\":true,\"gap\":" : ",\"more\":false,\"gap\":");
+    write_gap(&body, history);
+    buf_add_text(&body, "}\n");
+    exchange_answer(history->exchange, 200, JSON_TYPE, &body);
+}
+
+static void on_page(struct call *call)
+{
+    struct history *history = (struct history *)call;
+    if (history->read.err)
+        exchange_problem(history->exchange, history->read.err, NULL, "Try again in a moment.");
+    else
+        answer_history(history);
+    for (size_t i = 0; i < history->read.count; i++)
+        message_unref(history->read.messages[i]);
+    free(history);
+}
+
+void users_messages_serve(struct exchange *exchange)
+{
+    struct worker *worker = exchange_worker(exchange);
+    bool has_after, has_before;
+    uint64_t after = 0, before = UINT64_MAX;
+    size_t limit;
+    if (!read_id(exchange, "after", &has_after, &after) ||
+        !read_id(exchange, "before", &has_before, &before) || !read_limit(exchange, &limit))
+        return;
+    if (has_after && has_before) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "before", "Give after or before, not both.");
+        return;
+    }
+    struct history *history = calloc(1, sizeof *history + limit * sizeof *history->messages);
+    if (!history) {
+        out_of_memory(exchange);
+        return;
+    }
+    history->exchange = exchange;
+    history->address.address = user_of(exchange);
+    history->read = (struct read){
+        .call = {.done = on_page},
+        .addresses = &history->address,
+        .address_count = 1,
+        .after = after,
+        .before = before ? before : 1,
+        .descending = !has_after,
+        .max_count = limit,
+        .max_bytes = PAGE_BYTES,
+        .messages = history->messages,
+    };
+    int err = broker_read(worker->broker, worker->member, &history->read);
+    if (err == BROKER_PENDING) {
+        exchange_wait(exchange);
+        return;
+    }
+    history->read.err = (enum err)err;
+    on_page(&history->read.call);
+}
+
+/* ---- DELETE /users/:id/messages ---- */
+
+void users_erase_messages_serve(struct exchange *exchange)
+{
+    struct address user = user_of(exchange);
+    uint64_t erased;
+    int err = broker_erase(exchange_worker(exchange)->broker, &user, &erased);
+    if (err) {
+        exchange_problem(exchange, (enum err)err, NULL, "Try again in a moment.");
+        return;
+    }
+    struct buf body;
+    open_user(&body, &user);
+    buf_add_format(&body, ",\"erased\":%llu}\n", (unsigned long long)erased);
+    exchange_answer(exchange, 200, JSON_TYPE, &body);
+}

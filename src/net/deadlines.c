@@ -1,0 +1,56 @@
+#include "net/deadlines.h"
+
+#include <string.h>
+
+void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED])
+{
+    for (int i = 0; i < DEADLINE_PHASES; i++)
+        list_init(&deadlines->by_phase[i]);
+    memcpy(deadlines->limit_ms, limit_ms, DEADLINE_PAUSED * sizeof *limit_ms);
+    deadlines->limit_ms[DEADLINE_PAUSED] = 0;
+    deadlines->count = 0;
+}
+
+void deadlines_move(struct deadlines *deadlines, struct deadline *deadline,
+                    enum deadline_phase phase, int64_t now_ms)
+{
+    deadline->phase = phase;
+    deadline->due_ms = now_ms + deadlines->limit_ms[phase];
+    list_remove(&deadline->link);
+    list_append(&deadlines->by_phase[phase], &deadline->link);
+}
+
+void deadlines_add(struct deadlines *deadlines, struct deadline *deadline, int fd, int64_t now_ms)
+{
+    list_init(&deadline->link);
+    deadline->fd = fd;
+    deadlines->count++;
+    deadlines_move(deadlines, deadline, DEADLINE_FIRST_HEAD, now_ms);
+}
+
+void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline)
+{
+    list_remove(&deadline->link);
+    deadlines->count--;
+}
+
+struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms)
+{
+    for (int phase = 0; phase < DEADLINE_PAUSED; phase++) {
+        struct deadline *first = list_first(&deadlines->by_phase[phase], struct deadline, link);
+        if (!first || now_ms < first->due_ms)
+            continue;
+        list_remove(&first->link);
+        return first;
+    }
+    return NULL;
+}
+
+struct deadline *deadlines_take_idle(struct deadlines *deadlines)
+{
+    struct deadline *first =
+        list_first(&deadlines->by_phase[DEADLINE_NEXT_HEAD], struct deadline, link);
+    if (first)
+        list_remove(&first->link);
+    return first;
+}

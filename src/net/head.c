@@ -1,0 +1,185 @@
+#include "net/head.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+static size_t count_named(const struct head *head, const char *name,
+                          const struct head_field **ret_last)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < head->count; i++) {
+        if (!text_equal_nocase(head->fields[i].name, head->fields[i].name_length, name))
+            continue;
+        *ret_last = &head->fields[i];
+        count++;
+    }
+    return count;
+}
+
+const char *head_find(const struct head *head, const char *name)
+{
+    const struct head_field *field;
+    return count_named(head, name, &field) == 1 ? field->value : NULL;
+}
+
+bool head_list_has(const struct head *head, const char *name, const char *token)
+{
+    for (size_t i = 0; i < head->count; i++) {
+        const struct head_field *field = &head->fields[i];
+        if (text_equal_nocase(field->name, field->name_length, name) &&
+            text_list_has(field->value, token))
+            return true;
+    }
+    return false;
+}
+
+static size_t size_of(const struct head *head)
+{
+    size_t size = strlen(head->method) + head->target_length + sizeof " HTTP/1.1 \r\n\r\n";
+    for (size_t i = 0; i < head->count; i++)
+        size += head->fields[i].name_length + head->fields[i].value_length + 4;
+    return size;
+}
+
+/* Origin form only, or `*` (RFC 9112 section 3.2). Bytes above 0x7f are let through to where ids
+ * are checked to be UTF-8: curl sends them bare. */
+static bool is_target(const char *target, size_t length)
+{
+    if (length == 1 && target[0] == '*')
+        return true;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)target[i];
+        if (c <= ' ' || c == 0x7f || c == '#' || c == '\\')
+            return false;
+    }
+    return length > 0 && target[0] == '/';
+}
+
+static bool is_field(const struct head_field *field)
+{
+    if (!text_is_token(field->name, field->name_length))
+        return false;
+    for (size_t i = 0; i < field->value_length; i++) {
+        unsigned char c = (unsigned char)field->value[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* The parser ends each line by overwriting CR and LF with NUL where they were received. So the
+ * lines must follow each other two bytes apart: bare LF, bare CR, folded lines and NULs in the
+ * middle all show as another distance. */
+static bool lines_are_whole(const struct head *head)
+{
+    const char *end = head->version + strlen(head->version);
+    if (head->target_place != head->method + strlen(head->method) + 1 ||
+        head->target_place + head->target_length + 1 != head->version)
+        return false;
+    for (size_t i = 0; i < head->count; i++) {
+        const struct head_field *field = &head->fields[i];
+        const char *colon = field->name + field->name_length;
+        if (field->name != end + 2 || field->value <= colon)
+            return false;
+        for (const char *at = colon + 1; at < field->value; at++) {
+            if (*at != ' ' && *at != '\t')
+                return false;
+        }
+        end = field->value + field->value_length;
+    }
+    return end[0] == '\0' && end[1] == '\0' && end[2] == '\0' && end[3] == '\0';
+}
+
+static bool is_digits(const char *text, size_t length)
+{
+    uint64_t ignored;
+    return length <= 18 && text_parse_u64(text, length, &ignored);
+}
+
+/* Host may name a registered name, an address and a port; nothing that would mean something in
+ * another place (RFC 9110 section 7.2). */
+static bool is_host(const char *host)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._~!$&'()*+;=%:[]";
+    return host[strspn(host, allowed)] == '\0';
+}
+
+static enum err check_host(const struct head *head, const char **ret_detail)
+{
+    const struct head_field *host = NULL;
+    size_t count = count_named(head, "Host", &host);
+    bool old = strcmp(head->version, "HTTP/1.0") == 0;
+    if (count == 1 ? is_host(host->value) : count == 0 && old)
+        return ERR_NONE;
+    *ret_detail = count == 1 ? "The Host header is not a host name." : "Send exactly one Host header.";
+    return ERR_BAD_REQUEST;
+}
+
+/* RFC 9112 section 6: whatever could be framed in two ways is refused. */
+static enum err check_framing(const struct head *head, struct head_body *ret_body,
+                              const char **ret_detail)
+{
+    const struct head_field *length = NULL, *encoding = NULL;
+    size_t lengths = count_named(head, "Content-Length", &length);
+    size_t encodings = count_named(head, "Transfer-Encoding", &encoding);
+    *ret_body = (struct head_body){.any = lengths || encodings};
+    if (lengths > 1 || (lengths && encodings)) {
+        *ret_detail = "Send one Content-Length, or Transfer-Encoding: chunked, not both.";
+        return ERR_BAD_REQUEST;
+    }
+    if (lengths && !is_digits(length->value, length->value_length)) {
+        *ret_detail = "Content-Length must be a plain number.";
+        return ERR_BAD_REQUEST;
+    }
+    if (lengths)
+        text_parse_u64(length->value, length->value_length, &ret_body->length);
+    if (!encodings)
+        return ERR_NONE;
+    if (strcmp(head->version, "HTTP/1.0") == 0) {
+        *ret_detail = "HTTP/1.0 has no Transfer-Encoding.";
+        return ERR_BAD_REQUEST;
+    }
+    if (encodings > 1 || !text_equal_nocase(encoding->value, encoding->value_length, "chunked")) {
+        *ret_detail = "The only Transfer-Encoding served is chunked.";
+        return ERR_NOT_IMPLEMENTED;
+    }
+    ret_body->chunked = true;
+    return ERR_NONE;
+}
+
+enum err head_check(const struct head *head, size_t max_size, struct head_body *ret_body,
+                    const char **ret_detail)
+{
+    *ret_body = (struct head_body){0};
+    if (strcmp(head->version, "HTTP/1.1") != 0 && strcmp(head->version, "HTTP/1.0") != 0) {
+        *ret_detail = "Speak HTTP/1.1.";
+        return ERR_BAD_REQUEST;
+    }
+    if (head->target_length > max_size) {
+        *ret_detail = "The address is longer than max_head allows.";
+        return ERR_URI_TOO_LONG;
+    }
+    if (head->count >= HEAD_MAX_FIELDS || size_of(head) > max_size) {
+        *ret_detail = "The head is larger than max_head allows, or has 100 fields or more.";
+        return ERR_HEAD_TOO_LARGE;
+    }
+    if (!text_is_token(head->method, strlen(head->method)) ||
+        !is_target(head->target, head->target_length)) {
+        *ret_detail = "The request line is malformed.";
+        return ERR_BAD_REQUEST;
+    }
+    for (size_t i = 0; i < head->count; i++) {
+        if (!is_field(&head->fields[i])) {
+            *ret_detail = "A header has a forbidden character.";
+            return ERR_BAD_REQUEST;
+        }
+    }
+    if (head->target_place && !lines_are_whole(head)) {
+        *ret_detail = "Each line of the head must end in CR LF and stand on its own.";
+        return ERR_BAD_REQUEST;
+    }
+    enum err err = check_host(head, ret_detail);
+    return err ? err : check_framing(head, ret_body, ret_detail);
+}

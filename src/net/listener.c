@@ -1,0 +1,416 @@
+#include "net/listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/worker.h"
+#include "net/budget.h"
+
+#define BACKLOG     4096
+#define MAX_ACCEPTS 64 /* a turn: a storm of connections must not starve those that are open */
+#define MAX_RUNS    16 /* of libmicrohttpd a turn */
+
+struct door { /* one listening socket */
+    struct listener *listener;
+    uv_poll_t poll;
+    int fd; /* -1 once closed */
+};
+
+struct listener {
+    struct exchanges exchanges;
+    struct budget *budget;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll; /* on the daemon's epoll set */
+    struct door *doors;
+    size_t door_count;
+    struct worker_hook turn;
+    struct worker_hook second;
+    bool announced; /* on_connection was told of the connection being added */
+    bool shut;      /* the doors are not polled: no descriptor is left */
+    bool draining;
+};
+
+int listener_bind(struct sockaddr_storage *address, bool probe, int *ret_fd)
+{
+    int one = 1, err = 0;
+    socklen_t size = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(struct sockaddr_in);
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (!probe)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (address->ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)address, size) != 0 || (!probe && listen(fd, BACKLOG) != 0) ||
+        getsockname(fd, (struct sockaddr *)address, &size) != 0)
+        err = errno;
+    if (err || probe)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return err;
+}
+
+/* ---- the pump ---- */
+
+static bool has_work(struct listener *listener)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+    return listener->exchanges.run_again ||
+           (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES && timeout == 0);
+}
+
+/* 0.9.75 tells nobody of resumed, added and adopted connections: whoever makes such work sets
+ * run_again. Never called from within libmicrohttpd. */
+static void pump(struct listener *listener)
+{
+    int runs = 0;
+    do {
+        listener->exchanges.run_again = false;
+        MHD_run(listener->daemon);
+    } while (++runs < MAX_RUNS && has_work(listener));
+    if (runs == MAX_RUNS)
+        worker_again(listener->exchanges.worker);
+}
+
+static void on_daemon_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    pump(poll->data);
+}
+
+static void end_turn(struct worker_hook *hook)
+{
+    struct listener *listener = list_entry(hook, struct listener, turn);
+    if (listener->daemon && listener->exchanges.run_again)
+        pump(listener);
+}
+
+/* ---- accepting ---- */
+
+static void set_doors(struct listener *listener, bool open);
+
+static bool make_room(struct listener *listener)
+{
+    struct deadline *idle = deadlines_take_idle(&listener->exchanges.deadlines);
+    if (idle)
+        shutdown(idle->fd, SHUT_RDWR);
+    return idle != NULL;
+}
+
+/* Nothing is left for another connection. Whoever idles longest makes room; the new ones wait in
+ * the backlog until something closes. */
+static void wait_for_room(struct listener *listener)
+{
+    if (make_room(listener))
+        return;
+    log_warn("no room for connections, new ones wait",
+             LOG_NUMBER("worker", listener->exchanges.worker->index));
+    set_doors(listener, false);
+}
+
+static bool accept_one(struct door *door)
+{
+    struct listener *listener = door->listener;
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    if (!budget_take_socket(listener->budget)) {
+        wait_for_room(listener);
+        return false;
+    }
+    int fd = accept4(door->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        budget_give_socket(listener->budget);
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            wait_for_room(listener);
+        return errno == ECONNABORTED || errno == EINTR;
+    }
+    /* When it refuses it closes the socket itself; on_connection hears of that only if it had
+     * heard of the start. */
+    listener->announced = false;
+    if (MHD_add_connection(listener->daemon, fd, (struct sockaddr *)&peer, size) != MHD_YES &&
+        !listener->announced)
+        budget_give_socket(listener->budget);
+    listener->exchanges.run_again = true;
+    return true;
+}
+
+static void accept_some(struct door *door)
+{
+    for (int i = 0; i < MAX_ACCEPTS && accept_one(door); i++)
+        ;
+    if (door->listener->exchanges.run_again)
+        pump(door->listener);
+}
+
+static void on_door_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    accept_some(poll->data);
+}
+
+static void set_doors(struct listener *listener, bool open)
+{
+    if (listener->draining)
+        return;
+    for (size_t i = 0; i < listener->door_count; i++) {
+        if (open)
+            uv_poll_start(&listener->doors[i].poll, UV_READABLE, on_door_ready);
+        else
+            uv_poll_stop(&listener->doors[i].poll);
+    }
+    listener->shut = !open;
+}
+
+/* ---- connections and their deadlines ---- */
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *listener = cls;
+    struct deadlines *deadlines = &listener->exchanges.deadlines;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*context) {
+            deadlines_remove(deadlines, *context);
+            free(*context);
+        }
+        metrics_add(&listener->exchanges.worker->metrics.http_connections, -1);
+        budget_give_socket(listener->budget);
+        return;
+    }
+    listener->announced = true;
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    struct deadline *deadline = malloc(sizeof *deadline);
+    *context = deadline;
+    metrics_add(&listener->exchanges.worker->metrics.http_connections, 1);
+    if (deadline)
+        deadlines_add(deadlines, deadline, fd, clock_mono_ms());
+    else /* without a deadline nobody may stay */
+        shutdown(fd, SHUT_RDWR);
+}
+
+/* Nothing has been answered in these phases, so these bytes cannot fall into another answer. */
+static void say_late(int fd)
+{
+    static const char body[] = "{\"type\":\"/docs/errors#request_timeout\","
+                               "\"title\":\"The request took too long\",\"status\":408,"
+                               "\"code\":\"request_timeout\","
+                               "\"detail\":\"Send the whole request in time.\"}\n";
+    char answer[512];
+    int size = snprintf(answer, sizeof answer,
+                        "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n"
+                        "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                        sizeof body - 1, body);
+    ssize_t sent = send(fd, answer, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent;
+}
+
+static void on_second(struct worker_hook *hook)
+{
+    struct listener *listener = list_entry(hook, struct listener, second);
+    struct worker *worker = listener->exchanges.worker;
+    int64_t now_ms = clock_mono_ms();
+    if (!listener->daemon)
+        return;
+    for (struct deadline *late;
+         (late = deadlines_take_late(&listener->exchanges.deadlines, now_ms));) {
+        if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
+            metrics_add(&worker->metrics.refused[ERR_REQUEST_TIMEOUT], 1);
+            say_late(late->fd);
+        }
+        shutdown(late->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
+    }
+    if (listener->shut)
+        set_doors(listener, true);
+    pump(listener);
+}
+
+/* ---- life ---- */
+
+static void on_log(void *cls, const char *format, va_list args)
+{
+    (void)cls;
+    char text[256];
+    if (!log_wants(LOG_DEBUG))
+        return;
+    vsnprintf(text, sizeof text, format, args);
+    log_debug("libmicrohttpd", LOG_TEXT("says", text));
+}
+
+/* Paths and queries reach us raw and are decoded once, by us. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(text);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload_data,
+                                  size_t *upload_data_size, void **request)
+{
+    return (enum MHD_Result)exchange_on_request(cls, connection, url, method, version, upload_data,
+                                                upload_data_size, request);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode code)
+{
+    exchange_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+}
+
+static struct MHD_Daemon *start_daemon(struct listener *listener)
+{
+    const struct exchange_limits *limits = &listener->exchanges.limits;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
+    /* The pool holds the head as received, its table of fields and the answer's head. */
+    size_t pool = 2 * limits->max_head + 4096;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, &listener->exchanges,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, &listener->exchanges,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &listener->exchanges,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
+        MHD_OPTION_CONNECTION_LIMIT, 1000000u,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+}
+
+static void open_doors(struct listener *listener, const int *fds, size_t count)
+{
+    listener->doors = mem_alloc(count * sizeof *listener->doors);
+    listener->door_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct door *door = &listener->doors[i];
+        door->listener = listener;
+        door->fd = fds[i];
+        uv_poll_init(&listener->exchanges.worker->loop, &door->poll, door->fd);
+        door->poll.data = door;
+    }
+    set_doors(listener, true);
+}
+
+struct listener *listener_create(const struct listener_options *options, const int *fds,
+                                 size_t count)
+{
+    struct listener *listener = mem_alloc(sizeof *listener);
+    struct worker *worker = options->worker;
+    listener->budget = options->budget;
+    listener->exchanges = (struct exchanges){
+        .worker = worker,
+        .routes = options->routes,
+        .route_count = options->route_count,
+        .access = options->access,
+        .limits = options->limits,
+        .next_id = (uint64_t)worker->index << 56 | (uint64_t)clock_wall_ms() << 12,
+        .access_log = options->access_log,
+    };
+    const int64_t limit_ms[] = {
+        [DEADLINE_FIRST_HEAD] = options->head_timeout_ms,
+        [DEADLINE_NEXT_HEAD] = options->keepalive_ms,
+        [DEADLINE_BODY] = options->request_timeout_ms,
+        [DEADLINE_ANSWER] = options->request_timeout_ms,
+    };
+    deadlines_init(&listener->exchanges.deadlines, limit_ms);
+    listener->daemon = start_daemon(listener);
+    if (!listener->daemon) {
+        free(listener);
+        return NULL;
+    }
+    int epoll = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    uv_poll_init(&worker->loop, &listener->poll, epoll);
+    listener->poll.data = listener;
+    uv_poll_start(&listener->poll, UV_READABLE, on_daemon_ready);
+    open_doors(listener, fds, count);
+    listener->turn.run = end_turn;
+    worker_on_turn(worker, &listener->turn);
+    listener->second.run = on_second;
+    worker_on_second(worker, &listener->second);
+    return listener;
+}
+
+static void close_door(struct door *door)
+{
+    uv_poll_stop(&door->poll);
+    uv_close((uv_handle_t *)&door->poll, NULL);
+    close(door->fd);
+    door->fd = -1;
+}
+
+/* Kept-alive connections with nothing on their way end now; one whose next request has already
+ * reached us gets its answer. */
+static void end_idle(struct listener *listener)
+{
+    struct list *idle = &listener->exchanges.deadlines.by_phase[DEADLINE_NEXT_HEAD];
+    list_for_each(deadline, idle, struct deadline, link) {
+        int unread = 0;
+        if (ioctl(deadline->fd, FIONREAD, &unread) != 0 || unread == 0)
+            shutdown(deadline->fd, SHUT_RDWR);
+    }
+    listener->exchanges.run_again = true;
+    worker_again(listener->exchanges.worker);
+}
+
+void listener_drain(struct listener *listener)
+{
+    if (listener->draining)
+        return;
+    for (size_t i = 0; i < listener->door_count; i++)
+        accept_some(&listener->doors[i]);
+    listener->draining = true;
+    listener->exchanges.stopping = true;
+    for (size_t i = 0; i < listener->door_count; i++)
+        close_door(&listener->doors[i]);
+    end_idle(listener);
+}
+
+size_t listener_connections(const struct listener *listener)
+{
+    return listener->exchanges.deadlines.count;
+}
+
+void listener_abort(struct listener *listener)
+{
+    for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
+        list_for_each(deadline, &listener->exchanges.deadlines.by_phase[phase], struct deadline,
+                      link)
+            shutdown(deadline->fd, SHUT_RDWR);
+    }
+    listener->exchanges.run_again = true;
+    worker_again(listener->exchanges.worker);
+}
+
+void listener_stop(struct listener *listener)
+{
+    uv_poll_stop(&listener->poll);
+    uv_close((uv_handle_t *)&listener->poll, NULL);
+    MHD_stop_daemon(listener->daemon);
+    listener->daemon = NULL;
+}
+
+void listener_destroy(struct listener *listener)
+{
+    if (!listener)
+        return;
+    free(listener->doors);
+    free(listener);
+}

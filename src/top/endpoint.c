@@ -1,0 +1,195 @@
+#include "top/endpoint.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/listener.h"
+
+#define PORTS_TRIED 100 /* in search of a free one to suggest */
+
+static unsigned port_of(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static void set_port(struct sockaddr_storage *address, unsigned port)
+{
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+}
+
+void endpoint_format(const struct sockaddr_storage *address, char ret_text[static ENDPOINT_TEXT_MAX])
+{
+    char host[INET6_ADDRSTRLEN];
+    if (address->ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, host, sizeof host);
+        snprintf(ret_text, ENDPOINT_TEXT_MAX, "[%s]:%u", host, port_of(address));
+    } else {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, host, sizeof host);
+        snprintf(ret_text, ENDPOINT_TEXT_MAX, "%s:%u", host, port_of(address));
+    }
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+}
+
+/* `host:port` or `[host]:port`; the form was checked with the configuration. */
+static void split(const char *text, char *ret_host, size_t room, const char **ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    bool bracketed = text[0] == '[';
+    const char *host = text + bracketed;
+    snprintf(ret_host, room, "%.*s", (int)(colon - host - bracketed), host);
+    *ret_port = colon + 1;
+}
+
+static size_t resolve(const char *text, struct sockaddr_storage *ret_addresses, size_t room)
+{
+    char host[256];
+    const char *port;
+    split(text, host, sizeof host, &port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found;
+    size_t count = 0;
+    if (strcmp(host, "localhost") == 0) /* whatever /etc/hosts says */
+        return resolve((snprintf(host, sizeof host, "127.0.0.1:%s", port), host), ret_addresses,
+                       room) +
+               resolve((snprintf(host, sizeof host, "[::1]:%s", port), host), ret_addresses + 1,
+                       room - 1);
+    int failed = getaddrinfo(host, port, &hints, &found);
+    if (failed) {
+        log_error("cannot resolve the address to listen on", LOG_TEXT("listen", text),
+                  LOG_TEXT("reason", gai_strerror(failed)));
+        return 0;
+    }
+    for (struct addrinfo *at = found; at && count < room; at = at->ai_next)
+        memcpy(&ret_addresses[count++], at->ai_addr, at->ai_addrlen);
+    freeaddrinfo(found);
+    return count;
+}
+
+static void say_in_use(const struct sockaddr_storage *wanted)
+{
+    struct sockaddr_storage other = *wanted;
+    char text[ENDPOINT_TEXT_MAX], suggestion[ENDPOINT_TEXT_MAX] = "";
+    endpoint_format(wanted, text);
+    for (unsigned i = 1; i <= PORTS_TRIED && port_of(wanted) + i < 65536; i++) {
+        set_port(&other, port_of(wanted) + i);
+        if (listener_bind(&other, true, NULL) == 0) {
+            endpoint_format(&other, suggestion);
+            break;
+        }
+    }
+    log_error("this port is in use, stop its owner or listen elsewhere", LOG_TEXT("listen", text),
+              LOG_TEXT("try", suggestion[0] ? suggestion : NULL));
+}
+
+/* One socket a worker. The probe proves the port free: with SO_REUSEPORT alone a second server
+ * would silently take half of the connections. */
+static int bind_workers(struct sockaddr_storage *address, size_t workers, int *ret_fds,
+                        size_t stride)
+{
+    int err = listener_bind(address, true, NULL);
+    for (size_t w = 0; !err && w < workers; w++)
+        err = listener_bind(address, false, &ret_fds[w * stride]);
+    return err;
+}
+
+static bool is_absent(const struct sockaddr_storage *address, int err)
+{
+    return address->ss_family == AF_INET6 && (err == EADDRNOTAVAIL || err == EAFNOSUPPORT);
+}
+
+static bool bind_one(struct endpoints *endpoints, struct sockaddr_storage *address, bool optional,
+                     bool anywhere)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    endpoint_format(address, text);
+    if (!anywhere && !is_loopback(address)) {
+        log_error("without credentials only loopback is served; --insecure-open serves everyone "
+                  "who can reach this address",
+                  LOG_TEXT("listen", text));
+        return false;
+    }
+    int *fds = endpoints->fds + endpoints->count;
+    int err = bind_workers(address, endpoints->workers, fds, ENDPOINTS_MAX);
+    if (err == EADDRINUSE)
+        say_in_use(address);
+    else if (err && optional && is_absent(address, err))
+        log_warn("this machine has no IPv6 loopback", LOG_TEXT("listen", text));
+    else if (err)
+        log_error("cannot listen", LOG_TEXT("listen", text), LOG_TEXT("reason", strerror(err)));
+    if (err)
+        return optional && is_absent(address, err);
+    endpoints->addresses[endpoints->count++] = *address;
+    return true;
+}
+
+static bool bind_text(struct endpoints *endpoints, const char *text, bool anywhere)
+{
+    struct sockaddr_storage found[ENDPOINTS_MAX] = {0};
+    size_t count = resolve(text, found, ENDPOINTS_MAX - endpoints->count);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && port_of(&found[i]) == 0) /* localhost:0 is one port in both families */
+            set_port(&found[i], port_of(&endpoints->addresses[endpoints->count - 1]));
+        if (!bind_one(endpoints, &found[i], i > 0, anywhere))
+            return false;
+    }
+    return count > 0;
+}
+
+/* While binding, worker w's sockets stand ENDPOINTS_MAX apart; afterwards close together. */
+static void pack(struct endpoints *endpoints)
+{
+    for (size_t w = 1; w < endpoints->workers; w++)
+        memmove(endpoints->fds + w * endpoints->count, endpoints->fds + w * ENDPOINTS_MAX,
+                endpoints->count * sizeof *endpoints->fds);
+}
+
+static void close_all(struct endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->workers * ENDPOINTS_MAX; i++) {
+        if (endpoints->fds[i] >= 0)
+            close(endpoints->fds[i]);
+    }
+}
+
+bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
+                    size_t workers, bool anywhere)
+{
+    *ret_endpoints = (struct endpoints){.workers = workers};
+    ret_endpoints->fds = mem_alloc(workers * ENDPOINTS_MAX * sizeof *ret_endpoints->fds);
+    for (size_t i = 0; i < workers * ENDPOINTS_MAX; i++)
+        ret_endpoints->fds[i] = -1;
+    for (size_t i = 0; i < text_count; i++) {
+        if (ret_endpoints->count < ENDPOINTS_MAX &&
+            bind_text(ret_endpoints, texts[i], anywhere))
+            continue;
+        close_all(ret_endpoints);
+        endpoints_finish(ret_endpoints);
+        return false;
+    }
+    pack(ret_endpoints);
+    return true;
+}
+
+void endpoints_finish(struct endpoints *endpoints)
+{
+    free(endpoints->fds);
+    endpoints->fds = NULL;
+}
