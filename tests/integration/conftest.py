@@ -1,0 +1,67 @@
+"""Fixtures: servers that are stopped, and looked at once more, when their test ends."""
+
+import pytest
+
+from harness import Server
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests marked `long`, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long") or "long" in (config.getoption("-m") or ""):
+        return
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="long: run with --long"))
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
+@pytest.fixture
+def start(tmp_path, request):
+    """start(*args, env=…): a server that lives until the end of the test.
+
+    It must then stop by SIGTERM with exit code 0. A server that the test itself has ended is left
+    alone."""
+    servers = []
+
+    def start_one(*args, **options):
+        folder = tmp_path / f"server-{len(servers)}"
+        folder.mkdir()
+        servers.append(Server(folder, *args, **options))
+        return servers[-1]
+
+    yield start_one
+    try:
+        for server in servers:
+            server.stop()
+    finally:
+        for server in servers:
+            server.kill()
+            if getattr(request.node, "failed", False):
+                print(f"--- log of the server {server.address}\n{server.log_text()}")
+
+
+@pytest.fixture
+def server(start):
+    """A server with its defaults."""
+    return start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A server with its defaults, for all tests of a file that leave no traces in each other's way
+    (each uses its own users)."""
+    made = Server(tmp_path_factory.mktemp("shared"))
+    yield made
+    try:
+        made.stop()
+    finally:
+        made.kill()
