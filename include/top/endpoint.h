@@ -19,9 +19,10 @@ struct endpoints {
 };
 
 /* Binds each text for each worker, all or nothing. localhost is 127.0.0.1 and, where the machine
- * has it, ::1. Without `anywhere` only loopback is allowed. False: the log says what to do. */
+ * has it, ::1. `only_loopback` is NULL, or says why no other address is served. False: the log says
+ * what to do. */
 bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
-                    size_t workers, bool anywhere);
+                    size_t workers, const char *only_loopback);
 /* The sockets have changed hands by then. */
 void endpoints_finish(struct endpoints *endpoints);
 

@@ -116,14 +116,12 @@ static bool is_absent(const struct sockaddr_storage *address, int err)
 }
 
 static bool bind_one(struct endpoints *endpoints, struct sockaddr_storage *address, bool optional,
-                     bool anywhere)
+                     const char *only_loopback)
 {
     char text[ENDPOINT_TEXT_MAX];
     endpoint_format(address, text);
-    if (!anywhere && !is_loopback(address)) {
-        log_error("without credentials only loopback is served; --insecure-open serves everyone "
-                  "who can reach this address",
-                  LOG_TEXT("listen", text));
+    if (only_loopback && !is_loopback(address)) {
+        log_error(only_loopback, LOG_TEXT("listen", text));
         return false;
     }
     int *fds = endpoints->fds + endpoints->count;
@@ -140,14 +138,14 @@ static bool bind_one(struct endpoints *endpoints, struct sockaddr_storage *addre
     return true;
 }
 
-static bool bind_text(struct endpoints *endpoints, const char *text, bool anywhere)
+static bool bind_text(struct endpoints *endpoints, const char *text, const char *only_loopback)
 {
     struct sockaddr_storage found[ENDPOINTS_MAX] = {0};
     size_t count = resolve(text, found, ENDPOINTS_MAX - endpoints->count);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && port_of(&found[i]) == 0) /* localhost:0 is one port in both families */
             set_port(&found[i], port_of(&endpoints->addresses[endpoints->count - 1]));
-        if (!bind_one(endpoints, &found[i], i > 0, anywhere))
+        if (!bind_one(endpoints, &found[i], i > 0, only_loopback))
             return false;
     }
     return count > 0;
@@ -170,7 +168,7 @@ static void close_all(struct endpoints *endpoints)
 }
 
 bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
-                    size_t workers, bool anywhere)
+                    size_t workers, const char *only_loopback)
 {
     *ret_endpoints = (struct endpoints){.workers = workers};
     ret_endpoints->fds = mem_alloc(workers * ENDPOINTS_MAX * sizeof *ret_endpoints->fds);
@@ -178,7 +176,7 @@ bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t 
         ret_endpoints->fds[i] = -1;
     for (size_t i = 0; i < text_count; i++) {
         if (ret_endpoints->count < ENDPOINTS_MAX &&
-            bind_text(ret_endpoints, texts[i], anywhere))
+            bind_text(ret_endpoints, texts[i], only_loopback))
             continue;
         close_all(ret_endpoints);
         endpoints_finish(ret_endpoints);

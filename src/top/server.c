@@ -369,15 +369,27 @@ static struct broker *make_broker(const struct config *config)
     });
 }
 
+/* NULL: any address will do. */
+static const char *why_only_loopback(const struct config *config)
+{
+    if (config->dev_echo)
+        return "with dev_echo, which knows no limits, only loopback is served";
+    if (config->insecure_open)
+        return NULL;
+    return "without credentials only loopback is served; --insecure-open serves everyone who can "
+           "reach this address";
+}
+
 static bool bind_all(struct server *server)
 {
     const struct config *config = server->config;
     char *const metrics[] = {config->metrics_listen};
+    const char *only_loopback = why_only_loopback(config);
     if (!endpoints_bind(&server->endpoints, config->listen.items, config->listen.count,
-                        (size_t)config->workers, config->insecure_open))
+                        (size_t)config->workers, only_loopback))
         return false;
     return !config->metrics_listen[0] ||
-           endpoints_bind(&server->metrics_endpoints, metrics, 1, 1, config->insecure_open);
+           endpoints_bind(&server->metrics_endpoints, metrics, 1, 1, only_loopback);
 }
 
 static bool build(struct server *server)
