@@ -82,8 +82,10 @@ static void pump(struct listener *listener)
         listener->exchanges.run_again = false;
         MHD_run(listener->daemon);
     } while (++runs < MAX_RUNS && has_work(listener));
-    if (runs == MAX_RUNS)
-        worker_again(listener->exchanges.worker);
+    if (runs < MAX_RUNS)
+        return;
+    listener->exchanges.run_again = true; /* the rest follows in this turn's next round */
+    worker_again(listener->exchanges.worker);
 }
 
 static void on_daemon_ready(uv_poll_t *poll, int status, int events)
