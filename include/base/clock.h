@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 int64_t clock_wall_ms(void); /* since 1970, UTC */
-int64_t clock_mono_ms(void); /* since some moment in the past */
+int64_t clock_mono_ms(void); /* since some moment in the past; a few ms coarse, and cheap */
 int64_t clock_mono_us(void);
 
 #define CLOCK_TEXT_SIZE 25

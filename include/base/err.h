@@ -25,7 +25,8 @@
     X(BODY_TOO_LARGE, "body_too_large", 413, 1009, "The body is too large")                        \
     X(MESSAGE_TOO_LARGE, "message_too_large", 413, 1009, "The message is too large")               \
     X(URI_TOO_LONG, "uri_too_long", 414, 1009, "The address is too long")                          \
-    X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 1003, "This content type is not read")\
+    X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 1003,                                 \
+      "This content type is not read")                                                             \
     X(MISSING_FIELD, "missing_field", 422, 4400, "A field is missing")                             \
     X(BAD_FIELD, "bad_field", 422, 4400, "A field is wrong")                                       \
     X(UPGRADE_REQUIRED, "upgrade_required", 426, 1002, "This address speaks WebSocket")            \
@@ -56,7 +57,7 @@ enum err {
 #define ERR_ENUM(name, code, status, close, title) ERR_##name,
     ERR_TABLE(ERR_ENUM)
 #undef ERR_ENUM
-    ERR_COUNT
+        ERR_COUNT
 };
 
 /* The word for the wire, logs and metrics; "none" for ERR_NONE. */

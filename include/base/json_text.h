@@ -16,6 +16,9 @@ struct buf;
 bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
                       size_t *ret_size);
 
+/* Is there no white space between its tokens? */
+bool json_text_is_compact(const char *json, size_t size);
+
 /* Appends the text without the white space between its tokens (RFC 8259 section 2). */
 void json_text_compact(struct buf *buf, const char *json, size_t size);
 

@@ -51,7 +51,7 @@ static inline void list_splice(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define list_entry(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+#define list_entry(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 /* The first element, or NULL. */
 #define list_first(head, type, member)                                                             \

@@ -11,6 +11,9 @@
 /* Proper UTF-8 (RFC 3629: no surrogates, no overlong forms)? */
 bool text_is_utf8(const char *text, size_t length);
 
+/* How many bytes from the start are ASCII and no C0 control; looks at eight at a time. */
+size_t text_plain_length(const char *text, size_t length);
+
 /* Decodes %XX once, in place or into a buffer of at least `length` bytes. Returns the new length
  * or -1 for a broken escape or one that yields a NUL. */
 ptrdiff_t text_percent_decode(char *ret_text, const char *text, size_t length);

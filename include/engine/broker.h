@@ -74,11 +74,11 @@ struct read {
     struct call call;
     struct read_address *addresses;
     size_t address_count;
-    uint64_t after;     /* ascending: id > max(after, from) */
-    uint64_t before;    /* descending: id < before */
+    uint64_t after;  /* ascending: id > max(after, from) */
+    uint64_t before; /* descending: id < before */
     bool descending;
-    size_t max_count;   /* room in messages */
-    size_t max_bytes;   /* at least one message comes whatever its size */
+    size_t max_count; /* room in messages */
+    size_t max_bytes; /* at least one message comes whatever its size */
     struct message **messages;
     /* The answer: */
     enum err err;
@@ -97,15 +97,15 @@ struct presence {
 /* A question or an order to every member that watches an address; not kept, not numbered. */
 struct signal {
     enum { SIGNAL_CLOSE, SIGNAL_DESCRIBE, SIGNAL_USERS } verb;
-    struct address address;             /* borrowed until done */
-    enum err reason;                    /* SIGNAL_CLOSE */
-    const char *from;                   /* SIGNAL_USERS: names after this one, borrowed until done */
+    struct address address; /* borrowed until done */
+    enum err reason;        /* SIGNAL_CLOSE */
+    const char *from;       /* SIGNAL_USERS: names after this one, borrowed until done */
     size_t from_length;
-    size_t limit;                       /* SIGNAL_USERS: at most so many from each member */
-    struct buf replies;                 /* the members' texts, one after the other */
-    uint64_t number;                    /* the sum of the members' numbers */
+    size_t limit;       /* SIGNAL_USERS: at most so many from each member */
+    struct buf replies; /* the members' texts, one after the other */
+    uint64_t number;    /* the sum of the members' numbers */
     size_t outstanding;
-    bool failed;                        /* a member had no memory to answer */
+    bool failed;                         /* a member had no memory to answer */
     void (*done)(struct signal *signal); /* the asker's thread; never within broker_signal */
 };
 

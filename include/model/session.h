@@ -43,17 +43,17 @@ struct session {
     const struct session_ops *ops;
     uint64_t id;
     uint64_t cursor;
-    uint64_t told;                 /* losses among own mail up to here are known or were told */
-    uint64_t all_told;             /* the same for broadcasts */
-    struct list link;              /* connection_manager: all sessions of this worker */
-    struct list user_link;         /* connection_manager: sessions of this user */
-    struct list waiting;           /* catch_up: wants to read a page */
-    struct listeners *user;        /* borrowed from the connection manager while attached */
-    int64_t opened_at_ms;          /* wall clock */
-    uint32_t queue_high;           /* bytes; above it a live session falls behind */
-    unsigned char state;           /* enum session_state */
-    bool more;                     /* the note: something came while behind */
-    bool reading;                  /* a page is on its way */
+    uint64_t told;          /* losses among own mail up to here are known or were told */
+    uint64_t all_told;      /* the same for broadcasts */
+    struct list link;       /* connection_manager: all sessions of this worker */
+    struct list user_link;  /* connection_manager: sessions of this user */
+    struct list waiting;    /* catch_up: wants to read a page */
+    struct listeners *user; /* borrowed from the connection manager while attached */
+    int64_t opened_at_ms;   /* wall clock */
+    uint32_t queue_high;    /* bytes; above it a live session falls behind */
+    unsigned char state;    /* enum session_state */
+    bool more;              /* the note: something came while behind */
+    bool reading;           /* a page is on its way */
 };
 
 enum session_offer {

@@ -12,7 +12,7 @@ struct budget;
 struct sockaddr;
 
 struct budget_limits {
-    size_t max_sockets;         /* HTTP connections and sessions */
+    size_t max_sockets; /* HTTP connections and sessions */
     size_t max_sessions;
     size_t max_sessions_per_ip; /* 0: no limit */
 };

@@ -46,7 +46,8 @@ void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline);
 /* One that is late, taken off its list (it stays counted); NULL: nobody is. */
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms);
 
-/* The connection that has been kept alive longest without a request, taken off its list; or NULL. */
+/* The connection that has been kept alive longest without a request, taken off its list; or NULL.
+ */
 struct deadline *deadlines_take_idle(struct deadlines *deadlines);
 
 #endif

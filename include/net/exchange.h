@@ -24,7 +24,7 @@ struct route {
     const char *method; /* GET also serves HEAD */
     const char *path;   /* `/users/:id/messages`: one `:id` segment at most */
     void (*serve)(struct exchange *exchange);
-    void *state; /* the family's, see exchange_state */
+    void *state;  /* the family's, see exchange_state */
     bool upgrade; /* a WebSocket handshake */
 };
 
@@ -41,9 +41,11 @@ struct exchanges {
     const struct access *access;
     struct exchange_limits limits;
     struct deadlines deadlines;
-    uint64_t next_id;   /* makes request ids */
-    bool run_again;     /* libmicrohttpd has work that its epoll set does not show */
-    bool stopping;      /* answers close their connections */
+    uint64_t next_id;       /* makes request ids */
+    struct exchange *spare; /* a few that ended, to begin anew */
+    size_t spare_count;
+    bool run_again; /* libmicrohttpd has work that its epoll set does not show */
+    bool stopping;  /* answers close their connections */
     bool access_log;
 };
 
@@ -84,8 +86,8 @@ void exchange_answer_static(struct exchange *exchange, int status, const char *c
 
 /* Answers with a problem (RFC 9457). field: the field it is about, or NULL. */
 __attribute__((format(printf, 4, 5))) void exchange_problem(struct exchange *exchange, enum err err,
-                                                           const char *field, const char *detail,
-                                                           ...);
+                                                            const char *field, const char *detail,
+                                                            ...);
 
 /* Says that the answer comes later. */
 void exchange_wait(struct exchange *exchange);
@@ -98,6 +100,9 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
                       void *context);
 
 /* ---- for the listener ---- */
+
+/* Frees what is kept to be used again; no exchange is open. */
+void exchanges_finish(struct exchanges *exchanges);
 
 /* libmicrohttpd's callbacks; cls is the struct exchanges, and each connection's socket context is
  * its struct deadline. */

@@ -18,7 +18,7 @@
 #define FRAME_GATE_HELD 131
 
 struct frame_gate {
-    uint64_t left; /* payload bytes of the current data frame still to come */
+    uint64_t left;       /* payload bytes of the current data frame still to come */
     unsigned char *held; /* a header or control frame not yet whole; NULL: none */
     uint32_t fragments;  /* of the current message */
     uint8_t held_size;

@@ -44,7 +44,8 @@ struct head_body {
 enum err head_check(const struct head *head, size_t max_size, struct head_body *ret_body,
                     const char **ret_detail);
 
-/* The only field of this name, or NULL: none, or several. Ends in NUL as it came from the parser. */
+/* The only field of this name, or NULL: none, or several. Ends in NUL as it came from the parser.
+ */
 const char *head_find(const struct head *head, const char *name);
 
 /* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): is the

@@ -41,7 +41,8 @@ struct listener *listener_create(const struct listener_options *options, const i
 /* Once the loop is empty. */
 void listener_destroy(struct listener *listener);
 
-/* Accepts no more (what waits in the backlog is still taken); connections end with their answers. */
+/* Accepts no more (what waits in the backlog is still taken); connections end with their answers.
+ */
 void listener_drain(struct listener *listener);
 /* Open HTTP connections. */
 size_t listener_connections(const struct listener *listener);

@@ -27,6 +27,7 @@ bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t 
 void endpoints_finish(struct endpoints *endpoints);
 
 /* `127.0.0.1:8000`, `[::1]:8000` */
-void endpoint_format(const struct sockaddr_storage *address, char ret_text[static ENDPOINT_TEXT_MAX]);
+void endpoint_format(const struct sockaddr_storage *address,
+                     char ret_text[static ENDPOINT_TEXT_MAX]);
 
 #endif

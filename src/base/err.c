@@ -9,10 +9,9 @@ struct err_row {
     const char *title;
 };
 
-static const struct err_row rows[ERR_COUNT] = {
-    [ERR_NONE] = {"none", 200, 1000, "No error"},
+static const struct err_row rows[ERR_COUNT] = {[ERR_NONE] = {"none", 200, 1000, "No error"},
 #define ERR_ROW(name, code, status, close, title) [ERR_##name] = {code, status, close, title},
-    ERR_TABLE(ERR_ROW)
+                                               ERR_TABLE(ERR_ROW)
 #undef ERR_ROW
 };
 

@@ -19,9 +19,16 @@ static const char *skip_space(const char *at, const char *end)
 /* Past the closing quote of the string that begins here. */
 static const char *skip_string(const char *at, const char *end)
 {
-    for (at++; at < end && *at != '"'; at++)
-        at += *at == '\\';
-    return at < end ? at + 1 : end;
+    for (at++; at < end;) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (!quote)
+            return end;
+        const char *escape = memchr(at, '\\', (size_t)(quote - at));
+        if (!escape)
+            return quote + 1;
+        at = escape + 2;
+    }
+    return end;
 }
 
 /* Past the value that begins here. */
@@ -72,6 +79,16 @@ bool json_text_member(const char *json, size_t size, const char *name, const cha
             at++;
     }
     return false;
+}
+
+bool json_text_is_compact(const char *json, size_t size)
+{
+    const char *end = json + size;
+    for (const char *at = json; at < end; at = *at == '"' ? skip_string(at, end) : at + 1) {
+        if (is_space(*at))
+            return false;
+    }
+    return true;
 }
 
 void json_text_compact(struct buf *buf, const char *json, size_t size)

@@ -28,10 +28,31 @@ static int utf8_lead(unsigned char lead, unsigned char *ret_low, unsigned char *
     return -1;
 }
 
+#define EACH_BYTE(b) ((uint64_t)(b)*0x0101010101010101)
+
+size_t text_plain_length(const char *text, size_t length)
+{
+    size_t i = 0;
+    for (uint64_t word; length - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, text + i, sizeof word);
+        /* The top bit of a byte is set if it was set before, or if taking 0x20 away borrows. */
+        if ((word | (word - EACH_BYTE(0x20))) & EACH_BYTE(0x80))
+            break;
+    }
+    while (i < length && (unsigned char)text[i] - 0x20u < 0x60)
+        i++;
+    return i;
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
     const unsigned char *at = (const unsigned char *)text, *end = at + length;
     while (at < end) {
+        if (*at < 0x80) {
+            size_t plain = text_plain_length((const char *)at, (size_t)(end - at));
+            at += plain ? plain : 1;
+            continue;
+        }
         unsigned char low, high;
         int more = utf8_lead(*at++, &low, &high);
         if (more < 0 || more > end - at)
@@ -78,9 +99,9 @@ ptrdiff_t text_percent_decode(char *ret_text, const char *text, size_t length)
 
 static bool is_token_char(unsigned char c)
 {
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || (c >= '0' && c <= '9'))
         return true;
-    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    return c && strchr("!#$%&'*+.^_`|~", c) != NULL;
 }
 
 bool text_is_token(const char *text, size_t length)

@@ -41,8 +41,8 @@ static void describe_one(struct session *session, void *context)
     session_format_id(session->id, id);
     clock_format(session->opened_at_ms, since);
     copy->number++;
-    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s}", id,
-                   session->ops->transport, since,
+    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s}",
+                   id, session->ops->transport, since,
                    session->state == SESSION_BEHIND ? "true" : "false");
 }
 

@@ -99,7 +99,7 @@ static void set_ip(struct visitor *visitor, const struct sockaddr *address)
 static bool is_visitor(const void *value, const void *key)
 {
     return memcmp(((const struct visitor *)value)->ip, ((const struct visitor *)key)->ip,
-                  sizeof ((const struct visitor *)0)->ip) == 0;
+                  sizeof((const struct visitor *)0)->ip) == 0;
 }
 
 static struct visitor *add_visitor(struct budget *budget, const struct visitor *key)

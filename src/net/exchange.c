@@ -20,14 +20,16 @@
 #include "model/address.h"
 #include "net/head.h"
 
-#define MAX_HEADERS   4
-#define MAX_DETAIL    256
-#define REQUEST_ID    16
-#define MAX_GIVEN_ID  64
+#define MAX_HEADERS  4
+#define MAX_DETAIL   256
+#define REQUEST_ID   16
+#define MAX_GIVEN_ID 64
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
  * make the kernel answer RST, and the refusal could be lost. */
 #define SWALLOW_BYTES ((size_t)1024 * 1024)
-#define JSON_TYPE     "application/json"
+#define INLINE_ROOM   512  /* for the target; longer ones are allocated */
+#define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
+#define MAX_SPARE     64
 #define PROBLEM_TYPE  "application/problem+json"
 
 enum stage { STAGE_HEAD, STAGE_BODY, STAGE_SERVED };
@@ -38,6 +40,7 @@ struct header {
 };
 
 struct exchange {
+    struct exchange *next_spare;
     struct exchanges *all;
     struct MHD_Connection *connection;
     const struct route *route;
@@ -50,7 +53,7 @@ struct exchange {
     char *query; /* decoded, as `name\0value\0…\0`; or NULL */
     char *id;    /* the `:id` segment, decoded */
     size_t id_length;
-    const char *origin;     /* allowed, to be answered with CORS headers */
+    const char *origin; /* allowed, to be answered with CORS headers */
     struct MHD_Response *response;
     int status;
     enum err err; /* what was refused, for log and metrics */
@@ -64,7 +67,8 @@ struct exchange {
     char request_id[MAX_GIVEN_ID + 1];
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
     void *adopted_context;
-    struct head head; /* last: its table of fields is not cleared beforehand */
+    struct head head; /* its table of fields, and what follows, is not cleared beforehand */
+    char room[INLINE_ROOM];
 };
 
 /* ---- what a route asks ---- */
@@ -209,8 +213,8 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
     if (response)
         answer(exchange, status, content_type, response);
     else
@@ -220,7 +224,8 @@ void exchange_answer_static(struct exchange *exchange, int status, const char *c
 static void write_problem(struct buf *buf, const struct exchange *exchange, enum err err,
                           const char *field, const char *detail)
 {
-    buf_add_format(buf, "{\"type\":\"/docs/errors#%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"",
+    buf_add_format(buf,
+                   "{\"type\":\"/docs/errors#%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"",
                    err_code(err), err_title(err), err_status(err), err_code(err));
     if (field) {
         buf_add_text(buf, ",\"field\":");
@@ -300,8 +305,8 @@ static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind, const c
 {
     (void)kind;
     struct head *head = cls;
-    head->fields[head->count++] = (struct head_field){name, value ? value : "", name_length,
-                                                      value_length};
+    head->fields[head->count++] =
+        (struct head_field){name, value ? value : "", name_length, value_length};
     return head->count < HEAD_MAX_FIELDS ? MHD_YES : MHD_NO;
 }
 
@@ -346,8 +351,8 @@ static bool decode_query(char *to, char *from)
         size_t length = strcspn(from, "&");
         size_t name = strcspn(from, "=&");
         size_t value = name < length ? name + 1 : length; /* where it starts */
-        if (name && (!decode_word(&to, from, name) ||
-                     !decode_word(&to, from + value, length - value)))
+        if (name &&
+            (!decode_word(&to, from, name) || !decode_word(&to, from + value, length - value)))
             return false;
         from += length + (from[length] == '&');
     }
@@ -409,7 +414,8 @@ static bool method_fits(const struct route *route, const char *method)
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && !route->upgrade);
 }
 
-/* The route for path and method. Else NULL, with the methods the path knows (none: no such path). */
+/* The route for path and method. Else NULL, with the methods the path knows (none: no such path).
+ */
 static const struct route *find_route(const struct exchange *exchange, struct segment *ret_id,
                                       struct buf *ret_allow)
 {
@@ -454,8 +460,7 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
         return;
     }
     bool options = strcmp(exchange->head.method, "OPTIONS") == 0;
-    if (options && exchange->origin &&
-        exchange_header(exchange, "Access-Control-Request-Method")) {
+    if (options && exchange->origin && exchange_header(exchange, "Access-Control-Request-Method")) {
         answer_preflight(exchange);
         return;
     }
@@ -540,20 +545,68 @@ static void move_deadline(struct exchange *exchange, enum deadline_phase phase)
         deadlines_move(&exchange->all->deadlines, info->socket_context, phase, clock_mono_ms());
 }
 
-void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection)
+/* Requests come and go by the ten thousand a second, and this struct is too large for the
+ * allocator's quick bins: a few are used again and again. */
+static struct exchange *exchange_create(struct exchanges *all, size_t room)
 {
-    struct exchange *exchange = malloc(sizeof *exchange);
-    size_t length = target ? strlen(target) : 0;
-    char *copy = malloc(target_room(length));
-    if (!exchange || !copy) {
+    struct exchange *exchange = all->spare;
+    struct buf body;
+    buf_init(&body);
+    if (exchange) {
+        all->spare = exchange->next_spare;
+        all->spare_count--;
+        body = exchange->body;
+    } else {
+        exchange = malloc(sizeof *exchange);
+    }
+    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
+    if (!exchange || (room > INLINE_ROOM && !target)) {
+        buf_finish(&body);
         free(exchange);
-        free(copy);
+        free(target);
         return NULL;
     }
     memset(exchange, 0, offsetof(struct exchange, head.fields));
-    exchange->all = cls;
+    exchange->all = all;
+    exchange->body = body;
+    exchange->target = target ? target : exchange->room;
+    return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+    struct exchanges *all = exchange->all;
+    if (exchange->target != exchange->room)
+        free(exchange->target);
+    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
+        !buf_ok(&exchange->body)) {
+        buf_finish(&exchange->body);
+        free(exchange);
+        return;
+    }
+    exchange->body.size = 0;
+    exchange->next_spare = all->spare;
+    all->spare = exchange;
+    all->spare_count++;
+}
+
+void exchanges_finish(struct exchanges *exchanges)
+{
+    for (struct exchange *exchange; (exchange = exchanges->spare);) {
+        exchanges->spare = exchange->next_spare;
+        buf_finish(&exchange->body);
+        free(exchange);
+    }
+}
+
+void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection)
+{
+    size_t length = target ? strlen(target) : 0;
+    struct exchange *exchange = exchange_create(cls, target_room(length));
+    if (!exchange)
+        return NULL;
     exchange->connection = connection;
-    exchange->target = memcpy(copy, target ? target : "", length + 1);
+    memcpy(exchange->target, target ? target : "", length + 1);
     exchange->target_place = target;
     exchange->head.target = exchange->target;
     exchange->head.target_length = length;
@@ -565,8 +618,7 @@ static int queue_answer(struct exchange *exchange)
     if (!exchange->response)
         return MHD_NO;
     move_deadline(exchange, DEADLINE_ANSWER);
-    return MHD_queue_response(exchange->connection, (unsigned)exchange->status,
-                              exchange->response);
+    return MHD_queue_response(exchange->connection, (unsigned)exchange->status, exchange->response);
 }
 
 /* What libmicrohttpd is told after a step. */
@@ -613,8 +665,7 @@ static void serve(struct exchange *exchange)
 static bool swallows(const struct exchange *exchange)
 {
     return exchange->announced.any && !exchange->close && exchange->response &&
-           exchange->announced.length <= SWALLOW_BYTES &&
-           !exchange_header(exchange, "Expect");
+           exchange->announced.length <= SWALLOW_BYTES && !exchange_header(exchange, "Expect");
 }
 
 static int first_call(struct exchange *exchange, const char *method, const char *version)
@@ -654,8 +705,8 @@ int exchange_on_request(void *cls, struct MHD_Connection *connection, const char
 
 static void log_access(const struct exchange *exchange)
 {
-    log_info("request", LOG_TEXT("method", exchange->head.method),
-             LOG_TEXT("path", exchange->path), LOG_NUMBER("status", exchange->status),
+    log_info("request", LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->path),
+             LOG_NUMBER("status", exchange->status),
              LOG_TEXT("code", exchange->err ? err_code(exchange->err) : NULL),
              LOG_NUMBER("us", clock_mono_us() - exchange->began_us),
              LOG_TEXT("request_id", exchange->request_id));
@@ -683,7 +734,5 @@ void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
     }
     if (exchange->response)
         MHD_destroy_response(exchange->response);
-    buf_finish(&exchange->body);
-    free(exchange->target);
-    free(exchange);
+    exchange_destroy(exchange);
 }

@@ -14,7 +14,7 @@
 #define MASK_SIZE         4
 #define MAX_HEADER        14
 #define MAX_CONTROL       125
-#define IS_CONTROL(first) ((first) & 0x08)
+#define IS_CONTROL(first) ((first)&0x08)
 
 void frame_gate_init(struct frame_gate *gate)
 {

@@ -1,15 +1,17 @@
 #include "net/head.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
 static size_t count_named(const struct head *head, const char *name,
                           const struct head_field **ret_last)
 {
-    size_t count = 0;
+    size_t count = 0, length = strlen(name);
     for (size_t i = 0; i < head->count; i++) {
-        if (!text_equal_nocase(head->fields[i].name, head->fields[i].name_length, name))
+        if (head->fields[i].name_length != length ||
+            strncasecmp(head->fields[i].name, name, length) != 0)
             continue;
         *ret_last = &head->fields[i];
         count++;
@@ -101,9 +103,13 @@ static bool is_digits(const char *text, size_t length)
  * another place (RFC 9110 section 7.2). */
 static bool is_host(const char *host)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "-._~!$&'()*+;=%:[]";
-    return host[strspn(host, allowed)] == '\0';
+    for (; *host; host++) {
+        char c = *host;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && !strchr("-._~!$&'()*+;=%:[]", c))
+            return false;
+    }
+    return true;
 }
 
 static enum err check_host(const struct head *head, const char **ret_detail)
@@ -113,7 +119,8 @@ static enum err check_host(const struct head *head, const char **ret_detail)
     bool old = strcmp(head->version, "HTTP/1.0") == 0;
     if (count == 1 ? is_host(host->value) : count == 0 && old)
         return ERR_NONE;
-    *ret_detail = count == 1 ? "The Host header is not a host name." : "Send exactly one Host header.";
+    *ret_detail =
+        count == 1 ? "The Host header is not a host name." : "Send exactly one Host header.";
     return ERR_BAD_REQUEST;
 }
 

@@ -44,8 +44,8 @@ struct listener {
 int listener_bind(struct sockaddr_storage *address, bool probe, int *ret_fd)
 {
     int one = 1, err = 0;
-    socklen_t size = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                    : sizeof(struct sockaddr_in);
+    socklen_t size =
+        address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
@@ -281,20 +281,16 @@ static struct MHD_Daemon *start_daemon(struct listener *listener)
     const struct exchange_limits *limits = &listener->exchanges.limits;
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE |
                      MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
-    /* The pool holds the head as received, its table of fields and the answer's head. */
-    size_t pool = 2 * limits->max_head + 4096;
+    /* The pool holds the head as received, its table of fields and the answer's head. Most of it
+     * is zeroed after each request, so it is no larger than a usual head of max_head needs. */
+    size_t pool = limits->max_head + 4096;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, &listener->exchanges,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, &listener->exchanges,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &listener->exchanges,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
-        MHD_OPTION_CONNECTION_LIMIT, 1000000u,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        flags, 0, NULL, NULL, on_request, &listener->exchanges, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+        NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, &listener->exchanges,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_URI_LOG_CALLBACK,
+        exchange_on_target, &listener->exchanges, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_LIMIT, 1000000u,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 static void open_doors(struct listener *listener, const int *fds, size_t count)
@@ -413,6 +409,7 @@ void listener_destroy(struct listener *listener)
 {
     if (!listener)
         return;
+    exchanges_finish(&listener->exchanges);
     free(listener->doors);
     free(listener);
 }

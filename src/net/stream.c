@@ -304,8 +304,7 @@ void stream_peer(const struct stream *stream, char ret_peer[static STREAM_PEER_S
 static void end_turn(struct worker_hook *hook)
 {
     struct streams *streams = list_entry(hook, struct streams, turn);
-    for (struct stream *stream;
-         (stream = list_first(&streams->dirty, struct stream, link));) {
+    for (struct stream *stream; (stream = list_first(&streams->dirty, struct stream, link));) {
         list_remove(&stream->link);
         flush(stream);
     }

@@ -10,8 +10,8 @@
 #include "engine/worker.h"
 #include "model/message.h"
 
-#define MAX_MISSED      2 /* pings */
-#define CLOSING_SECONDS 5 /* for the peer's Close, and for its FIN */
+#define MAX_MISSED      2            /* pings */
+#define CLOSING_SECONDS 5            /* for the peer's Close, and for its FIN */
 #define OUTPUT_CAP      (256 * 1024) /* answers that wait before we stop listening */
 
 enum state {
@@ -171,8 +171,8 @@ static ssize_t give_bytes(wslay_event_context_ptr wslay, uint8_t *bytes, size_t 
 }
 
 /* wslay queues its answer to a ping; it must not reach the socket by a path of its own. */
-static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, size_t size, int flags,
-                         void *context)
+static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, size_t size,
+                         int flags, void *context)
 {
     (void)flags;
     struct buf *pongs = &((struct parser *)context)->websocket->all->pongs;
@@ -183,16 +183,15 @@ static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, si
     return -1;
 }
 
-static void on_message(wslay_event_context_ptr wslay,
-                       const struct wslay_event_on_msg_recv_arg *arg, void *context)
+static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
+                       void *context)
 {
     (void)wslay;
     struct parser *parser = context;
     struct websocket *websocket = parser->websocket;
     if (arg->opcode == WSLAY_CONNECTION_CLOSE) {
         parser->closed = true;
-        parser->close_code =
-            arg->status_code == WSLAY_CODE_NO_STATUS_RCVD ? 0 : arg->status_code;
+        parser->close_code = arg->status_code == WSLAY_CODE_NO_STATUS_RCVD ? 0 : arg->status_code;
     } else if (websocket->state == OPEN &&
                (arg->opcode == WSLAY_TEXT_FRAME || arg->opcode == WSLAY_BINARY_FRAME)) {
         websocket->role->on_message(websocket, (enum websocket_opcode)arg->opcode,
@@ -368,7 +367,7 @@ void websocket_feed(struct websocket *websocket, const char *bytes, size_t size)
     if (result < 0 && websocket->state == CLOSING)
         linger(websocket);
     else if (result < 0)
-        websocket_close(websocket, (enum err)-result);
+        websocket_close(websocket, (enum err) - result);
     limit_output(websocket);
 }
 

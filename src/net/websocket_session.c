@@ -59,8 +59,7 @@ static struct websocket_session *from_websocket(struct websocket *websocket)
 static struct frame *text_frame_of(const struct buf *buf)
 {
     char *payload;
-    struct frame *frame =
-        buf_ok(buf) ? websocket_frame(WEBSOCKET_TEXT, buf->size, &payload) : NULL;
+    struct frame *frame = buf_ok(buf) ? websocket_frame(WEBSOCKET_TEXT, buf->size, &payload) : NULL;
     if (frame)
         memcpy(payload, buf->data, buf->size);
     return frame;
@@ -78,34 +77,30 @@ static struct frame *make_json(const struct message *message)
     return frame;
 }
 
-/* A body that is a string shows as its text, anything else as compact JSON. */
-static bool add_body_text(struct buf *buf, const struct message *message)
+static struct frame *make_text_of(const struct message *message, const char *text, size_t length)
 {
-    if (message->body[0] != '"') {
-        buf_add(buf, message->body, message->body_length);
-        return true;
-    }
-    if (!memchr(message->body, '\\', message->body_length)) {
-        buf_add(buf, message->body + 1, message->body_length - 2);
-        return true;
-    }
-    json_t *body = json_loadb(message->body, message->body_length, JSON_DECODE_ANY, NULL);
-    if (!body)
-        return false;
-    buf_add(buf, json_string_value(body), json_string_length(body));
-    json_decref(body);
-    return true;
+    char *at;
+    struct frame *frame = websocket_frame(WEBSOCKET_TEXT, message->sender_length + length + 4, &at);
+    if (!frame)
+        return NULL;
+    *at++ = '[';
+    at = mempcpy(at, message->sender, message->sender_length);
+    at = mempcpy(at, "]: ", 3);
+    memcpy(at, text, length);
+    return frame;
 }
 
+/* A body that is a string shows as its text, anything else as compact JSON. */
 static struct frame *make_text(const struct message *message)
 {
-    struct buf buf;
-    buf_init(&buf);
-    buf_add_text(&buf, "[");
-    buf_add(&buf, message->sender, message->sender_length);
-    buf_add_text(&buf, "]: ");
-    struct frame *frame = add_body_text(&buf, message) ? text_frame_of(&buf) : NULL;
-    buf_finish(&buf);
+    if (message->body[0] != '"')
+        return make_text_of(message, message->body, message->body_length);
+    if (!memchr(message->body, '\\', message->body_length))
+        return make_text_of(message, message->body + 1, message->body_length - 2);
+    json_t *body = json_loadb(message->body, message->body_length, JSON_DECODE_ANY, NULL);
+    struct frame *frame =
+        body ? make_text_of(message, json_string_value(body), json_string_length(body)) : NULL;
+    json_decref(body);
     return frame;
 }
 
@@ -210,9 +205,8 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_error_t error;
     if (!self->json) /* the original reads and ignores what its clients send */
         return;
-    json_t *frame = opcode == WEBSOCKET_TEXT
-                        ? json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error)
-                        : NULL;
+    json_t *frame =
+        opcode == WEBSOCKET_TEXT ? json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error) : NULL;
     if (opcode != WEBSOCKET_TEXT)
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
     else if (frame)
@@ -370,10 +364,10 @@ static bool read_after(struct exchange *exchange, bool *ret_given, uint64_t *ret
     const char *after = exchange_query(exchange, "after");
     *ret_given = after != NULL;
     *ret_after = 0;
-    if (!after ||
-        (strlen(after) < TEXT_ID_SIZE && text_parse_u64(after, strlen(after), ret_after)))
+    if (!after || (strlen(after) < TEXT_ID_SIZE && text_parse_u64(after, strlen(after), ret_after)))
         return true;
-    exchange_problem(exchange, ERR_BAD_PARAMETER, "after", "after is an id, or 0 for all that is kept.");
+    exchange_problem(exchange, ERR_BAD_PARAMETER, "after",
+                     "after is an id, or 0 for all that is kept.");
     return false;
 }
 

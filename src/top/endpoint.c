@@ -29,7 +29,8 @@ static void set_port(struct sockaddr_storage *address, unsigned port)
         ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
 }
 
-void endpoint_format(const struct sockaddr_storage *address, char ret_text[static ENDPOINT_TEXT_MAX])
+void endpoint_format(const struct sockaddr_storage *address,
+                     char ret_text[static ENDPOINT_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN];
     if (address->ss_family == AF_INET6) {

@@ -106,8 +106,7 @@ static void add_routes(struct part *part)
         add_route(part,
                   (struct route){"GET", "/metrics", status_metrics_serve, &server->status, false});
     if (server->config->dev_echo)
-        add_route(part,
-                  (struct route){"GET", "/ws-echo", websocket_echo_serve, &part->door, true});
+        add_route(part, (struct route){"GET", "/ws-echo", websocket_echo_serve, &part->door, true});
 }
 
 /* ---- parts ---- */
@@ -140,8 +139,8 @@ static bool listen_for_metrics(struct part *part)
     routes[2] = (struct route){"GET", "/readyz", status_ready_serve, &server->status, false};
     options.routes = routes;
     options.route_count = 3;
-    part->metrics = listener_create(&options, server->metrics_endpoints.fds,
-                                    server->metrics_endpoints.count);
+    part->metrics =
+        listener_create(&options, server->metrics_endpoints.fds, server->metrics_endpoints.count);
     return part->metrics != NULL;
 }
 
@@ -182,13 +181,13 @@ static bool build_part(struct server *server, size_t index)
     /* Hooks run in this order: requests are served, then what they queued is written. */
     add_routes(part);
     struct listener_options options = listener_options(part);
-    part->listener =
-        listener_create(&options, server->endpoints.fds + index * server->endpoints.count,
-                        server->endpoints.count);
+    part->listener = listener_create(
+        &options, server->endpoints.fds + index * server->endpoints.count, server->endpoints.count);
     if (!part->listener ||
         (index == 0 && server->metrics_endpoints.count && !listen_for_metrics(part)))
         return false;
-    part->streams = streams_create(part->worker, &(struct streams_limits){config->stall_timeout_ms});
+    part->streams =
+        streams_create(part->worker, &(struct streams_limits){config->stall_timeout_ms});
     part->websockets = websockets_create(part->worker, part->streams,
                                          &(struct websockets_limits){
                                              .heartbeat_ms = config->heartbeat_ms,
@@ -348,8 +347,8 @@ static struct budget *make_budget(const struct server *server)
     size_t nofile = server->status.max_fds;
     size_t kept_back = status_open_fds() + 8 * (size_t)config->workers + SPARE_FDS;
     size_t sockets = nofile > kept_back + 8 ? nofile - kept_back : 8;
-    size_t sessions = config->max_sessions ? (size_t)config->max_sessions
-                                           : nofile - min_size(64, nofile / 2);
+    size_t sessions =
+        config->max_sessions ? (size_t)config->max_sessions : nofile - min_size(64, nofile / 2);
     return budget_create(&(struct budget_limits){
         .max_sockets = sockets,
         .max_sessions = min_size(sessions, sockets - 4), /* leaves a few for HTTP */

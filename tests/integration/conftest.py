@@ -1,5 +1,7 @@
 """Fixtures: servers that are stopped, and looked at once more, when their test ends."""
 
+import itertools
+
 import pytest
 
 from harness import Server
@@ -65,3 +67,12 @@ def shared(tmp_path_factory):
         made.stop()
     finally:
         made.kill()
+
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def user():
+    """A user id that no other test has."""
+    return f"user-{next(numbers)}"

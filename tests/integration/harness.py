@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 
+import httpcore
 import httpx
 import websockets
 
@@ -64,6 +65,23 @@ def run_binary(*args, env=None, cwd=None, deadline=DEADLINE):
                           env=clean_environment(**(env or {})))
 
 
+class PromptBackend(httpcore.backends.sync.SyncBackend):
+    """httpx sends head and body apart and leaves Nagle's algorithm on: 40 ms a request."""
+
+    def connect_tcp(self, *args, **options):
+        stream = super().connect_tcp(*args, **options)
+        stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return stream
+
+
+def http_client(url, **options):
+    """An httpx client that knows only this server."""
+    transport = httpx.HTTPTransport(retries=0)
+    transport._pool = httpcore.ConnectionPool(network_backend=PromptBackend())
+    return httpx.Client(base_url=url, timeout=DEADLINE, trust_env=False, transport=transport,
+                        **options)
+
+
 class Server:
     """A running server in a fresh folder, on a free port.
 
@@ -92,7 +110,7 @@ class Server:
         self.host, _, port = ready.rpartition(":")
         self.port = int(port)
         self.url = f"http://{ready}"
-        self.http = httpx.Client(base_url=self.url, timeout=DEADLINE, trust_env=False)
+        self.http = http_client(self.url)
 
     def _read_log(self):
         for line in self.process.stderr:

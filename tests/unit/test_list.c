@@ -19,7 +19,7 @@ static void fill(struct list *head, struct thing *things, int count, int from)
 static int digits(const struct list *head)
 {
     int sum = 0;
-    list_for_each (thing, head, struct thing, link)
+    list_for_each(thing, head, struct thing, link)
         sum = sum * 10 + thing->n;
     return sum;
 }
@@ -77,7 +77,7 @@ static void the_walk_may_remove_where_it_stands(void **state)
     (void)state;
 
     fill(&head, things, 5, 1);
-    list_for_each_safe (thing, &head, struct thing, link) {
+    list_for_each_safe(thing, &head, struct thing, link) {
         if (thing->n % 2)
             list_remove(&thing->link);
     }

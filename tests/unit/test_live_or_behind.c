@@ -737,7 +737,7 @@ static void mix_read(uint64_t *digest, const struct under_way *under_way)
 static void mix_records(uint64_t *digest, const struct world *world, const struct list *records)
 {
     mix(digest, 77);
-    list_for_each (record, records, struct inbox_record, link) {
+    list_for_each(record, records, struct inbox_record, link) {
         uint64_t what = 0;
         if (record->kind == RECORD_MESSAGE)
             what = ((struct message_record *)record)->message->id;

@@ -13,4 +13,9 @@ struct exchange;
  * or curl's default, with an object), 400 for what is not a JSON object, 503 without memory. */
 json_t *json_body_read(struct exchange *exchange);
 
+/* The same, but a string that is the value of `member` and holds no escapes is only checked, not
+ * parsed, and stands as "" in the object: most of a request is the message, and nobody asks what it
+ * says. json_text_member finds it in the body. */
+json_t *json_body_read_around(struct exchange *exchange, const char *member);
+
 #endif

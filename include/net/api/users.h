@@ -7,11 +7,11 @@
 
 struct exchange;
 
-void users_list_serve(struct exchange *exchange);            /* GET /users */
-void users_query_serve(struct exchange *exchange);           /* POST /users/query */
-void users_describe_serve(struct exchange *exchange);        /* GET /users/:id */
-void users_messages_serve(struct exchange *exchange);        /* GET /users/:id/messages */
-void users_erase_messages_serve(struct exchange *exchange);  /* DELETE /users/:id/messages */
-void users_close_sessions_serve(struct exchange *exchange);  /* DELETE /users/:id/sessions */
+void users_list_serve(struct exchange *exchange);           /* GET /users */
+void users_query_serve(struct exchange *exchange);          /* POST /users/query */
+void users_describe_serve(struct exchange *exchange);       /* GET /users/:id */
+void users_messages_serve(struct exchange *exchange);       /* GET /users/:id/messages */
+void users_erase_messages_serve(struct exchange *exchange); /* DELETE /users/:id/messages */
+void users_close_sessions_serve(struct exchange *exchange); /* DELETE /users/:id/sessions */
 
 #endif

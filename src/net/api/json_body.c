@@ -3,10 +3,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json_text.h"
 #include "base/text.h"
 #include "net/exchange.h"
 
 #define CURL_DEFAULT "application/x-www-form-urlencoded"
+#define PARSE_FLAGS  (JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL)
+#define MAX_REST     1024
 
 /* The media type without parameters (RFC 9110 section 8.3.1). */
 static size_t media_type_length(const char *type)
@@ -40,20 +43,68 @@ static bool starts_like_object(const char *body, size_t size)
     return i < size && body[i] == '{';
 }
 
-json_t *json_body_read(struct exchange *exchange)
+/* Is its content type one we read? */
+static bool is_accepted(const struct exchange *exchange)
 {
     size_t size;
     const char *body = exchange_body(exchange, &size);
     const char *type = exchange_header(exchange, "Content-Type");
-    bool typed = type && is_json_type(type);
-    if (!typed && !(may_omit_type(exchange, type) && starts_like_object(body, size))) {
+    return (type && is_json_type(type)) ||
+           (may_omit_type(exchange, type) && starts_like_object(body, size));
+}
+
+static bool is_plain_string(const char *value, size_t size)
+{
+    if (size < 2 || value[0] != '"' || memchr(value, '\\', size))
+        return false;
+    size_t plain = text_plain_length(value, size);
+    for (size_t i = plain; i < size; i++) {
+        if ((unsigned char)value[i] < 0x20)
+            return false;
+    }
+    return text_is_utf8(value + plain, size - plain);
+}
+
+/* A JSON string stands where "" would stand and nowhere else, so the body is proper if it is proper
+ * with "" in its place and the string is proper by itself. NULL: it has to be parsed as it is. */
+static json_t *parse_around(const char *body, size_t size, const char *member)
+{
+    const char *value;
+    size_t value_size;
+    char rest[MAX_REST];
+    if (!json_text_member(body, size, member, &value, &value_size) ||
+        !is_plain_string(value, value_size) || size - value_size + 2 > sizeof rest)
+        return NULL;
+    size_t before = (size_t)(value - body), after = size - before - value_size;
+    memcpy(rest, body, before);
+    memcpy(rest + before, "\"\"", 2);
+    memcpy(rest + before + 2, value + value_size, after);
+    json_t *root = json_loadb(rest, before + 2 + after, PARSE_FLAGS, NULL);
+    if (json_is_object(root))
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
+json_t *json_body_read_around(struct exchange *exchange, const char *member)
+{
+    size_t size;
+    const char *body = exchange_body(exchange, &size);
+    json_t *root = is_accepted(exchange) ? parse_around(body, size, member) : NULL;
+    return root ? root : json_body_read(exchange); /* which also says what is wrong */
+}
+
+json_t *json_body_read(struct exchange *exchange)
+{
+    size_t size;
+    const char *body = exchange_body(exchange, &size);
+    if (!is_accepted(exchange)) {
         exchange_problem(exchange, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
                          "Send a JSON object with the header Content-Type: application/json.");
         return NULL;
     }
     json_error_t error;
-    json_t *root =
-        json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *root = json_loadb(body, size, PARSE_FLAGS, &error);
     if (json_is_object(root))
         return root;
     if (root)

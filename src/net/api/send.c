@@ -29,16 +29,20 @@ struct sending {
     struct idempotency_key key;
     bool many; /* it came with `receivers` */
     size_t count;
-    struct address *addresses; /* count of them */
-    uint32_t *delivered;       /* likewise */
+    struct address *addresses;  /* count of them */
+    uint32_t *delivered;        /* likewise */
+    struct address one_address; /* where there is but one */
+    uint32_t one_delivered;
 };
 
 static void sending_destroy(struct sending *sending)
 {
     json_decref(sending->body);
     buf_finish(&sending->message);
-    free(sending->addresses);
-    free(sending->delivered);
+    if (sending->addresses != &sending->one_address) {
+        free(sending->addresses);
+        free(sending->delivered);
+    }
     free(sending);
 }
 
@@ -105,6 +109,11 @@ static bool add_receiver(struct sending *sending, const json_t *name, const char
 
 static bool allocate_addresses(struct sending *sending, size_t count)
 {
+    if (count == 1) {
+        sending->addresses = &sending->one_address;
+        sending->delivered = &sending->one_delivered;
+        return true;
+    }
     sending->addresses = malloc(count * sizeof *sending->addresses);
     sending->delivered = calloc(count, sizeof *sending->delivered);
     return (sending->addresses && sending->delivered) || out_of_memory(sending->exchange);
@@ -133,22 +142,27 @@ static bool read_receivers(struct sending *sending)
     return true;
 }
 
-/* The value as it was written, so that no number changes on its way. */
-static bool write_message(struct sending *sending, const json_t *message)
+/* The value as it was written, so that no number changes on its way; borrowed from the request
+ * where it has no white space to lose. */
+static bool cut_message(struct sending *sending, const json_t *message)
 {
-    size_t size, value_size;
-    const char *value;
+    struct draft *draft = &sending->publish.draft;
+    size_t size;
     const char *text = exchange_body(sending->exchange, &size);
-    if (json_text_member(text, size, "message", &value, &value_size)) {
-        json_text_compact(&sending->message, value, value_size);
-        return buf_ok(&sending->message);
+    bool found = json_text_member(text, size, "message", &draft->body, &draft->body_length);
+    if (found && json_text_is_compact(draft->body, draft->body_length))
+        return true;
+    if (found) {
+        json_text_compact(&sending->message, draft->body, draft->body_length);
+    } else { /* its name was written with escapes; printing the value anew serves as well */
+        char *printed = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (!printed)
+            return false;
+        buf_add_text(&sending->message, printed);
+        free(printed);
     }
-    /* Its name was written with escapes; printing the value anew serves as well. */
-    char *printed = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!printed)
-        return false;
-    buf_add_text(&sending->message, printed);
-    free(printed);
+    draft->body = sending->message.data;
+    draft->body_length = sending->message.size;
     return buf_ok(&sending->message);
 }
 
@@ -158,16 +172,15 @@ static bool read_message(struct sending *sending)
     const json_t *message = json_object_get(sending->body, "message");
     if (!message)
         return missing(sending->exchange, "message", "Say what to send: \"message\":\"hi\".");
-    if (!write_message(sending, message))
+    if (!cut_message(sending, message))
         return out_of_memory(sending->exchange);
-    if (sending->message.size > options->max_message) {
+    size_t size = sending->publish.draft.body_length;
+    if (size > options->max_message) {
         exchange_problem(sending->exchange, ERR_MESSAGE_TOO_LARGE, "message",
-                         "The message is %zu bytes of JSON, max_message is %zu.",
-                         sending->message.size, options->max_message);
+                         "The message is %zu bytes of JSON, max_message is %zu.", size,
+                         options->max_message);
         return false;
     }
-    sending->publish.draft.body = sending->message.data;
-    sending->publish.draft.body_length = sending->message.size;
     return true;
 }
 
@@ -331,7 +344,7 @@ static void on_published(struct call *call)
 
 void send_message_serve(struct exchange *exchange)
 {
-    json_t *body = json_body_read(exchange);
+    json_t *body = json_body_read_around(exchange, "message");
     if (!body)
         return;
     struct sending *sending = calloc(1, sizeof *sending);

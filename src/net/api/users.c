@@ -278,8 +278,8 @@ static void answer_query(struct exchange *exchange, const json_t *users, struct 
             exchange_problem(exchange, ERR_BAD_FIELD, "users", "users[%zu] is no user id.", i);
             return;
         }
-        addresses[i] = address_make(ADDRESS_USER, json_string_value(name),
-                                    json_string_length(name));
+        addresses[i] =
+            address_make(ADDRESS_USER, json_string_value(name), json_string_length(name));
     }
     broker_count(exchange_worker(exchange)->broker, addresses, count, presence);
     struct buf body;
@@ -303,7 +303,8 @@ void users_query_serve(struct exchange *exchange)
     struct address *addresses = malloc((count + 1) * sizeof *addresses);
     struct presence *presence = malloc((count + 1) * sizeof *presence);
     if (!users)
-        exchange_problem(exchange, ERR_MISSING_FIELD, "users", "Give a list: \"users\":[\"alice\"].");
+        exchange_problem(exchange, ERR_MISSING_FIELD, "users",
+                         "Give a list: \"users\":[\"alice\"].");
     else if (!json_is_array(users) || count == 0 || count > MAX_LIMIT)
         exchange_problem(exchange, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
                          MAX_LIMIT);
