@@ -22,4 +22,8 @@ bool json_text_is_compact(const char *json, size_t size);
 /* Appends the text without the white space between its tokens (RFC 8259 section 2). */
 void json_text_compact(struct buf *buf, const char *json, size_t size);
 
+/* Overwrites each number that no double can hold, in its place, with one that is huge but fits;
+ * json[size] is NUL. Makes nothing proper that was not. */
+void json_text_tame_numbers(char *json, size_t size);
+
 #endif

@@ -1,8 +1,12 @@
 #include "base/json_text.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+
+#define HUGE_NUMBER "9e307" /* no number that overflows is shorter */
 
 static bool is_space(char c)
 {
@@ -100,5 +104,55 @@ void json_text_compact(struct buf *buf, const char *json, size_t size)
             at = *at == '"' ? skip_string(at, end) : at + 1;
         buf_add(buf, start, (size_t)(at - start));
         at = skip_space(at, end);
+    }
+}
+
+static const char *skip_digits(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+/* Past the number that begins here (RFC 8259 section 6), or at itself. */
+static const char *skip_number(const char *at, const char *end)
+{
+    const char *start = at;
+    at += *at == '-';
+    const char *digits = at;
+    at = at < end && *at == '0' ? at + 1 : skip_digits(at, end);
+    if (at == digits)
+        return start;
+    if (at < end && *at == '.' && skip_digits(at + 1, end) > at + 1)
+        at = skip_digits(at + 1, end);
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        const char *exponent = at + 1;
+        exponent += exponent < end && (*exponent == '+' || *exponent == '-');
+        const char *after = skip_digits(exponent, end);
+        at = after > exponent ? after : at;
+    }
+    return at;
+}
+
+static void tame_number(char *number, size_t length)
+{
+    if (length < strlen(HUGE_NUMBER) || !isinf(strtod(number, NULL)))
+        return;
+    size_t sign = number[0] == '-';
+    memset(number + sign, ' ', length - sign);
+    memcpy(number + sign, HUGE_NUMBER, strlen(HUGE_NUMBER));
+}
+
+void json_text_tame_numbers(char *json, size_t size)
+{
+    const char *end = json + size;
+    for (char *at = json; at < end;) {
+        if (*at == '"') {
+            at += skip_string(at, end) - at;
+            continue;
+        }
+        size_t length = (size_t)(skip_number(at, end) - at);
+        tame_number(at, length);
+        at += length ? length : 1;
     }
 }

@@ -1,5 +1,6 @@
 #include "net/api/json_body.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,6 +95,22 @@ json_t *json_body_read_around(struct exchange *exchange, const char *member)
     return root ? root : json_body_read(exchange); /* which also says what is wrong */
 }
 
+/* jansson refuses what no double can hold, 1e400 or an integer of 400 digits. What is sent on is
+ * the text as it was written, so here such numbers need only be huge. */
+static json_t *load_tamed(const char *body, size_t size, json_error_t *error, bool *ret_no_memory)
+{
+    char *copy = malloc(size + 1);
+    *ret_no_memory = !copy;
+    if (!copy)
+        return NULL;
+    memcpy(copy, body, size);
+    copy[size] = '\0';
+    json_text_tame_numbers(copy, size);
+    json_t *root = json_loadb(copy, size, PARSE_FLAGS, error);
+    free(copy);
+    return root;
+}
+
 json_t *json_body_read(struct exchange *exchange)
 {
     size_t size;
@@ -104,12 +121,15 @@ json_t *json_body_read(struct exchange *exchange)
         return NULL;
     }
     json_error_t error;
+    bool no_memory = false;
     json_t *root = json_loadb(body, size, PARSE_FLAGS, &error);
+    if (!root && json_error_code(&error) == json_error_numeric_overflow)
+        root = load_tamed(body, size, &error, &no_memory);
     if (json_is_object(root))
         return root;
     if (root)
         exchange_problem(exchange, ERR_BAD_JSON, NULL, "The body must be a JSON object.");
-    else if (json_error_code(&error) == json_error_out_of_memory)
+    else if (no_memory || json_error_code(&error) == json_error_out_of_memory)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else
         exchange_problem(exchange, ERR_BAD_JSON, NULL, "Line %d, column %d: %s", error.line,
