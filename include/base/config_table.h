@@ -49,6 +49,10 @@
       "open sessions of one user")                                                                 \
     X(INT, max_sessions_per_ip, "off", RANGE_OR(0, 1000000, "off"), SESSIONS, RELOAD, "4429",      \
       "open sessions from one network address")                                                    \
+    X(INT, max_channels_per_session, "100", RANGE(0, 1000), SESSIONS, RELOAD, "error frame",       \
+      "channels one session may listen to")                                                        \
+    X(INT, max_channels, "1000000", RANGE(1, 100000000), SESSIONS, RELOAD, "error frame",          \
+      "channels that have a session, shared out among the workers")                                \
     X(SIZE, ws_max_message, "64KiB", RANGE(KIB, 16 * MIB), SESSIONS, RELOAD, "1009",               \
       "a message from a WebSocket client")                                                         \
     X(INT, ws_max_fragments, "128", RANGE(1, 65536), SESSIONS, RELOAD, "1008",                     \

@@ -49,6 +49,7 @@
     X(NO_HEARTBEAT, "no_heartbeat", 408, 4408, "The client answered no ping")                      \
     X(GAP, "gap", 410, 4410, "Messages after the cursor are no longer kept")                       \
     X(TOO_MANY_SESSIONS_OF_USER, "too_many_sessions_of_user", 429, 4429, "Too many sessions")      \
+    X(TOO_MANY_CHANNELS, "too_many_channels", 422, 4400, "Too many channels")                      \
     X(TOO_MANY_SESSIONS_OF_IP, "too_many_sessions_of_ip", 429, 4429, "Too many sessions")          \
     X(STALLED, "stalled", 408, 4508, "The client stopped reading")
 

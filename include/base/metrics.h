@@ -17,17 +17,16 @@ struct buf;
 #define METRICS_TABLE(X)                                                                           \
     X(published_message, "published_total", "kind=\"message\"", "counter",                         \
       "Messages accepted by the broker.")                                                          \
-    X(delivered_websocket, "delivered_total", "transport=\"websocket\"", "counter",                \
-      "Messages handed to a session's socket queue.")                                              \
-    X(sessions_websocket_live, "sessions", "transport=\"websocket\",state=\"live\"", "gauge",      \
-      "Open sessions.")                                                                            \
-    X(sessions_websocket_behind, "sessions", "transport=\"websocket\",state=\"behind\"", "gauge",  \
-      "Open sessions.")                                                                            \
     X(http_connections, "http_connections", "", "gauge", "Open HTTP connections.")                 \
     X(http_requests, "http_requests_total", "", "counter", "HTTP requests answered.")              \
     X(replayed, "replayed_total", "", "counter", "Messages sent from pages to sessions behind.")   \
     X(gaps, "gaps_total", "", "counter", "Gaps told to sessions.")                                 \
     X(doubts, "doubts_total", "", "counter", "Times a full inbox sent sessions back to the broker.")
+
+/* How sessions receive: the label `transport`. */
+enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_POLL, TRANSPORT_COUNT };
+
+const char *transport_name(enum transport transport);
 
 #define METRICS_BUCKETS 16
 
@@ -41,6 +40,9 @@ struct metrics {
 #define METRICS_FIELD(field, name, label, type, help) _Atomic int64_t field;
     METRICS_TABLE(METRICS_FIELD)
 #undef METRICS_FIELD
+    _Atomic int64_t delivered[TRANSPORT_COUNT]; /* messages handed to a session's socket queue */
+    _Atomic int64_t live[TRANSPORT_COUNT];      /* open sessions, by state */
+    _Atomic int64_t behind[TRANSPORT_COUNT];
     _Atomic int64_t closed[ERR_COUNT];  /* sessions, by reason */
     _Atomic int64_t refused[ERR_COUNT]; /* requests, by code */
     struct metrics_histogram publish_seconds;

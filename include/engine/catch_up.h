@@ -11,23 +11,51 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct address;
+#include "model/address.h"
+
 struct broker;
 struct catch_up;
 struct connection_manager;
 struct metrics;
 struct session;
 
+#define CATCH_UP_MAX_CHANNELS 1000 /* of one session; the configuration allows fewer */
+
+struct catch_up_limits {
+    size_t sessions_per_user;
+    size_t channels_per_session; /* at most CATCH_UP_MAX_CHANNELS */
+    size_t channels;             /* with a session at this worker */
+};
+
 struct catch_up *catch_up_create(struct connection_manager *manager, struct broker *broker,
-                                 int member, struct metrics *metrics, size_t max_per_user);
+                                 int member, struct metrics *metrics,
+                                 const struct catch_up_limits *limits);
 /* By then every session is closed; pages still on their way are awaited by the worker. */
 void catch_up_destroy(struct catch_up *catch_up);
 
+/* Where a session's stream begins; borrowed for the call. */
+struct catch_up_start {
+    struct address user;
+    const struct address *channels;
+    size_t channel_count;
+    bool has_after;
+    uint64_t after;
+};
+
 /* Attaches a session that session_init prepared and watches its addresses. With `after` it starts
  * behind that cursor, else live at head; session->cursor tells where. Nothing is delivered before
- * this returns. ERR_TOO_MANY_SESSIONS_OF_USER or ERR_OUT_OF_MEMORY: it stays closed. */
-int catch_up_open(struct catch_up *catch_up, struct session *session, const struct address *user,
-                  const uint64_t *after);
+ * this returns. ERR_TOO_MANY_SESSIONS_OF_USER, ERR_TOO_MANY_CHANNELS or ERR_OUT_OF_MEMORY: it stays
+ * closed. */
+int catch_up_open(struct catch_up *catch_up, struct session *session,
+                  const struct catch_up_start *start);
+
+/* Adds a channel to an open session's stream, from now on; it may be there already.
+ * ERR_TOO_MANY_CHANNELS or ERR_OUT_OF_MEMORY: nothing changed. */
+int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
+                       const struct address *channel);
+/* False: it was not subscribed. */
+bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
+                          const struct address *channel);
 
 /* Detaches; the session may be freed afterwards. Twice is fine. */
 void catch_up_close(struct catch_up *catch_up, struct session *session);

@@ -16,6 +16,7 @@
 
 struct broker;
 struct catch_up;
+struct catch_up_limits;
 struct connection_manager;
 
 /* Runs on the worker's thread; embedded by its owner, who unhooks before it is freed. */
@@ -46,7 +47,8 @@ struct worker {
 };
 
 /* Makes a worker and joins it to the broker; its thread does not run yet. */
-struct worker *worker_create(int index, struct broker *broker, size_t max_sessions_per_user);
+struct worker *worker_create(int index, struct broker *broker,
+                             const struct catch_up_limits *limits);
 /* After worker_join, or when it was never started. NULL is fine. */
 void worker_destroy(struct worker *worker);
 

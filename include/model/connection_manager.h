@@ -13,9 +13,12 @@
 
 struct connection_manager;
 struct message;
+struct metrics;
 struct session;
+struct subscription;
 
-struct connection_manager *connection_manager_create(void);
+/* Counts what it delivers in metrics. */
+struct connection_manager *connection_manager_create(struct metrics *metrics);
 /* By then every session has detached. */
 void connection_manager_destroy(struct connection_manager *manager);
 
@@ -25,21 +28,32 @@ bool connection_manager_attach(struct connection_manager *manager, struct sessio
                                const struct address *user);
 void connection_manager_detach(struct connection_manager *manager, struct session *session);
 
+/* Puts an attached session under a channel as well, for what comes after `from`. The subscription
+ * there was already, or a new one; NULL: out of memory. Detaching ends all subscriptions. */
+struct subscription *connection_manager_subscribe(struct connection_manager *manager,
+                                                  struct session *session,
+                                                  const struct address *channel, uint64_t from);
+/* False: it was not subscribed. */
+bool connection_manager_unsubscribe(struct connection_manager *manager, struct session *session,
+                                    const struct address *channel);
+/* The session's subscription to this channel, or NULL. */
+struct subscription *connection_manager_subscription(const struct session *session,
+                                                     const struct address *channel);
+/* Its channel; the name is borrowed while it lasts. */
+struct address connection_manager_channel(const struct subscription *subscription);
+/* Channels with a subscription here. */
+size_t connection_manager_channels(const struct connection_manager *manager);
+
 /* The user of an attached session; the name is borrowed until it is detached. */
 struct address connection_manager_user(const struct session *session);
 
-struct delivery_count {
-    size_t delivered;
-    size_t fell_behind;
-};
-
 /* Offers the message to every session at its addresses; the caller keeps its reference. */
-struct delivery_count connection_manager_deliver(struct connection_manager *manager,
-                                                 struct message *message);
+void connection_manager_deliver(struct connection_manager *manager, struct message *message);
 
 size_t connection_manager_count(const struct connection_manager *manager);
 
-/* Calls visit for each session at the address; visit may close the session, not detach others. */
+/* Calls visit for each session at the address (a user or all); visit may close the session, not
+ * detach others. */
 void connection_manager_each(struct connection_manager *manager, const struct address *address,
                              void (*visit)(struct session *session, void *context), void *context);
 

@@ -14,7 +14,9 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/metrics.h"
 
+struct address;
 struct listeners;
 struct message;
 struct session;
@@ -22,12 +24,13 @@ struct session;
 /* What a transport does. None of these may free the session or detach it before they return:
  * closing takes effect on a later turn of the loop. */
 struct session_ops {
-    const char *transport;
+    enum transport transport;
     /* Queues the message's frame. False: out of memory, and the session closes itself. */
     bool (*deliver)(struct session *session, struct message *message);
-    /* Tells that what lay between `after` and `resumes` may be lost. False: the session ended
-     * because of it. */
-    bool (*tell_gap)(struct session *session, uint64_t after, uint64_t resumes);
+    /* Tells that what lay between `after` and `resumes` may be lost; of one channel only, or of all
+     * (NULL). False: the session ended because of it. */
+    bool (*tell_gap)(struct session *session, uint64_t after, uint64_t resumes,
+                     const struct address *channel);
     /* Bytes that wait for the socket. */
     size_t (*queued)(const struct session *session);
     void (*close)(struct session *session, enum err reason);
@@ -39,21 +42,32 @@ enum session_state {
     SESSION_BEHIND,
 };
 
+/* A channel of a session. Made and freed by the connection manager. */
+struct subscription {
+    struct list link; /* among the channel's listeners */
+    struct listeners *listeners;
+    struct session *session;
+    struct subscription *next; /* of the same session */
+    uint64_t from;             /* head when it was made: what came before is not for it */
+    uint64_t told;             /* as the session's own */
+};
+
 struct session {
     const struct session_ops *ops;
     uint64_t id;
     uint64_t cursor;
-    uint64_t told;          /* losses among own mail up to here are known or were told */
-    uint64_t all_told;      /* the same for broadcasts */
-    struct list link;       /* connection_manager: all sessions of this worker */
-    struct list user_link;  /* connection_manager: sessions of this user */
-    struct list waiting;    /* catch_up: wants to read a page */
-    struct listeners *user; /* borrowed from the connection manager while attached */
-    int64_t opened_at_ms;   /* wall clock */
-    uint32_t queue_high;    /* bytes; above it a live session falls behind */
-    unsigned char state;    /* enum session_state */
-    bool more;              /* the note: something came while behind */
-    bool reading;           /* a page is on its way */
+    struct subscription *channels; /* the connection manager's */
+    uint64_t told;                 /* losses among own mail up to here are known or were told */
+    uint64_t all_told;             /* the same for broadcasts */
+    struct list link;              /* connection_manager: all sessions of this worker */
+    struct list user_link;         /* connection_manager: sessions of this user */
+    struct list waiting;           /* catch_up: wants to read a page */
+    struct listeners *user;        /* borrowed from the connection manager while attached */
+    int64_t opened_at_ms;          /* wall clock */
+    uint32_t queue_high;           /* bytes; above it a live session falls behind */
+    unsigned char state;           /* enum session_state */
+    bool more;                     /* the note: something came while behind */
+    bool reading;                  /* a page is on its way */
 };
 
 enum session_offer {

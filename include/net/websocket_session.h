@@ -11,6 +11,7 @@
 
 struct budget;
 struct exchange;
+struct sending_options;
 struct websockets;
 struct worker;
 
@@ -19,6 +20,7 @@ struct websocket_door {
     struct worker *worker;
     struct websockets *websockets;
     struct budget *budget;
+    const struct sending_options *sending;
     uint32_t queue_high;
     int64_t heartbeat_ms;
     int64_t retry_spread_ms;

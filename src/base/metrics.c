@@ -57,6 +57,31 @@ static void write_rows(struct buf *buf, const struct metrics *const *all, size_t
     }
 }
 
+const char *transport_name(enum transport transport)
+{
+    static const char *const names[TRANSPORT_COUNT] = {"websocket", "sse", "poll"};
+    return names[transport];
+}
+
+static void write_by_transport(struct buf *buf, const struct metrics *const *all, size_t count)
+{
+    write_head(buf, "delivered_total", "counter", "Messages handed to a session's socket queue.");
+    for (int t = 0; t < TRANSPORT_COUNT; t++) {
+        size_t at = offsetof(struct metrics, delivered) + (size_t)t * sizeof(_Atomic int64_t);
+        buf_add_format(buf, "pushwire_delivered_total{transport=\"%s\"} %lld\n",
+                       transport_name((enum transport)t), (long long)sum_at(all, count, at));
+    }
+    write_head(buf, "sessions", "gauge", "Open sessions.");
+    for (int t = 0; t < TRANSPORT_COUNT; t++) {
+        size_t skip = (size_t)t * sizeof(_Atomic int64_t);
+        const char *name = transport_name((enum transport)t);
+        buf_add_format(buf, "pushwire_sessions{transport=\"%s\",state=\"live\"} %lld\n", name,
+                       (long long)sum_at(all, count, offsetof(struct metrics, live) + skip));
+        buf_add_format(buf, "pushwire_sessions{transport=\"%s\",state=\"behind\"} %lld\n", name,
+                       (long long)sum_at(all, count, offsetof(struct metrics, behind) + skip));
+    }
+}
+
 /* One line for each code that has been counted, so that the text stays short. */
 static void write_by_code(struct buf *buf, const struct metrics *const *all, size_t count,
                           size_t offset, const char *name, const char *label, const char *help)
@@ -93,6 +118,7 @@ static void write_histogram(struct buf *buf, const struct metrics *const *all, s
 void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count)
 {
     write_rows(buf, all, count);
+    write_by_transport(buf, all, count);
     write_by_code(buf, all, count, offsetof(struct metrics, closed), "closed_total", "reason",
                   "Sessions closed, by reason.");
     write_by_code(buf, all, count, offsetof(struct metrics, refused), "refused_total", "code",

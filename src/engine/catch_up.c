@@ -16,12 +16,16 @@
 #define PAGE_COUNT    100
 #define PAGE_BYTES    ((size_t)256 * 1024)
 
-enum { OWN_MAIL, BROADCASTS, STREAM_ADDRESSES };
+/* A stream's addresses in a row: own mail, broadcasts, then the channels. */
+enum { OWN_MAIL, BROADCASTS, CHANNELS };
+
+#define MAX_ADDRESSES (CHANNELS + CATCH_UP_MAX_CHANNELS)
 
 struct slot { /* one read */
     struct read read;
-    struct read_address addresses[STREAM_ADDRESSES];
-    char user[ADDRESS_NAME_MAX]; /* the session's own name may be gone before the page is here */
+    struct read_address *addresses;  /* with room for `room` of them, and for their names: */
+    char (*names)[ADDRESS_NAME_MAX]; /* the originals may be gone before the page is here */
+    size_t room;
     struct message *messages[PAGE_COUNT];
     struct catch_up *catch_up;
     struct session *session; /* NULL once it closed */
@@ -33,21 +37,22 @@ struct catch_up {
     struct broker *broker;
     int member;
     struct metrics *metrics;
-    size_t max_per_user;
+    struct catch_up_limits limits;
     struct list waiting; /* session::waiting, longest first */
     size_t in_flight;
     struct slot slots[MAX_IN_FLIGHT];
 };
 
 struct catch_up *catch_up_create(struct connection_manager *manager, struct broker *broker,
-                                 int member, struct metrics *metrics, size_t max_per_user)
+                                 int member, struct metrics *metrics,
+                                 const struct catch_up_limits *limits)
 {
     struct catch_up *catch_up = mem_alloc(sizeof *catch_up);
     catch_up->manager = manager;
     catch_up->broker = broker;
     catch_up->member = member;
     catch_up->metrics = metrics;
-    catch_up->max_per_user = max_per_user;
+    catch_up->limits = *limits;
     list_init(&catch_up->waiting);
     return catch_up;
 }
@@ -57,6 +62,10 @@ void catch_up_destroy(struct catch_up *catch_up)
     if (!catch_up)
         return;
     assert(list_empty(&catch_up->waiting) && !catch_up->in_flight);
+    for (size_t i = 0; i < MAX_IN_FLIGHT; i++) {
+        free(catch_up->slots[i].addresses);
+        free(catch_up->slots[i].names);
+    }
     free(catch_up);
 }
 
@@ -65,11 +74,37 @@ size_t catch_up_in_flight(const struct catch_up *catch_up)
     return catch_up->in_flight;
 }
 
-static void watched_addresses(const struct session *session,
-                              struct address ret_addresses[static STREAM_ADDRESSES])
+static _Atomic int64_t *gauge(struct catch_up *catch_up, const struct session *session)
 {
+    enum transport transport = session->ops->transport;
+    return session->state == SESSION_LIVE ? &catch_up->metrics->live[transport]
+                                          : &catch_up->metrics->behind[transport];
+}
+
+static void set_state(struct catch_up *catch_up, struct session *session, enum session_state state)
+{
+    if (session->state != SESSION_CLOSED)
+        metrics_add(gauge(catch_up, session), -1);
+    session->state = (unsigned char)state;
+    if (session->state != SESSION_CLOSED)
+        metrics_add(gauge(catch_up, session), 1);
+}
+
+static struct address everyone(void)
+{
+    return address_make(ADDRESS_ALL, "", 0);
+}
+
+/* All addresses of an attached session; returns how many. */
+static size_t watched_addresses(const struct session *session,
+                                struct address ret_addresses[static MAX_ADDRESSES])
+{
+    size_t count = CHANNELS;
     ret_addresses[OWN_MAIL] = connection_manager_user(session);
-    ret_addresses[BROADCASTS] = address_make(ADDRESS_ALL, "", 0);
+    ret_addresses[BROADCASTS] = everyone();
+    for (const struct subscription *at = session->channels; at; at = at->next)
+        ret_addresses[count++] = connection_manager_channel(at);
+    return count;
 }
 
 /* Is there room for a page in the session's queue? */
@@ -84,60 +119,108 @@ static void want_page(struct catch_up *catch_up, struct session *session)
         list_append(&catch_up->waiting, &session->waiting);
 }
 
-int catch_up_open(struct catch_up *catch_up, struct session *session, const struct address *user,
-                  const uint64_t *after)
+static int check_limits(const struct catch_up *catch_up, const struct catch_up_start *start)
 {
     struct presence presence;
-    broker_count(catch_up->broker, user, 1, &presence);
-    if (presence.sessions >= catch_up->max_per_user)
+    broker_count(catch_up->broker, &start->user, 1, &presence);
+    if (presence.sessions >= catch_up->limits.sessions_per_user)
         return ERR_TOO_MANY_SESSIONS_OF_USER;
-    if (!connection_manager_attach(catch_up->manager, session, user))
-        return ERR_OUT_OF_MEMORY;
-    struct address addresses[STREAM_ADDRESSES];
-    watched_addresses(session, addresses);
+    if (start->channel_count > catch_up->limits.channels_per_session ||
+        connection_manager_channels(catch_up->manager) + start->channel_count >
+            catch_up->limits.channels)
+        return ERR_TOO_MANY_CHANNELS;
+    return 0;
+}
+
+static bool attach(struct catch_up *catch_up, struct session *session,
+                   const struct catch_up_start *start)
+{
+    if (!connection_manager_attach(catch_up->manager, session, &start->user))
+        return false;
+    for (size_t i = 0; i < start->channel_count; i++) {
+        if (connection_manager_subscribe(catch_up->manager, session, &start->channels[i], 0))
+            continue;
+        connection_manager_detach(catch_up->manager, session);
+        return false;
+    }
+    return true;
+}
+
+int catch_up_open(struct catch_up *catch_up, struct session *session,
+                  const struct catch_up_start *start)
+{
+    struct address addresses[MAX_ADDRESSES];
     uint64_t head;
-    int err =
-        broker_watch(catch_up->broker, catch_up->member, addresses, STREAM_ADDRESSES, +1, &head);
+    int err = check_limits(catch_up, start);
+    if (err)
+        return err;
+    if (!attach(catch_up, session, start))
+        return ERR_OUT_OF_MEMORY;
+    size_t count = watched_addresses(session, addresses);
+    err = broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
         return err;
     }
     session->opened_at_ms = clock_wall_ms();
-    session->cursor = after ? *after : head;
-    session->state = after ? SESSION_BEHIND : SESSION_LIVE;
-    metrics_add(after ? &catch_up->metrics->sessions_websocket_behind
-                      : &catch_up->metrics->sessions_websocket_live,
-                1);
-    if (after)
+    session->cursor = start->has_after ? start->after : head;
+    set_state(catch_up, session, start->has_after ? SESSION_BEHIND : SESSION_LIVE);
+    if (start->has_after)
         want_page(catch_up, session);
     return 0;
 }
 
 void catch_up_close(struct catch_up *catch_up, struct session *session)
 {
+    struct address addresses[MAX_ADDRESSES];
     if (session->state == SESSION_CLOSED)
         return;
-    metrics_add(session->state == SESSION_LIVE ? &catch_up->metrics->sessions_websocket_live
-                                               : &catch_up->metrics->sessions_websocket_behind,
-                -1);
-    session->state = SESSION_CLOSED;
+    set_state(catch_up, session, SESSION_CLOSED);
     list_remove(&session->waiting);
     for (size_t i = 0; session->reading && i < MAX_IN_FLIGHT; i++) {
         if (catch_up->slots[i].session == session)
             catch_up->slots[i].session = NULL;
     }
     session->reading = false;
-    struct address addresses[STREAM_ADDRESSES];
-    watched_addresses(session, addresses);
-    broker_watch(catch_up->broker, catch_up->member, addresses, STREAM_ADDRESSES, -1, NULL);
+    size_t count = watched_addresses(session, addresses);
+    broker_watch(catch_up->broker, catch_up->member, addresses, count, -1, NULL);
     connection_manager_detach(catch_up->manager, session);
 }
 
-static void go_live(struct catch_up *catch_up, struct session *session)
+static size_t count_channels(const struct session *session)
 {
-    session->state = SESSION_LIVE;
-    metrics_add(&catch_up->metrics->sessions_websocket_behind, -1);
-    metrics_add(&catch_up->metrics->sessions_websocket_live, 1);
+    size_t count = 0;
+    for (const struct subscription *at = session->channels; at; at = at->next)
+        count++;
+    return count;
+}
+
+int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
+                       const struct address *channel)
+{
+    uint64_t head;
+    if (connection_manager_subscription(session, channel))
+        return 0;
+    if (count_channels(session) >= catch_up->limits.channels_per_session ||
+        connection_manager_channels(catch_up->manager) >= catch_up->limits.channels)
+        return ERR_TOO_MANY_CHANNELS;
+    int err = broker_watch(catch_up->broker, catch_up->member, channel, 1, +1, &head);
+    if (err)
+        return err;
+    /* Rule (f): what came before the watch is not for it, live or from pages. */
+    if (connection_manager_subscribe(catch_up->manager, session, channel, head))
+        return 0;
+    broker_watch(catch_up->broker, catch_up->member, channel, 1, -1, NULL);
+    return ERR_OUT_OF_MEMORY;
+}
+
+bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
+                          const struct address *channel)
+{
+    if (!connection_manager_unsubscribe(catch_up->manager, session, channel))
+        return false;
+    broker_watch(catch_up->broker, catch_up->member, channel, 1, -1, NULL);
+    return true;
 }
 
 /* Else its socket will drain, and ask. */
@@ -158,35 +241,65 @@ static void doubt_one(struct session *session, void *context)
     session->more = true;
     if (session->state != SESSION_LIVE)
         return;
-    session->state = SESSION_BEHIND;
-    metrics_add(&catch_up->metrics->sessions_websocket_live, -1);
-    metrics_add(&catch_up->metrics->sessions_websocket_behind, 1);
+    set_state(catch_up, session, SESSION_BEHIND);
     want_page_if_room(catch_up, session);
 }
 
 void catch_up_doubt(struct catch_up *catch_up)
 {
-    struct address all = address_make(ADDRESS_ALL, "", 0);
+    struct address all = everyone();
     metrics_add(&catch_up->metrics->doubts, 1);
     connection_manager_each(catch_up->manager, &all, doubt_one, catch_up);
+}
+
+static bool tell_gap(struct catch_up *catch_up, struct session *session, uint64_t resumes,
+                     const struct address *channel)
+{
+    metrics_add(&catch_up->metrics->gaps, 1);
+    return session->ops->tell_gap(session, session->cursor, resumes, channel);
+}
+
+/* The gap of all that the page names: 0 for none. Channels with one of their own are told apart
+ * only where own mail and broadcasts are whole. */
+static uint64_t common_gap(const struct read *read)
+{
+    uint64_t resumes = 0;
+    if (!read->addresses[OWN_MAIL].gap && !read->addresses[BROADCASTS].gap)
+        return 0;
+    for (size_t i = 0; i < read->address_count; i++) {
+        if (read->addresses[i].gap && read->addresses[i].told > resumes)
+            resumes = read->addresses[i].told;
+    }
+    return resumes;
+}
+
+static void remember_told(struct session *session, const struct read *read)
+{
+    session->told = read->addresses[OWN_MAIL].told;
+    session->all_told = read->addresses[BROADCASTS].told;
+    for (size_t i = CHANNELS; i < read->address_count; i++) {
+        struct subscription *subscription =
+            connection_manager_subscription(session, &read->addresses[i].address);
+        if (subscription) /* it may have ended while the page was on its way */
+            subscription->told = read->addresses[i].told;
+    }
 }
 
 /* Tells what the page says is gone. False: the session ended. */
 static bool tell_gaps(struct catch_up *catch_up, struct session *session, const struct read *read)
 {
-    uint64_t after = session->cursor, resumes = 0;
-    for (size_t i = 0; i < read->address_count; i++) {
-        if (read->addresses[i].gap && read->addresses[i].told > resumes)
-            resumes = read->addresses[i].told;
+    uint64_t resumes = read->above_head ? read->head : common_gap(read);
+    remember_told(session, read);
+    if (resumes && !tell_gap(catch_up, session, resumes, NULL))
+        return false;
+    for (size_t i = CHANNELS; !resumes && i < read->address_count; i++) {
+        const struct read_address *channel = &read->addresses[i];
+        if (channel->gap && !tell_gap(catch_up, session, channel->told, &channel->address))
+            return false;
     }
-    session->told = read->addresses[OWN_MAIL].told;
-    session->all_told = read->addresses[BROADCASTS].told;
     if (read->above_head) /* given by a broker whose store is no longer there */
-        session->cursor = resumes = read->head;
-    if (!resumes)
-        return true;
-    metrics_add(&catch_up->metrics->gaps, 1);
-    return session->ops->tell_gap(session, after, resumes);
+        session->cursor = read->head;
+    return true;
 }
 
 static bool replay(struct catch_up *catch_up, struct session *session, const struct read *read)
@@ -196,7 +309,7 @@ static bool replay(struct catch_up *catch_up, struct session *session, const str
             return false;
         metrics_add(&catch_up->metrics->replayed, 1);
     }
-    metrics_add(&catch_up->metrics->delivered_websocket, (int64_t)read->count);
+    metrics_add(&catch_up->metrics->delivered[session->ops->transport], (int64_t)read->count);
     return true;
 }
 
@@ -210,7 +323,7 @@ static void use_page(struct catch_up *catch_up, struct session *session, const s
     if (!tell_gaps(catch_up, session, read) || !replay(catch_up, session, read))
         return;
     if (!read->more && !session->more && session->state == SESSION_BEHIND)
-        go_live(catch_up, session);
+        set_state(catch_up, session, SESSION_LIVE);
     else
         want_page_if_room(catch_up, session);
 }
@@ -241,33 +354,53 @@ static struct slot *free_slot(struct catch_up *catch_up)
     return &catch_up->slots[i];
 }
 
-static struct address own_address(struct slot *slot, const struct session *session)
+static bool make_room(struct slot *slot, size_t count)
 {
-    struct address user = connection_manager_user(session);
-    memcpy(slot->user, user.name, user.length);
-    user.name = slot->user;
-    return user;
+    if (slot->room >= count)
+        return true;
+    free(slot->addresses);
+    free(slot->names);
+    slot->addresses = malloc(count * sizeof *slot->addresses);
+    slot->names = malloc(count * sizeof *slot->names);
+    slot->room = slot->addresses && slot->names ? count : 0;
+    return slot->room > 0;
+}
+
+static void add_address(struct slot *slot, struct address address, uint64_t from, uint64_t told)
+{
+    size_t i = slot->read.address_count++;
+    memcpy(slot->names[i], address.name, address.length);
+    address.name = slot->names[i];
+    slot->addresses[i] = (struct read_address){.address = address, .from = from, .told = told};
+}
+
+static void add_addresses(struct slot *slot, const struct session *session)
+{
+    add_address(slot, connection_manager_user(session), 0, session->told);
+    add_address(slot, everyone(), 0, session->all_told);
+    for (const struct subscription *at = session->channels; at; at = at->next)
+        add_address(slot, connection_manager_channel(at), at->from, at->told);
 }
 
 static void read_page(struct catch_up *catch_up, struct session *session)
 {
     struct slot *slot = free_slot(catch_up);
+    if (!make_room(slot, CHANNELS + count_channels(session))) {
+        session_close(session, ERR_OUT_OF_MEMORY);
+        return;
+    }
     slot->catch_up = catch_up;
     slot->session = session;
     slot->busy = true;
-    slot->addresses[OWN_MAIL] =
-        (struct read_address){.address = own_address(slot, session), .told = session->told};
-    slot->addresses[BROADCASTS] = (struct read_address){.address = address_make(ADDRESS_ALL, "", 0),
-                                                        .told = session->all_told};
     slot->read = (struct read){
         .call = {.done = on_page},
         .addresses = slot->addresses,
-        .address_count = STREAM_ADDRESSES,
         .after = session->cursor,
         .max_count = PAGE_COUNT,
         .max_bytes = PAGE_BYTES,
         .messages = slot->messages,
     };
+    add_addresses(slot, session);
     session->more = false; /* before the read is issued, never after: rule (b) */
     session->reading = true;
     catch_up->in_flight++;

@@ -42,7 +42,7 @@ static void describe_one(struct session *session, void *context)
     clock_format(session->opened_at_ms, since);
     copy->number++;
     buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s}",
-                   id, session->ops->transport, since,
+                   id, transport_name(session->ops->transport), since,
                    session->state == SESSION_BEHIND ? "true" : "false");
 }
 
@@ -139,12 +139,7 @@ static void serve_signal(struct worker *worker, struct signal_copy *copy)
 
 static void deliver(struct worker *worker, struct message_record *record)
 {
-    struct delivery_count count = connection_manager_deliver(worker->manager, record->message);
-    metrics_add(&worker->metrics.delivered_websocket, (int64_t)count.delivered);
-    if (count.fell_behind) {
-        metrics_add(&worker->metrics.sessions_websocket_live, -(int64_t)count.fell_behind);
-        metrics_add(&worker->metrics.sessions_websocket_behind, (int64_t)count.fell_behind);
-    }
+    connection_manager_deliver(worker->manager, record->message);
     message_unref(record->message);
     free(record);
 }
@@ -258,19 +253,19 @@ static void init_handles(struct worker *worker)
     uv_timer_start(&worker->second, on_second, 1000, 1000);
 }
 
-struct worker *worker_create(int index, struct broker *broker, size_t max_sessions_per_user)
+struct worker *worker_create(int index, struct broker *broker, const struct catch_up_limits *limits)
 {
     struct worker *worker = mem_alloc(sizeof *worker);
     worker->index = index;
     worker->broker = broker;
-    worker->manager = connection_manager_create();
+    worker->manager = connection_manager_create(&worker->metrics);
     list_init(&worker->turn_hooks);
     list_init(&worker->second_hooks);
     init_handles(worker);
     inbox_init(&worker->inbox, INBOX_BYTES, RECORD_DOUBT, wake_worker, worker);
     worker->member = broker_join(broker, &worker->inbox);
-    worker->catch_up = catch_up_create(worker->manager, broker, worker->member, &worker->metrics,
-                                       max_sessions_per_user);
+    worker->catch_up =
+        catch_up_create(worker->manager, broker, worker->member, &worker->metrics, limits);
     return worker;
 }
 

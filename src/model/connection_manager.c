@@ -10,8 +10,8 @@
 #include "model/message.h"
 #include "model/session.h"
 
-struct listeners { /* of one address; exists while it has a session */
-    struct list sessions;
+struct listeners {        /* of one address; exists while it has a session */
+    struct list sessions; /* of a user: session::user_link; of a channel: subscription::link */
     uint64_t hash;
     uint8_t kind;
     uint8_t length;
@@ -22,11 +22,14 @@ struct connection_manager {
     struct map by_address;
     struct list all; /* session::link */
     size_t count;
+    size_t channels;
+    struct metrics *metrics;
 };
 
-struct connection_manager *connection_manager_create(void)
+struct connection_manager *connection_manager_create(struct metrics *metrics)
 {
     struct connection_manager *manager = mem_alloc(sizeof *manager);
+    manager->metrics = metrics;
     map_init(&manager->by_address);
     list_init(&manager->all);
     return manager;
@@ -73,13 +76,27 @@ static struct listeners *add_listeners(struct connection_manager *manager,
     return here;
 }
 
+static struct listeners *get_listeners(struct connection_manager *manager,
+                                       const struct address *address)
+{
+    struct listeners *here = find(manager, address);
+    return here ? here : add_listeners(manager, address);
+}
+
+static void settle(struct connection_manager *manager, struct listeners *here)
+{
+    if (!list_empty(&here->sessions))
+        return;
+    manager->channels -= here->kind == ADDRESS_CHANNEL;
+    map_remove(&manager->by_address, here->hash, here);
+    free(here);
+}
+
 bool connection_manager_attach(struct connection_manager *manager, struct session *session,
                                const struct address *user)
 {
     assert(!session->user);
-    struct listeners *here = find(manager, user);
-    if (!here)
-        here = add_listeners(manager, user);
+    struct listeners *here = get_listeners(manager, user);
     if (!here)
         return false;
     session->user = here;
@@ -89,57 +106,135 @@ bool connection_manager_attach(struct connection_manager *manager, struct sessio
     return true;
 }
 
+static void end_subscription(struct connection_manager *manager, struct subscription **at)
+{
+    struct subscription *subscription = *at;
+    *at = subscription->next;
+    list_remove(&subscription->link);
+    settle(manager, subscription->listeners);
+    free(subscription);
+}
+
 void connection_manager_detach(struct connection_manager *manager, struct session *session)
 {
     struct listeners *here = session->user;
     if (!here)
         return;
+    while (session->channels)
+        end_subscription(manager, &session->channels);
     session->user = NULL;
     list_remove(&session->user_link);
     list_remove(&session->link);
     manager->count--;
-    if (list_empty(&here->sessions)) {
-        map_remove(&manager->by_address, here->hash, here);
-        free(here);
-    }
+    settle(manager, here);
+}
+
+static struct address address_of(const struct listeners *here)
+{
+    return (struct address){here->hash, here->name, here->length, here->kind};
 }
 
 struct address connection_manager_user(const struct session *session)
 {
-    const struct listeners *here = session->user;
-    return (struct address){here->hash, here->name, here->length, here->kind};
+    return address_of(session->user);
 }
 
-static void count_offer(struct delivery_count *count, enum session_offer offer)
+struct address connection_manager_channel(const struct subscription *subscription)
 {
-    count->delivered += offer >= SESSION_DELIVERED;
-    count->fell_behind += offer == SESSION_FELL_BEHIND;
+    return address_of(subscription->listeners);
+}
+
+struct subscription *connection_manager_subscription(const struct session *session,
+                                                     const struct address *channel)
+{
+    struct subscription *at = session->channels;
+    while (at && !is_at(at->listeners, channel))
+        at = at->next;
+    return at;
+}
+
+struct subscription *connection_manager_subscribe(struct connection_manager *manager,
+                                                  struct session *session,
+                                                  const struct address *channel, uint64_t from)
+{
+    assert(session->user && channel->kind == ADDRESS_CHANNEL);
+    struct subscription *subscription = connection_manager_subscription(session, channel);
+    if (subscription)
+        return subscription;
+    bool fresh = !find(manager, channel);
+    struct listeners *here = get_listeners(manager, channel);
+    subscription = here ? malloc(sizeof *subscription) : NULL;
+    if (here && fresh)
+        manager->channels++;
+    if (!subscription) {
+        if (here)
+            settle(manager, here);
+        return NULL;
+    }
+    *subscription = (struct subscription){
+        .listeners = here, .session = session, .next = session->channels, .from = from};
+    list_append(&here->sessions, &subscription->link);
+    session->channels = subscription;
+    return subscription;
+}
+
+bool connection_manager_unsubscribe(struct connection_manager *manager, struct session *session,
+                                    const struct address *channel)
+{
+    struct subscription **at = &session->channels;
+    while (*at && !is_at((*at)->listeners, channel))
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    end_subscription(manager, at);
+    return true;
+}
+
+size_t connection_manager_channels(const struct connection_manager *manager)
+{
+    return manager->channels;
+}
+
+static void offer(struct connection_manager *manager, struct session *session,
+                  struct message *message)
+{
+    struct metrics *metrics = manager->metrics;
+    enum transport transport = session->ops->transport;
+    enum session_offer outcome = session_offer(session, message);
+    if (outcome >= SESSION_DELIVERED)
+        metrics_add(&metrics->delivered[transport], 1);
+    if (outcome != SESSION_FELL_BEHIND)
+        return;
+    metrics_add(&metrics->live[transport], -1);
+    metrics_add(&metrics->behind[transport], 1);
 }
 
 /* Delivering only queues: a session that fails closes on a later turn of the loop, so these lists
  * stay still while we walk them. */
 static void deliver_at(struct connection_manager *manager, const struct address *address,
-                       struct message *message, struct delivery_count *count)
+                       struct message *message)
 {
     if (address->kind == ADDRESS_ALL) {
         list_for_each(session, &manager->all, struct session, link)
-            count_offer(count, session_offer(session, message));
+            offer(manager, session, message);
         return;
     }
     struct listeners *here = find(manager, address);
-    if (!here)
-        return;
-    list_for_each(session, &here->sessions, struct session, user_link)
-        count_offer(count, session_offer(session, message));
+    if (here && here->kind == ADDRESS_CHANNEL) {
+        list_for_each(subscription, &here->sessions, struct subscription, link) {
+            if (message->id > subscription->from)
+                offer(manager, subscription->session, message);
+        }
+    } else if (here) {
+        list_for_each(session, &here->sessions, struct session, user_link)
+            offer(manager, session, message);
+    }
 }
 
-struct delivery_count connection_manager_deliver(struct connection_manager *manager,
-                                                 struct message *message)
+void connection_manager_deliver(struct connection_manager *manager, struct message *message)
 {
-    struct delivery_count count = {0};
     for (size_t i = 0; i < message->address_count; i++)
-        deliver_at(manager, &message->addresses[i], message, &count);
-    return count;
+        deliver_at(manager, &message->addresses[i], message);
 }
 
 size_t connection_manager_count(const struct connection_manager *manager)
@@ -158,6 +253,7 @@ void connection_manager_each(struct connection_manager *manager, const struct ad
     struct listeners *here = find(manager, address);
     if (!here)
         return;
+    assert(here->kind == ADDRESS_USER);
     /* Closing detaches, and the last one to go takes `here` with it. */
     struct list *link = here->sessions.next;
     for (bool last = false; !last;) {

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/connection_manager.h"
@@ -21,6 +22,8 @@
 #include "net/budget.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
+#include "net/receiving.h"
+#include "net/sending.h"
 #include "net/websocket.h"
 
 #define PROTOCOL_JSON "pushwire.v1.json"
@@ -37,11 +40,8 @@ struct websocket_session {
 /* What is known between the handshake and the socket. */
 struct opening {
     struct websocket_session *session;
-    struct address user;
-    bool has_after;
-    bool too_many; /* of its address: closed by a code the browser can see */
-    uint64_t after;
-    char user_name[ADDRESS_NAME_MAX];
+    struct receiving receiving;
+    bool too_many; /* of its network address: closed by a code the browser can see */
 };
 
 static struct websocket_session *from_session(const struct session *session)
@@ -126,6 +126,16 @@ __attribute__((format(printf, 2, 3))) static bool send_text(struct websocket_ses
     return sent;
 }
 
+/* Sends and empties the buffer. */
+static bool send_buf(struct websocket_session *self, struct buf *buf)
+{
+    struct frame *frame = text_frame_of(buf);
+    bool sent = frame && websocket_send(&self->websocket, frame);
+    frame_unref(frame);
+    buf_finish(buf);
+    return sent;
+}
+
 /* ---- the session's side ---- */
 
 static bool deliver(struct session *session, struct message *message)
@@ -138,7 +148,8 @@ static bool deliver(struct session *session, struct message *message)
     return false;
 }
 
-static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes)
+static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
+                     const struct address *channel)
 {
     struct websocket_session *self = from_session(session);
     char after_text[TEXT_ID_SIZE], resumes_text[TEXT_ID_SIZE];
@@ -148,8 +159,16 @@ static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes)
     }
     text_format_id(after, after_text);
     text_format_id(resumes, resumes_text);
-    if (send_text(self, "{\"type\":\"gap\",\"after\":\"%s\",\"resumes\":\"%s\"}", after_text,
-                  resumes_text))
+    struct buf buf;
+    buf_init(&buf);
+    buf_add_format(&buf, "{\"type\":\"gap\",\"after\":\"%s\",\"resumes\":\"%s\"", after_text,
+                   resumes_text);
+    if (channel) {
+        buf_add_text(&buf, ",\"channel\":");
+        buf_add_json(&buf, channel->name, channel->length);
+    }
+    buf_add_text(&buf, "}");
+    if (send_buf(self, &buf))
         return true;
     websocket_close(&self->websocket, ERR_OUT_OF_MEMORY);
     return false;
@@ -166,7 +185,7 @@ static void close_session(struct session *session, enum err reason)
 }
 
 static const struct session_ops session_ops = {
-    .transport = "websocket",
+    .transport = TRANSPORT_WEBSOCKET,
     .deliver = deliver,
     .tell_gap = tell_gap,
     .queued = queued,
@@ -186,16 +205,190 @@ static void send_error(struct websocket_session *self, enum err err, const json_
     free(ref_text);
 }
 
-static void serve_frame(struct websocket_session *self, const json_t *frame)
+/* A frame of the client's, while it is served. */
+struct asked {
+    struct websocket_session *self;
+    json_t *frame;
+    const char *text;
+    size_t size;
+};
+
+static void serve_ping(const struct asked *asked)
 {
-    const char *type = json_string_value(json_object_get(frame, "type"));
-    const json_t *ref = json_object_get(frame, "ref");
-    if (!type)
-        send_error(self, ERR_BAD_FRAME, ref, "Send a JSON object with a type.");
-    else if (strcmp(type, "ping") == 0)
-        send_text(self, "{\"type\":\"pong\"}");
+    send_text(asked->self, "{\"type\":\"pong\"}");
+}
+
+static void answer_channel(struct websocket_session *self, const char *type,
+                           const struct address *channel)
+{
+    struct buf buf;
+    buf_init(&buf);
+    buf_add_format(&buf, "{\"type\":\"%s\",\"channel\":", type);
+    buf_add_json(&buf, channel->name, channel->length);
+    buf_add_text(&buf, "}");
+    send_buf(self, &buf);
+}
+
+static bool read_channel(const struct asked *asked, struct address *ret_channel)
+{
+    const json_t *name = json_object_get(asked->frame, "channel");
+    if (json_is_string(name) &&
+        address_is_name(json_string_value(name), json_string_length(name))) {
+        *ret_channel =
+            address_make(ADDRESS_CHANNEL, json_string_value(name), json_string_length(name));
+        return true;
+    }
+    send_error(asked->self, ERR_BAD_FIELD, json_object_get(asked->frame, "ref"), "Name a channel.");
+    return false;
+}
+
+static void serve_subscribe(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    struct address channel;
+    if (!read_channel(asked, &channel))
+        return;
+    int err = catch_up_subscribe(self->door->worker->catch_up, &self->session, &channel);
+    if (err)
+        send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
+                   err_title((enum err)err));
     else
-        send_error(self, ERR_BAD_FRAME, ref, "This type is not served; ping is.");
+        answer_channel(self, "subscribed", &channel);
+}
+
+static void serve_unsubscribe(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    struct address channel;
+    if (!read_channel(asked, &channel))
+        return;
+    catch_up_unsubscribe(self->door->worker->catch_up, &self->session, &channel);
+    answer_channel(self, "unsubscribed", &channel);
+}
+
+/* A client's message on its way; its session may close before the broker answers. */
+struct client_sending {
+    struct sending sending; /* first: on_sent finds the rest */
+    struct worker *worker;
+    uint64_t session;
+    struct address user;
+    char name[ADDRESS_NAME_MAX];
+};
+
+static void answer_sent(struct websocket_session *self, const struct sending *sending)
+{
+    const json_t *ref = json_object_get(sending->body, "ref");
+    char id[TEXT_ID_SIZE];
+    struct buf buf;
+    if (sending->publish.err) {
+        send_error(self, sending->publish.err, ref, err_title(sending->publish.err));
+        return;
+    }
+    text_format_id(sending->publish.id, id);
+    buf_init(&buf);
+    buf_add_text(&buf, "{\"type\":\"sent\"");
+    if (json_is_string(ref)) {
+        buf_add_text(&buf, ",\"ref\":");
+        buf_add_json(&buf, json_string_value(ref), json_string_length(ref));
+    }
+    buf_add_format(&buf, ",\"id\":\"%s\",\"delivered\":%llu%s}", id,
+                   (unsigned long long)sending_delivered(sending),
+                   sending->publish.duplicate ? ",\"duplicate\":true" : "");
+    send_buf(self, &buf);
+}
+
+static void answer_if_mine(struct session *session, void *context)
+{
+    struct client_sending *client = context;
+    if (session->id == client->session)
+        answer_sent(from_session(session), &client->sending);
+}
+
+static void on_sent(struct call *call)
+{
+    struct client_sending *client = (struct client_sending *)call;
+    struct metrics *metrics = &client->worker->metrics;
+    if (!client->sending.publish.err && !client->sending.publish.duplicate)
+        metrics_add(&metrics->published_message, 1);
+    connection_manager_each(client->worker->manager, &client->user, answer_if_mine, client);
+    sending_finish(&client->sending);
+    free(client);
+}
+
+static struct client_sending *client_sending_create(struct websocket_session *self)
+{
+    struct client_sending *client = calloc(1, sizeof *client);
+    if (!client)
+        return NULL;
+    struct address user = connection_manager_user(&self->session);
+    memcpy(client->name, user.name, user.length);
+    user.name = client->name;
+    client->user = user;
+    client->worker = self->door->worker;
+    client->session = self->session.id;
+    return client;
+}
+
+static void serve_send(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    const json_t *ref = json_object_get(asked->frame, "ref");
+    struct client_sending *client = client_sending_create(self);
+    struct sending_problem problem;
+    if (!client) {
+        send_error(self, ERR_OUT_OF_MEMORY, ref, "Try again in a moment.");
+        return;
+    }
+    struct sending_source source = {
+        .text = asked->text,
+        .size = asked->size,
+        .sender = client->name,
+        .sender_length = client->user.length,
+        .is_client = true,
+    };
+    if (sending_read(&client->sending, json_incref(asked->frame), &source, self->door->sending,
+                     &problem) != 0) {
+        send_error(self, problem.err, ref, err_title(problem.err));
+        sending_finish(&client->sending);
+        free(client);
+        return;
+    }
+    struct publish *publish = &client->sending.publish;
+    publish->call.done = on_sent;
+    int err = broker_publish(client->worker->broker, client->worker->member, publish);
+    if (err == BROKER_PENDING)
+        return;
+    publish->err = (enum err)err;
+    on_sent(&publish->call);
+}
+
+struct request {
+    const char *type;
+    void (*serve)(const struct asked *asked);
+};
+
+static const struct request requests[] = {
+    {"ping", serve_ping},
+    {"subscribe", serve_subscribe},
+    {"unsubscribe", serve_unsubscribe},
+    {"send", serve_send},
+};
+
+static void serve_frame(const struct asked *asked)
+{
+    const char *type = json_string_value(json_object_get(asked->frame, "type"));
+    const json_t *ref = json_object_get(asked->frame, "ref");
+    if (!type) {
+        send_error(asked->self, ERR_BAD_FRAME, ref, "Send a JSON object with a type.");
+        return;
+    }
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        if (strcmp(type, requests[i].type) == 0) {
+            requests[i].serve(asked);
+            return;
+        }
+    }
+    send_error(asked->self, ERR_BAD_FRAME, ref, "This type is not served.");
 }
 
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
@@ -210,7 +403,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     if (opcode != WEBSOCKET_TEXT)
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
     else if (frame)
-        serve_frame(self, frame);
+        serve_frame(&(struct asked){self, frame, bytes, size});
     else if (json_error_code(&error) == json_error_out_of_memory)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
     else
@@ -291,7 +484,7 @@ static const struct websocket_role role = {
 
 /* ---- opening ---- */
 
-static void welcome(struct websocket_session *self, const struct address *user)
+static bool welcome(struct websocket_session *self, const struct address *user)
 {
     char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
     struct buf buf;
@@ -302,25 +495,27 @@ static void welcome(struct websocket_session *self, const struct address *user)
     buf_add_json(&buf, user->name, user->length);
     buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%lld}", cursor,
                    (long long)(self->door->heartbeat_ms / 1000));
-    struct frame *frame = text_frame_of(&buf);
-    buf_finish(&buf);
-    if (!frame || !websocket_send(&self->websocket, frame))
-        websocket_close(&self->websocket, ERR_OUT_OF_MEMORY);
-    frame_unref(frame);
+    return send_buf(self, &buf);
 }
 
 static void begin(struct websocket_session *self, const struct opening *opening)
 {
+    const struct catch_up_start *start = &opening->receiving.start;
     int err = opening->too_many ? ERR_TOO_MANY_SESSIONS_OF_IP : 0;
     if (!err)
-        err = catch_up_open(self->door->worker->catch_up, &self->session, &opening->user,
-                            opening->has_after ? &opening->after : NULL);
-    if (err)
-        websocket_close(&self->websocket, (enum err)err);
-    else if (self->json)
-        welcome(self, &opening->user);
+        err = catch_up_open(self->door->worker->catch_up, &self->session, start);
     if (!err)
         log_session("session opened", self, ERR_NONE);
+    if (!err && self->json && !welcome(self, &start->user))
+        err = ERR_OUT_OF_MEMORY;
+    if (err)
+        websocket_close(&self->websocket, (enum err)err);
+}
+
+static void opening_destroy(struct opening *opening)
+{
+    receiving_finish(&opening->receiving);
+    free(opening);
 }
 
 static void on_adopted(void *context, int fd, const char *extra, size_t size)
@@ -336,7 +531,7 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
         begin(self, opening);
         websocket_feed(&self->websocket, extra, size);
     }
-    free(opening);
+    opening_destroy(opening);
 }
 
 /* Chosen by subprotocol, else by ?format=, else text. False: a problem was answered. */
@@ -359,18 +554,6 @@ static bool choose_format(struct exchange *exchange, bool *ret_json, const char 
     return true;
 }
 
-static bool read_after(struct exchange *exchange, bool *ret_given, uint64_t *ret_after)
-{
-    const char *after = exchange_query(exchange, "after");
-    *ret_given = after != NULL;
-    *ret_after = 0;
-    if (!after || (strlen(after) < TEXT_ID_SIZE && text_parse_u64(after, strlen(after), ret_after)))
-        return true;
-    exchange_problem(exchange, ERR_BAD_PARAMETER, "after",
-                     "after is an id, or 0 for all that is kept.");
-    return false;
-}
-
 static bool take_address(struct websocket_session *self, const struct sockaddr *peer)
 {
     if (!budget_counts_addresses(self->door->budget))
@@ -387,7 +570,8 @@ static bool take_address(struct websocket_session *self, const struct sockaddr *
     return false;
 }
 
-static struct opening *prepare(struct exchange *exchange, bool json)
+/* The session and what it begins with; takes the receiving over. NULL: out of memory. */
+static struct opening *prepare(struct exchange *exchange, struct receiving *receiving, bool json)
 {
     struct websocket_door *door = exchange_state(exchange);
     struct opening *opening = calloc(1, sizeof *opening);
@@ -397,11 +581,8 @@ static struct opening *prepare(struct exchange *exchange, bool json)
         free(self);
         return NULL;
     }
-    size_t length;
-    const char *name = exchange_id(exchange, &length);
-    memcpy(opening->user_name, name, length);
-    opening->user = address_make(ADDRESS_USER, opening->user_name, length);
     opening->session = self;
+    opening->receiving = *receiving;
     self->door = door;
     self->json = json;
     self->session.ops = &session_ops;
@@ -416,24 +597,24 @@ void websocket_session_serve(struct exchange *exchange)
 {
     struct websocket_door *door = exchange_state(exchange);
     char accept[DIGEST_ACCEPT_SIZE];
+    struct receiving receiving;
     const char *protocol;
-    bool json, has_after;
-    uint64_t after;
+    bool json;
     if (!handshake_check(exchange, accept) || !choose_format(exchange, &json, &protocol) ||
-        !read_after(exchange, &has_after, &after))
+        !receiving_read(exchange, &receiving))
         return;
-    if (!budget_take_session(door->budget)) {
-        exchange_add_header(exchange, "Retry-After", "5");
-        exchange_problem(exchange, ERR_TOO_MANY_SESSIONS, NULL, "Try again later.");
+    bool room = budget_take_session(door->budget);
+    struct opening *opening = room ? prepare(exchange, &receiving, json) : NULL;
+    if (opening) {
+        exchange_upgrade(exchange, accept, protocol, on_adopted, opening);
         return;
     }
-    struct opening *opening = prepare(exchange, json);
-    if (!opening) {
+    receiving_finish(&receiving);
+    if (room)
         budget_give_session(door->budget);
+    exchange_add_header(exchange, "Retry-After", "5");
+    if (room)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
-        return;
-    }
-    opening->has_after = has_after;
-    opening->after = after;
-    exchange_upgrade(exchange, accept, protocol, on_adopted, opening);
+    else
+        exchange_problem(exchange, ERR_TOO_MANY_SESSIONS, NULL, "Try again later.");
 }

@@ -19,12 +19,14 @@
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/access.h"
+#include "net/api/channels.h"
 #include "net/api/page.h"
 #include "net/api/send.h"
 #include "net/api/status.h"
 #include "net/api/users.h"
 #include "net/budget.h"
 #include "net/listener.h"
+#include "net/sending.h"
 #include "net/stream.h"
 #include "net/websocket.h"
 #include "net/websocket_echo.h"
@@ -58,7 +60,7 @@ struct server {
     struct broker *broker;
     struct access *access;
     struct budget *budget;
-    struct send_options send;
+    struct sending_options send;
     struct status status;
     struct endpoints endpoints;
     struct endpoints metrics_endpoints;
@@ -95,6 +97,8 @@ static void add_routes(struct part *part)
         {"GET", "/users/:id/messages", users_messages_serve, NULL, false},
         {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false},
         {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false},
+        {"GET", "/channels/:id", channels_describe_serve, NULL, false},
+        {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false},
         {"GET", "/healthz", status_alive_serve, &server->status, false},
         {"GET", "/readyz", status_ready_serve, &server->status, false},
         {"GET", "/", page_serve, NULL, false},
@@ -176,7 +180,13 @@ static bool build_part(struct server *server, size_t index)
     const struct config *config = server->config;
     struct part *part = &server->parts[index];
     part->server = server;
-    part->worker = worker_create((int)index, server->broker, (size_t)config->max_sessions_per_user);
+    part->worker = worker_create(
+        (int)index, server->broker,
+        &(struct catch_up_limits){
+            .sessions_per_user = (size_t)config->max_sessions_per_user,
+            .channels_per_session = (size_t)config->max_channels_per_session,
+            .channels = (size_t)(config->max_channels + config->workers - 1) / server->part_count,
+        });
     server->metrics[index] = &part->worker->metrics;
     /* Hooks run in this order: requests are served, then what they queued is written. */
     add_routes(part);
@@ -198,6 +208,7 @@ static bool build_part(struct server *server, size_t index)
         .worker = part->worker,
         .websockets = part->websockets,
         .budget = server->budget,
+        .sending = &server->send,
         .queue_high = (uint32_t)config->queue_high,
         .heartbeat_ms = config->heartbeat_ms,
         .retry_spread_ms = config->retry_spread_ms,
@@ -398,7 +409,7 @@ static bool build(struct server *server)
     server->access = access_create(config->allowed_origins.items, config->allowed_origins.count,
                                    config->insecure_open);
     server->budget = make_budget(server);
-    server->send = (struct send_options){
+    server->send = (struct sending_options){
         .max_message = (size_t)config->max_message,
         .ttl_ms = config->ttl_ms,
         .ttl_max_ms = config->ttl_max_ms,

@@ -10,14 +10,11 @@
 #include "engine/broker.h"
 #include "engine/worker.h"
 #include "model/address.h"
-#include "model/message.h"
+#include "net/api/history.h"
 #include "net/api/json_body.h"
 #include "net/exchange.h"
 
-#define JSON_TYPE     "application/json"
-#define MAX_LIMIT     1000
-#define DEFAULT_LIMIT 100
-#define PAGE_BYTES    ((size_t)4 * 1024 * 1024)
+#define JSON_TYPE "application/json"
 
 static void out_of_memory(struct exchange *exchange)
 {
@@ -36,20 +33,6 @@ static void open_user(struct buf *body, const struct address *user)
     buf_init(body);
     buf_add_text(body, "{\"user\":");
     buf_add_json(body, user->name, user->length);
-}
-
-/* limit, 1 to 1000. False: a problem was answered. */
-static bool read_limit(struct exchange *exchange, size_t *ret_limit)
-{
-    const char *text = exchange_query(exchange, "limit");
-    uint64_t limit = DEFAULT_LIMIT;
-    if (text && (!text_parse_u64(text, strlen(text), &limit) || !limit || limit > MAX_LIMIT)) {
-        exchange_problem(exchange, ERR_BAD_PARAMETER, "limit", "limit is a number from 1 to %d.",
-                         MAX_LIMIT);
-        return false;
-    }
-    *ret_limit = (size_t)limit;
-    return true;
 }
 
 /* ---- questions to the workers ---- */
@@ -237,7 +220,7 @@ void users_list_serve(struct exchange *exchange)
     const char *online = exchange_query(exchange, "online");
     const char *from = exchange_query(exchange, "from");
     size_t limit;
-    if (!read_limit(exchange, &limit))
+    if (!history_read_limit(exchange, &limit))
         return;
     if (online && strcmp(online, "true") != 0) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, "online", "Only online=true is served.");
@@ -305,9 +288,9 @@ void users_query_serve(struct exchange *exchange)
     if (!users)
         exchange_problem(exchange, ERR_MISSING_FIELD, "users",
                          "Give a list: \"users\":[\"alice\"].");
-    else if (!json_is_array(users) || count == 0 || count > MAX_LIMIT)
+    else if (!json_is_array(users) || count == 0 || count > HISTORY_MAX_LIMIT)
         exchange_problem(exchange, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
-                         MAX_LIMIT);
+                         HISTORY_MAX_LIMIT);
     else if (!addresses || !presence)
         out_of_memory(exchange);
     else
@@ -317,127 +300,9 @@ void users_query_serve(struct exchange *exchange)
     json_decref(root);
 }
 
-/* ---- GET /users/:id/messages ---- */
-
-struct history {
-    struct read read;
-    struct exchange *exchange;
-    struct read_address address;
-    struct message *messages[]; /* read.max_count of them */
-};
-
-/* after or before, as an id. False: a problem was answered. */
-static bool read_id(struct exchange *exchange, const char *name, bool *ret_given, uint64_t *ret_id)
-{
-    const char *text = exchange_query(exchange, name);
-    *ret_given = text != NULL;
-    if (!text || (strlen(text) < TEXT_ID_SIZE && text_parse_u64(text, strlen(text), ret_id)))
-        return true;
-    exchange_problem(exchange, ERR_BAD_PARAMETER, name, "%s is a message's id.", name);
-    return false;
-}
-
-static void add_id(struct buf *body, uint64_t id)
-{
-    char text[TEXT_ID_SIZE];
-    text_format_id(id, text);
-    buf_add_format(body, "\"%s\"", text);
-}
-
-static void write_gap(struct buf *body, const struct history *history)
-{
-    const struct read *read = &history->read;
-    if (!read->above_head && !(history->address.gap && !read->descending)) {
-        buf_add_text(body, "null");
-        return;
-    }
-    buf_add_text(body, "{\"after\":");
-    add_id(body, read->after);
-    buf_add_text(body, ",\"resumes\":");
-    add_id(body, read->above_head ? read->head : history->address.told);
-    buf_add_text(body, "}");
-}
-
-/* Where the next page begins: behind the last message, or where this one began. */
-static void write_next(struct buf *body, const struct read *read)
-{
-    if (read->count)
-        add_id(body, read->messages[read->count - 1]->id);
-    else if (!read->descending)
-        add_id(body, read->above_head ? read->head : read->after);
-    else
-        buf_add_text(body, "null");
-}
-
-static void answer_history(struct history *history)
-{
-    const struct read *read = &history->read;
-    struct buf body;
-    buf_init(&body);
-    buf_add_text(&body, "{\"messages\":[");
-    for (size_t i = 0; i < read->count; i++) {
-        buf_add_text(&body, i ? ",{" : "{");
-        message_write_members(read->messages[i], &body);
-        buf_add_text(&body, "}");
-    }
-    buf_add_text(&body, "],\"next\":");
-    write_next(&body, read);
-    buf_add_text(&body, read->more ? ",\"more\":true,\"gap\":" : ",\"more\":false,\"gap\":");
-    write_gap(&body, history);
-    buf_add_text(&body, "}\n");
-    exchange_answer(history->exchange, 200, JSON_TYPE, &body);
-}
-
-static void on_page(struct call *call)
-{
-    struct history *history = (struct history *)call;
-    if (history->read.err)
-        exchange_problem(history->exchange, history->read.err, NULL, "Try again in a moment.");
-    else
-        answer_history(history);
-    for (size_t i = 0; i < history->read.count; i++)
-        message_unref(history->read.messages[i]);
-    free(history);
-}
-
 void users_messages_serve(struct exchange *exchange)
 {
-    struct worker *worker = exchange_worker(exchange);
-    bool has_after, has_before;
-    uint64_t after = 0, before = UINT64_MAX;
-    size_t limit;
-    if (!read_id(exchange, "after", &has_after, &after) ||
-        !read_id(exchange, "before", &has_before, &before) || !read_limit(exchange, &limit))
-        return;
-    if (has_after && has_before) {
-        exchange_problem(exchange, ERR_BAD_PARAMETER, "before", "Give after or before, not both.");
-        return;
-    }
-    struct history *history = calloc(1, sizeof *history + limit * sizeof *history->messages);
-    if (!history) {
-        out_of_memory(exchange);
-        return;
-    }
-    history->exchange = exchange;
-    history->address.address = user_of(exchange);
-    history->read = (struct read){
-        .call = {.done = on_page},
-        .addresses = &history->address,
-        .address_count = 1,
-        .after = after,
-        .before = before ? before : 1,
-        .descending = !has_after,
-        .max_count = limit,
-        .max_bytes = PAGE_BYTES,
-        .messages = history->messages,
-    };
-    int err = broker_read(worker->broker, worker->member, &history->read);
-    if (err == BROKER_PENDING) {
-        exchange_wait(exchange);
-        return;
-    }
-    history->read.err = (enum err)err;
-    on_page(&history->read.call);
+    history_serve(exchange, ADDRESS_USER);
 }
 
 /* ---- DELETE /users/:id/messages ---- */

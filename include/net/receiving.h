@@ -1,0 +1,28 @@
+/* receiving.h - what a client asks for that wants to receive.
+ *
+ * The address of every transport's endpoint says the same: whose stream, after which cursor, with
+ * which channels. Worker's thread only. */
+#ifndef NET_RECEIVING_H
+#define NET_RECEIVING_H
+
+#include <stdbool.h>
+
+#include "engine/catch_up.h"
+
+struct exchange;
+
+struct receiving {
+    struct catch_up_start start; /* its names lie in `names` */
+    struct address *channels;    /* owned */
+    char *names;                 /* owned */
+};
+
+/* Reads `:id`, ?after= and ?channels=a,b of a request. False: a problem was answered, and there is
+ * nothing to finish. */
+bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
+void receiving_finish(struct receiving *receiving);
+
+/* An id, or 0 for all that is kept. */
+bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor);
+
+#endif

@@ -1,0 +1,103 @@
+#include "net/receiving.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "net/exchange.h"
+
+bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
+{
+    size_t length = strlen(text);
+    return length < TEXT_ID_SIZE && text_parse_u64(text, length, ret_cursor);
+}
+
+static bool read_after(struct exchange *exchange, struct catch_up_start *start)
+{
+    const char *after = exchange_query(exchange, "after");
+    start->has_after = after != NULL;
+    if (!after || receiving_parse_cursor(after, &start->after))
+        return true;
+    exchange_problem(exchange, ERR_BAD_PARAMETER, "after",
+                     "after is an id, or 0 for all that is kept.");
+    return false;
+}
+
+static size_t count_words(const char *list)
+{
+    size_t count = 1;
+    for (; *list; list++)
+        count += *list == ',';
+    return count;
+}
+
+static bool has_channel(const struct receiving *receiving, const struct address *channel)
+{
+    for (size_t i = 0; i < receiving->start.channel_count; i++) {
+        if (address_equal(&receiving->channels[i], channel))
+            return true;
+    }
+    return false;
+}
+
+/* Names a comma parts; a comma within a name cannot be said here, but by a subscribe frame. False:
+ * one of them is no name. */
+static bool add_channels(struct receiving *receiving, const char *list)
+{
+    while (*list) {
+        size_t length = strcspn(list, ",");
+        if (!address_is_name(list, length))
+            return false;
+        struct address channel = address_make(ADDRESS_CHANNEL, list, length);
+        if (!has_channel(receiving, &channel))
+            receiving->channels[receiving->start.channel_count++] = channel;
+        list += length + (list[length] == ',');
+    }
+    return true;
+}
+
+static bool copy_names(struct exchange *exchange, struct receiving *receiving, const char *list)
+{
+    size_t length;
+    const char *user = exchange_id(exchange, &length);
+    size_t list_size = strlen(list) + 1, words = count_words(list);
+    if (words > CATCH_UP_MAX_CHANNELS) {
+        exchange_problem(exchange, ERR_TOO_MANY_CHANNELS, "channels",
+                         "See max_channels_per_session.");
+        return false;
+    }
+    receiving->names = malloc(length + list_size);
+    receiving->channels = malloc(words * sizeof *receiving->channels);
+    if (!receiving->names || !receiving->channels) {
+        exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+        return false;
+    }
+    memcpy(receiving->names, user, length);
+    memcpy(receiving->names + length, list, list_size);
+    receiving->start.user = address_make(ADDRESS_USER, receiving->names, length);
+    receiving->start.channels = receiving->channels;
+    if (add_channels(receiving, receiving->names + length))
+        return true;
+    exchange_problem(exchange, ERR_BAD_PARAMETER, "channels",
+                     "channels is a list of names: channels=news,sport.");
+    return false;
+}
+
+bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
+{
+    const char *list = exchange_query(exchange, "channels");
+    *ret_receiving = (struct receiving){0};
+    if (!read_after(exchange, &ret_receiving->start))
+        return false;
+    if (copy_names(exchange, ret_receiving, list ? list : ""))
+        return true;
+    receiving_finish(ret_receiving);
+    return false;
+}
+
+void receiving_finish(struct receiving *receiving)
+{
+    free(receiving->channels);
+    free(receiving->names);
+    *receiving = (struct receiving){0};
+}

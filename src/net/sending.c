@@ -1,0 +1,341 @@
+#include "net/sending.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/hash.h"
+#include "base/json_text.h"
+#include "model/address.h"
+
+#define MAX_RECEIVERS 1000
+#define MAX_KEY       128
+
+/* One reading: what every step needs. Each step sets the problem and returns false when it cannot.
+ */
+struct reading {
+    struct sending *sending;
+    const struct sending_source *source;
+    const struct sending_options *options;
+    struct sending_problem *problem;
+};
+
+__attribute__((format(printf, 4, 5))) static bool refuse(struct reading *reading, enum err err,
+                                                         const char *field, const char *detail, ...)
+{
+    va_list args;
+    va_start(args, detail);
+    reading->problem->err = err;
+    reading->problem->field = field;
+    vsnprintf(reading->problem->detail, sizeof reading->problem->detail, detail, args);
+    va_end(args);
+    return false;
+}
+
+static bool missing(struct reading *reading, const char *field, const char *detail)
+{
+    return refuse(reading, ERR_MISSING_FIELD, field, "%s", detail);
+}
+
+static bool wrong(struct reading *reading, const char *field, const char *detail)
+{
+    return refuse(reading, ERR_BAD_FIELD, field, "%s", detail);
+}
+
+static bool out_of_memory(struct reading *reading)
+{
+    return refuse(reading, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+}
+
+static const json_t *field_of(const struct reading *reading, const char *name)
+{
+    return json_object_get(reading->sending->body, name);
+}
+
+static bool is_name(const json_t *value)
+{
+    return json_is_string(value) &&
+           address_is_name(json_string_value(value), json_string_length(value));
+}
+
+static bool read_sender(struct reading *reading)
+{
+    struct draft *draft = &reading->sending->publish.draft;
+    const json_t *sender = field_of(reading, "sender");
+    if (reading->source->sender) {
+        draft->sender = reading->source->sender;
+        draft->sender_length = reading->source->sender_length;
+        return !memchr(draft->sender, ']', draft->sender_length) ||
+               wrong(reading, "sender", "A user whose id has a ] cannot send.");
+    }
+    if (!sender)
+        return missing(reading, "sender", "Say who sends it: \"sender\":\"bob\".");
+    /* `]` ends the sender in the text form, `[bob]: hi`. */
+    if (!is_name(sender) || strchr(json_string_value(sender), ']'))
+        return wrong(reading, "sender",
+                     "sender is 1 to 128 bytes of text without control characters, / or ].");
+    draft->sender = json_string_value(sender);
+    draft->sender_length = json_string_length(sender);
+    return true;
+}
+
+/* ---- where it goes ---- */
+
+static bool has_address(const struct sending *sending, const struct address *address)
+{
+    for (size_t i = 0; i < sending->count; i++) {
+        if (address_equal(&sending->addresses[i], address))
+            return true;
+    }
+    return false;
+}
+
+static bool add_address(struct reading *reading, enum address_kind kind, const json_t *name,
+                        const char *field)
+{
+    struct sending *sending = reading->sending;
+    if (!is_name(name))
+        return refuse(reading, ERR_BAD_FIELD, field,
+                      "%s is 1 to 128 bytes of UTF-8 without control characters or /.",
+                      kind == ADDRESS_CHANNEL ? "A channel's name" : "A user id");
+    struct address address = address_make(kind, json_string_value(name), json_string_length(name));
+    if (!has_address(sending, &address)) /* named twice is meant once */
+        sending->addresses[sending->count++] = address;
+    return true;
+}
+
+static bool allocate_addresses(struct reading *reading, size_t count)
+{
+    struct sending *sending = reading->sending;
+    if (count == 1) {
+        sending->addresses = &sending->one_address;
+        sending->delivered = &sending->one_delivered;
+        return true;
+    }
+    sending->addresses = malloc(count * sizeof *sending->addresses);
+    sending->delivered = calloc(count, sizeof *sending->delivered);
+    return (sending->addresses && sending->delivered) || out_of_memory(reading);
+}
+
+static bool read_receiver(struct reading *reading, const json_t *value)
+{
+    return allocate_addresses(reading, 1) && add_address(reading, ADDRESS_USER, value, "receiver");
+}
+
+static bool read_receivers(struct reading *reading, const json_t *value)
+{
+    size_t count = json_array_size(value);
+    if (!json_is_array(value) || count == 0 || count > MAX_RECEIVERS)
+        return wrong(reading, "receivers", "receivers is a list of 1 to 1000 user ids.");
+    if (!allocate_addresses(reading, count))
+        return false;
+    reading->sending->many = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!add_address(reading, ADDRESS_USER, json_array_get(value, i), "receivers"))
+            return false;
+    }
+    return true;
+}
+
+static bool read_channel(struct reading *reading, const json_t *value)
+{
+    return allocate_addresses(reading, 1) &&
+           add_address(reading, ADDRESS_CHANNEL, value, "channel");
+}
+
+static bool read_broadcast(struct reading *reading, const json_t *value)
+{
+    if (!json_is_true(value))
+        return wrong(reading, "broadcast", "broadcast can only be true.");
+    if (!allocate_addresses(reading, 1))
+        return false;
+    reading->sending->addresses[reading->sending->count++] = address_make(ADDRESS_ALL, "", 0);
+    return true;
+}
+
+struct destination {
+    const char *field;
+    bool (*read)(struct reading *reading, const json_t *value);
+    bool for_clients;
+};
+
+static const struct destination destinations[] = {
+    {"receiver", read_receiver, true},
+    {"receivers", read_receivers, false},
+    {"channel", read_channel, true},
+    {"broadcast", read_broadcast, false},
+};
+
+#define DESTINATIONS (sizeof destinations / sizeof *destinations)
+
+static bool read_destination(struct reading *reading)
+{
+    bool is_client = reading->source->is_client;
+    const char *choice = is_client ? "Give exactly one of receiver, channel."
+                                   : "Give exactly one of receiver, receivers, channel, broadcast.";
+    const struct destination *found = NULL;
+    for (size_t i = 0; i < DESTINATIONS; i++) {
+        const struct destination *at = &destinations[i];
+        if ((is_client && !at->for_clients) || !field_of(reading, at->field))
+            continue;
+        if (found)
+            return wrong(reading, at->field, choice);
+        found = at;
+    }
+    return found ? found->read(reading, field_of(reading, found->field))
+                 : missing(reading, "receiver", choice);
+}
+
+/* ---- what it says ---- */
+
+/* The value as it was written, so that no number changes on its way; borrowed from the source
+ * where it has no white space to lose. */
+static bool cut_message(struct reading *reading, const json_t *message)
+{
+    struct sending *sending = reading->sending;
+    struct draft *draft = &sending->publish.draft;
+    bool found = json_text_member(reading->source->text, reading->source->size, "message",
+                                  &draft->body, &draft->body_length);
+    if (found && json_text_is_compact(draft->body, draft->body_length))
+        return true;
+    if (found) {
+        json_text_compact(&sending->message, draft->body, draft->body_length);
+    } else { /* its name was written with escapes; printing the value anew serves as well */
+        char *printed = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (!printed)
+            return false;
+        buf_add_text(&sending->message, printed);
+        free(printed);
+    }
+    draft->body = sending->message.data;
+    draft->body_length = sending->message.size;
+    return buf_ok(&sending->message);
+}
+
+static bool read_message(struct reading *reading)
+{
+    const json_t *message = field_of(reading, "message");
+    if (!message)
+        return missing(reading, "message", "Say what to send: \"message\":\"hi\".");
+    if (!cut_message(reading, message))
+        return out_of_memory(reading);
+    size_t size = reading->sending->publish.draft.body_length;
+    if (size <= reading->options->max_message)
+        return true;
+    return refuse(reading, ERR_MESSAGE_TOO_LARGE, "message",
+                  "The message is %zu bytes of JSON, max_message is %zu.", size,
+                  reading->options->max_message);
+}
+
+static bool read_ttl(struct reading *reading)
+{
+    const json_t *ttl = field_of(reading, "ttl");
+    double seconds = json_number_value(ttl);
+    int64_t max_ms = reading->options->ttl_max_ms;
+    struct draft *draft = &reading->sending->publish.draft;
+    draft->ttl_ms = reading->options->ttl_ms;
+    draft->own_ttl = ttl != NULL;
+    if (!ttl)
+        return true;
+    if (!json_is_number(ttl) || seconds < 0 || seconds * 1000 > (double)max_ms ||
+        seconds != (double)(int64_t)seconds)
+        return refuse(reading, ERR_BAD_FIELD, "ttl",
+                      "ttl is a whole number of seconds from 0 to %lld.",
+                      (long long)(max_ms / 1000));
+    draft->ttl_ms = (int64_t)seconds * 1000;
+    return true;
+}
+
+/* ---- its key ---- */
+
+/* Header or field; the header may carry the quotes of a structured string. */
+static bool find_key(struct reading *reading, const char **ret_key, size_t *ret_length)
+{
+    const json_t *field = field_of(reading, "key");
+    const char *header = reading->source->key;
+    size_t length = header ? strlen(header) : 0;
+    if (length >= 2 && header[0] == '"' && header[length - 1] == '"') {
+        header++;
+        length -= 2;
+    }
+    *ret_key = json_is_string(field) ? json_string_value(field) : header;
+    *ret_length = json_is_string(field) ? json_string_length(field) : length;
+    if ((field && !json_is_string(field)) ||
+        (*ret_key && (*ret_length == 0 || *ret_length > MAX_KEY)))
+        return wrong(reading, "key", "key is a text of 1 to 128 bytes.");
+    if (field && header && (length != *ret_length || memcmp(header, *ret_key, length) != 0))
+        return wrong(reading, "key", "key and Idempotency-Key differ.");
+    return true;
+}
+
+/* The publisher is whom the sender's name says, as long as there are no credentials. */
+static bool read_key(struct reading *reading)
+{
+    struct sending *sending = reading->sending;
+    const struct draft *draft = &sending->publish.draft;
+    const char *key;
+    size_t length;
+    char scoped[sizeof(uint64_t) + MAX_KEY];
+    if (!find_key(reading, &key, &length))
+        return false;
+    if (!key)
+        return true;
+    sending->key.scope = hash_bytes(draft->sender, draft->sender_length);
+    memcpy(scoped, &sending->key.scope, sizeof(uint64_t));
+    memcpy(scoped + sizeof(uint64_t), key, length);
+    sending->key.hash = hash_bytes(scoped, sizeof(uint64_t) + length);
+    sending->publish.key = &sending->key;
+    return digest_sha256(reading->source->text, reading->source->size, sending->key.body) ||
+           out_of_memory(reading);
+}
+
+int sending_read(struct sending *ret_sending, json_t *body, const struct sending_source *source,
+                 const struct sending_options *options, struct sending_problem *ret_problem)
+{
+    struct sending *sending = ret_sending;
+    struct reading reading = {sending, source, options, ret_problem};
+    memset(sending, 0, sizeof *sending);
+    buf_init(&sending->message);
+    sending->body = body;
+    if (!read_sender(&reading) || !read_destination(&reading) || !read_message(&reading) ||
+        !read_ttl(&reading) || !read_key(&reading))
+        return (int)ret_problem->err;
+    struct publish *publish = &sending->publish;
+    publish->delivered = sending->delivered;
+    publish->draft.kind = MESSAGE_NOTIFICATION;
+    publish->draft.addresses = sending->addresses;
+    publish->draft.address_count = sending->count;
+    return 0;
+}
+
+void sending_finish(struct sending *sending)
+{
+    json_decref(sending->body);
+    buf_finish(&sending->message);
+    if (sending->addresses != &sending->one_address) {
+        free(sending->addresses);
+        free(sending->delivered);
+    }
+}
+
+uint64_t sending_delivered(const struct sending *sending)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sending->count; i++)
+        sum += sending->delivered[i];
+    return sum;
+}
+
+const char *sending_advice(enum err err)
+{
+    switch (err) {
+    case ERR_KEY_CONFLICT:
+        return "Use a new key for a new message.";
+    case ERR_NO_ROOM:
+        return "Send it with \"ttl\":0, or raise keep_total.";
+    default:
+        return "Try again in a moment, with the same key.";
+    }
+}
