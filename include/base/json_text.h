@@ -1,8 +1,9 @@
 /* json_text.h - finds a value in JSON text and keeps it as it was written.
  *
  * A message's numbers and escapes should reach the receiver as the sender wrote them (19.99 must
- * not become 19.989999999999998), so the value is cut out instead of being parsed and printed. The
- * text must have been found to be JSON before. No state, any thread. */
+ * not become 19.989999999999998), so the value is cut out instead of being parsed and printed. Of
+ * text that turns out to be no JSON the answers mean nothing, but asking is safe. No state, any
+ * thread. */
 #ifndef BASE_JSON_TEXT_H
 #define BASE_JSON_TEXT_H
 

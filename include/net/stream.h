@@ -41,7 +41,7 @@ struct stream {
     struct list link; /* dirty, blocked or dead */
     int fd;
     uint32_t head_offset; /* bytes of the oldest frame already written */
-    uint32_t queued;      /* bytes that wait */
+    uint32_t queued;      /* memory that waits */
     uint16_t still_seconds;
     bool blocked; /* the socket takes nothing more for now */
     bool paused;
@@ -68,6 +68,8 @@ bool stream_open(struct stream *stream, struct streams *streams, const struct st
  * of memory or closed, nothing queued. */
 bool stream_send(struct stream *stream, struct frame *frame);
 
+/* Bytes of memory that wait for the socket: those to be written and what holds them, so that many
+ * small frames cannot take more than a limit on it says. */
 static inline size_t stream_queued(const struct stream *stream)
 {
     return stream->queued;

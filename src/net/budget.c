@@ -89,10 +89,12 @@ bool budget_counts_addresses(const struct budget *budget)
 static void set_ip(struct visitor *visitor, const struct sockaddr *address)
 {
     memset(visitor, 0, sizeof *visitor);
-    if (address->sa_family == AF_INET6)
+    if (address->sa_family == AF_INET6) {
         memcpy(visitor->ip, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
-    else
-        memcpy(visitor->ip, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    } else { /* in its v6 form, RFC 4291 section 2.5.5.2 */
+        memset(visitor->ip + 10, 0xff, 2);
+        memcpy(visitor->ip + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    }
     visitor->hash = hash_bytes(visitor->ip, sizeof visitor->ip);
 }
 

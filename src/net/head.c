@@ -124,6 +124,22 @@ static enum err check_host(const struct head *head, const char **ret_detail)
     return ERR_BAD_REQUEST;
 }
 
+/* What decides who may do what, and what a body is, must not be said twice: one reader would
+ * believe the first, another the last. */
+static enum err check_single(const struct head *head, const char **ret_detail)
+{
+    static const char *const names[] = {"Origin", "Sec-Fetch-Site", "Content-Type",
+                                        "Idempotency-Key"};
+    const struct head_field *ignored;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (count_named(head, names[i], &ignored) > 1) {
+            *ret_detail = "Origin, Sec-Fetch-Site, Content-Type and Idempotency-Key come once.";
+            return ERR_BAD_REQUEST;
+        }
+    }
+    return ERR_NONE;
+}
+
 /* RFC 9112 section 6: whatever could be framed in two ways is refused. */
 static enum err check_framing(const struct head *head, struct head_body *ret_body,
                               const char **ret_detail)
@@ -188,5 +204,7 @@ enum err head_check(const struct head *head, size_t max_size, struct head_body *
         return ERR_BAD_REQUEST;
     }
     enum err err = check_host(head, ret_detail);
+    if (!err)
+        err = check_single(head, ret_detail);
     return err ? err : check_framing(head, ret_body, ret_detail);
 }

@@ -19,6 +19,7 @@
 #define READ_SIZE  65536 /* one read a wake-up: a fast sender cannot hold the loop */
 #define MAX_EVENTS 256
 #define MAX_PIECES 64
+#define PIECE_COST 64 /* of a queued frame besides its bytes: two small allocations */
 
 struct queued {
     struct queued *next;
@@ -74,7 +75,7 @@ bool stream_send(struct stream *stream, struct frame *frame)
     else
         stream->head = queued;
     stream->tail = queued;
-    stream->queued += frame->size;
+    stream->queued += frame->size + PIECE_COST;
     if (!stream->blocked && list_empty(&stream->link))
         list_append(&stream->streams->dirty, &stream->link);
     return true;
@@ -87,6 +88,7 @@ static void pop(struct stream *stream)
     if (!stream->head)
         stream->tail = NULL;
     stream->head_offset = 0;
+    stream->queued -= PIECE_COST;
     frame_unref(queued->frame);
     free(queued);
 }
@@ -202,7 +204,7 @@ void stream_drop_queue(struct stream *stream)
             stream->head = dropped->next;
         if (stream->tail == dropped)
             stream->tail = begun;
-        stream->queued -= dropped->frame->size;
+        stream->queued -= dropped->frame->size + PIECE_COST;
         frame_unref(dropped->frame);
         free(dropped);
     }

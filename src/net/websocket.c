@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/worker.h"
 #include "model/message.h"
+#include "net/wheel.h"
 
 #define MAX_MISSED      2            /* pings */
 #define CLOSING_SECONDS 5            /* for the peer's Close, and for its FIN */
@@ -36,11 +37,10 @@ struct websockets {
     struct streams *streams;
     struct websockets_limits limits;
     struct parser *scratch; /* serves whoever is between messages; NULL for want of memory */
-    struct buf pongs;       /* what wslay wants to send, until the piece is done */
+    struct buf pongs;       /* wait for the end of what was read, or for an answer to follow */
     struct frame *ping;
-    struct list *spokes; /* connections by the second of their heartbeat */
-    size_t spoke_count;
-    size_t spoke;
+    struct wheel beats; /* the open connections */
+    size_t heartbeat_seconds;
     struct list closing;
     struct worker_hook second;
 };
@@ -183,6 +183,27 @@ static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, si
     return -1;
 }
 
+/* As one frame's worth of queue, however many they are: who sends pings without end and never reads
+ * shall not cost more than their bytes. */
+static bool send_pongs(struct websocket *websocket)
+{
+    struct buf *pongs = &websocket->all->pongs;
+    bool sent = buf_ok(pongs);
+    if (sent && pongs->size) {
+        struct frame *frame = frame_create(pongs->size);
+        sent = frame != NULL;
+        if (frame) {
+            memcpy(frame->bytes, pongs->data, pongs->size);
+            sent = stream_send(&websocket->stream, frame);
+            frame_unref(frame);
+        }
+    }
+    pongs->size = 0;
+    if (pongs->failed)
+        buf_finish(pongs);
+    return sent;
+}
+
 static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
                        void *context)
 {
@@ -194,8 +215,11 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
         parser->close_code = arg->status_code == WSLAY_CODE_NO_STATUS_RCVD ? 0 : arg->status_code;
     } else if (websocket->state == OPEN &&
                (arg->opcode == WSLAY_TEXT_FRAME || arg->opcode == WSLAY_BINARY_FRAME)) {
-        websocket->role->on_message(websocket, (enum websocket_opcode)arg->opcode,
-                                    (const char *)arg->msg, arg->msg_length);
+        if (send_pongs(websocket)) /* answers keep the order of what they answer */
+            websocket->role->on_message(websocket, (enum websocket_opcode)arg->opcode,
+                                        (const char *)arg->msg, arg->msg_length);
+        else
+            websocket_close(websocket, ERR_OUT_OF_MEMORY);
     }
 }
 
@@ -292,26 +316,8 @@ static void settle_parser(struct websocket *websocket, struct parser *parser)
     }
 }
 
-static bool send_pongs(struct websocket *websocket)
-{
-    struct buf *pongs = &websocket->all->pongs;
-    bool sent = buf_ok(pongs);
-    if (sent && pongs->size) {
-        struct frame *frame = frame_create(pongs->size);
-        sent = frame != NULL;
-        if (frame) {
-            memcpy(frame->bytes, pongs->data, pongs->size);
-            sent = stream_send(&websocket->stream, frame);
-            frame_unref(frame);
-        }
-    }
-    pongs->size = 0;
-    if (pongs->failed)
-        buf_finish(pongs);
-    return sent;
-}
-
-static enum err parse_piece(struct websocket *websocket, const struct frame_piece *piece)
+static enum err parse_piece(struct websocket *websocket, const struct frame_piece *piece,
+                            uint16_t *ret_close_code)
 {
     struct websockets *all = websocket->all;
     if (!websocket->parser && !all->scratch)
@@ -319,17 +325,17 @@ static enum err parse_piece(struct websocket *websocket, const struct frame_piec
     struct parser *parser = websocket->parser ? websocket->parser : all->scratch;
     if (!parser)
         return ERR_OUT_OF_MEMORY;
+    size_t pongs = all->pongs.size;
     enum err err = parse(websocket, parser, piece);
-    if (err) {
-        uint16_t code = parser->close_code;
-        all->pongs.size = 0; /* wslay's own Close: ours says more */
-        discard_parser(websocket, parser);
-        if (err == ERR_PEER_CLOSED)
-            on_peer_close(websocket, code);
-        return err;
+    if (!err) {
+        settle_parser(websocket, parser);
+        return ERR_NONE;
     }
-    settle_parser(websocket, parser);
-    return send_pongs(websocket) ? ERR_NONE : ERR_OUT_OF_MEMORY;
+    if (all->pongs.size > pongs)
+        all->pongs.size = pongs; /* wslay's own Close: ours says more */
+    *ret_close_code = parser->close_code;
+    discard_parser(websocket, parser);
+    return err;
 }
 
 /* ---- the stream's news ---- */
@@ -351,20 +357,21 @@ void websocket_feed(struct websocket *websocket, const char *bytes, size_t size)
     uint32_t max_fragments =
         role->max_fragments ? role->max_fragments : websocket->all->limits.max_fragments;
     struct frame_piece piece;
+    uint16_t close_code = 0;
     int result = 0;
     websocket->missed = 0;
     /* While CLOSING, frames are still read for the peer's Close; afterwards nothing is. */
     while (websocket->state <= CLOSING &&
            (result = frame_gate_next(&websocket->gate, &bytes, &size, max_fragments, &piece)) > 0) {
-        enum err err = parse_piece(websocket, &piece);
-        if (err == ERR_PEER_CLOSED)
-            return;
-        if (err) {
-            result = -(int)err;
+        result = -(int)parse_piece(websocket, &piece, &close_code);
+        if (result < 0)
             break;
-        }
     }
-    if (result < 0 && websocket->state == CLOSING)
+    if (!send_pongs(websocket) && result == 0)
+        result = -ERR_OUT_OF_MEMORY;
+    if (result == -ERR_PEER_CLOSED)
+        on_peer_close(websocket, close_code);
+    else if (result < 0 && websocket->state == CLOSING)
         linger(websocket);
     else if (result < 0)
         websocket_close(websocket, (enum err) - result);
@@ -427,7 +434,7 @@ bool websocket_open(struct websocket *websocket, struct websockets *websockets,
     websocket->seconds = websocket->missed = 0;
     frame_gate_init(&websocket->gate);
     list_init(&websocket->link);
-    list_append(&websockets->spokes[websockets->spoke], &websocket->link);
+    wheel_add(&websockets->beats, &websocket->link, websockets->heartbeat_seconds);
     return true;
 }
 
@@ -449,21 +456,27 @@ static void beat(struct websocket *websocket)
 static void on_second(struct worker_hook *hook)
 {
     struct websockets *all = list_entry(hook, struct websockets, second);
-    all->spoke = (all->spoke + 1) % all->spoke_count;
-    list_for_each_safe(websocket, &all->spokes[all->spoke], struct websocket, link)
+    struct list due;
+    list_init(&due);
+    wheel_turn(&all->beats, &due);
+    for (struct websocket *websocket; (websocket = list_first(&due, struct websocket, link));) {
+        list_remove(&websocket->link);
+        wheel_add(&all->beats, &websocket->link, all->heartbeat_seconds);
         beat(websocket);
-    list_for_each_safe(websocket, &all->closing, struct websocket, link) {
-        if (websocket->state != ENDED && ++websocket->seconds > CLOSING_SECONDS)
-            end(websocket);
+    }
+    list_for_each_safe(closing, &all->closing, struct websocket, link) {
+        if (closing->state != ENDED && ++closing->seconds > CLOSING_SECONDS)
+            end(closing);
     }
 }
 
 void websockets_close_all(struct websockets *websockets, enum err reason)
 {
-    for (size_t i = 0; i < websockets->spoke_count; i++) {
-        list_for_each_safe(websocket, &websockets->spokes[i], struct websocket, link)
-            websocket_close(websocket, reason);
-    }
+    struct list open;
+    list_init(&open);
+    wheel_empty(&websockets->beats, &open);
+    for (struct websocket *websocket; (websocket = list_first(&open, struct websocket, link));)
+        websocket_close(websocket, reason); /* which takes it off this list */
 }
 
 void websockets_abort_all(struct websockets *websockets)
@@ -485,10 +498,8 @@ struct websockets *websockets_create(struct worker *worker, struct streams *stre
     assert(websockets->ping);
     buf_init(&websockets->pongs);
     list_init(&websockets->closing);
-    websockets->spoke_count = (size_t)((limits->heartbeat_ms + 999) / 1000);
-    websockets->spokes = mem_alloc(websockets->spoke_count * sizeof *websockets->spokes);
-    for (size_t i = 0; i < websockets->spoke_count; i++)
-        list_init(&websockets->spokes[i]);
+    websockets->heartbeat_seconds = (size_t)((limits->heartbeat_ms + 999) / 1000);
+    wheel_init(&websockets->beats, websockets->heartbeat_seconds);
     websockets->second.run = on_second;
     worker_on_second(worker, &websockets->second);
     return websockets;
@@ -501,6 +512,6 @@ void websockets_destroy(struct websockets *websockets)
     parser_destroy(websockets->scratch);
     frame_unref(websockets->ping);
     buf_finish(&websockets->pongs);
-    free(websockets->spokes);
+    wheel_finish(&websockets->beats);
     free(websockets);
 }

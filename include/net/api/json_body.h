@@ -18,4 +18,7 @@ json_t *json_body_read(struct exchange *exchange);
  * says. json_text_member finds it in the body. */
 json_t *json_body_read_around(struct exchange *exchange, const char *member);
 
+/* Its way with the bytes alone. NULL: they are no object, or have to be parsed as they are. */
+json_t *json_body_parse_around(const char *body, size_t size, const char *member);
+
 #endif

@@ -35,12 +35,15 @@ struct history {
     struct message *messages[]; /* read.max_count of them */
 };
 
-/* after or before, as an id. False: a problem was answered. */
-static bool read_id(struct exchange *exchange, const char *name, bool *ret_given, uint64_t *ret_id)
+/* after or before, as an id; unset without a value where that is allowed. False: a problem was
+ * answered. */
+static bool read_id(struct exchange *exchange, const char *name, bool may_be_empty, bool *ret_given,
+                    uint64_t *ret_id)
 {
     const char *text = exchange_query(exchange, name);
     *ret_given = text != NULL;
-    if (!text || (strlen(text) < TEXT_ID_SIZE && text_parse_u64(text, strlen(text), ret_id)))
+    if (!text || (may_be_empty && !*text) ||
+        (strlen(text) < TEXT_ID_SIZE && text_parse_u64(text, strlen(text), ret_id)))
         return true;
     exchange_problem(exchange, ERR_BAD_PARAMETER, name, "%s is a message's id.", name);
     return false;
@@ -115,8 +118,8 @@ void history_serve(struct exchange *exchange, enum address_kind kind)
     bool has_after, has_before;
     uint64_t after = 0, before = UINT64_MAX;
     size_t limit;
-    if (!read_id(exchange, "after", &has_after, &after) ||
-        !read_id(exchange, "before", &has_before, &before) || !history_read_limit(exchange, &limit))
+    if (!read_id(exchange, "after", false, &has_after, &after) ||
+        !read_id(exchange, "before", true, &has_before, &before) || !history_read_limit(exchange, &limit))
         return;
     if (has_after && has_before) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, "before", "Give after or before, not both.");

@@ -54,9 +54,11 @@ static bool is_accepted(const struct exchange *exchange)
            (may_omit_type(exchange, type) && starts_like_object(body, size));
 }
 
+/* One JSON string and nothing else, without escapes? */
 static bool is_plain_string(const char *value, size_t size)
 {
-    if (size < 2 || value[0] != '"' || memchr(value, '\\', size))
+    if (size < 2 || value[0] != '"' || memchr(value + 1, '"', size - 1) != value + size - 1 ||
+        memchr(value, '\\', size))
         return false;
     size_t plain = text_plain_length(value, size);
     for (size_t i = plain; i < size; i++) {
@@ -67,8 +69,8 @@ static bool is_plain_string(const char *value, size_t size)
 }
 
 /* A JSON string stands where "" would stand and nowhere else, so the body is proper if it is proper
- * with "" in its place and the string is proper by itself. NULL: it has to be parsed as it is. */
-static json_t *parse_around(const char *body, size_t size, const char *member)
+ * with "" in its place and the string is proper by itself. */
+json_t *json_body_parse_around(const char *body, size_t size, const char *member)
 {
     const char *value;
     size_t value_size;
@@ -91,7 +93,7 @@ json_t *json_body_read_around(struct exchange *exchange, const char *member)
 {
     size_t size;
     const char *body = exchange_body(exchange, &size);
-    json_t *root = is_accepted(exchange) ? parse_around(body, size, member) : NULL;
+    json_t *root = is_accepted(exchange) ? json_body_parse_around(body, size, member) : NULL;
     return root ? root : json_body_read(exchange); /* which also says what is wrong */
 }
 

@@ -1,0 +1,152 @@
+#include "support.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "net/budget.h"
+
+static struct budget *a_budget(size_t sockets, size_t sessions, size_t per_ip)
+{
+    struct budget_limits limits = {sockets, sessions, per_ip};
+    return budget_create(&limits);
+}
+
+union peer {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static union peer a_peer(const char *ip, uint16_t port)
+{
+    union peer address;
+    memset(&address, 0, sizeof address);
+    if (strchr(ip, ':')) {
+        address.v6.sin6_family = AF_INET6;
+        address.v6.sin6_port = htons(port);
+        assert_int_equal(inet_pton(AF_INET6, ip, &address.v6.sin6_addr), 1);
+    } else {
+        address.v4.sin_family = AF_INET;
+        address.v4.sin_port = htons(port);
+        assert_int_equal(inet_pton(AF_INET, ip, &address.v4.sin_addr), 1);
+    }
+    return address;
+}
+
+static bool take_from(struct budget *budget, const char *ip, uint16_t port)
+{
+    union peer address = a_peer(ip, port);
+    return budget_take_address(budget, &address.any);
+}
+
+static void give_to(struct budget *budget, const char *ip, uint16_t port)
+{
+    union peer address = a_peer(ip, port);
+    budget_give_address(budget, &address.any);
+}
+
+static void sockets_have_a_limit(void **state)
+{
+    struct budget *budget = a_budget(2, 9, 0);
+    (void)state;
+
+    for (int round = 0; round < 3; round++) {
+        assert_true(budget_take_socket(budget));
+        assert_true(budget_take_socket(budget));
+        assert_false(budget_take_socket(budget));
+        assert_false(budget_take_socket(budget)); /* a refusal takes nothing */
+        budget_give_socket(budget);
+        assert_true(budget_take_socket(budget));
+        budget_give_socket(budget);
+        budget_give_socket(budget);
+    }
+    budget_destroy(budget);
+    budget_destroy(NULL);
+}
+
+static void a_session_is_a_socket_too(void **state)
+{
+    struct budget *budget = a_budget(3, 2, 0);
+    (void)state;
+
+    assert_true(budget_take_session(budget));
+    assert_true(budget_take_session(budget));
+    assert_false(budget_take_session(budget)); /* sessions are full */
+    assert_true(budget_take_socket(budget));
+    assert_false(budget_take_socket(budget)); /* and now everything */
+    budget_give_session(budget);
+    assert_true(budget_take_socket(budget));
+    assert_false(budget_take_session(budget)); /* no socket: its session is given back */
+    budget_give_socket(budget);
+    assert_true(budget_take_session(budget));
+    budget_destroy(budget);
+}
+
+static void an_address_has_its_share(void **state)
+{
+    struct budget *budget = a_budget(9, 9, 2);
+    (void)state;
+
+    assert_true(budget_counts_addresses(budget));
+    assert_true(take_from(budget, "192.0.2.1", 1000));
+    assert_true(take_from(budget, "192.0.2.1", 1001));
+    assert_false(take_from(budget, "192.0.2.1", 1002));
+    assert_true(take_from(budget, "192.0.2.2", 1000));
+    assert_true(take_from(budget, "2001:db8::1", 1000));
+    assert_true(take_from(budget, "2001:db8::1", 1001));
+    assert_false(take_from(budget, "2001:db8::1", 1002));
+    assert_true(take_from(budget, "2001:db8:0:1::1", 1000));
+    give_to(budget, "192.0.2.1", 1000);
+    assert_true(take_from(budget, "192.0.2.1", 1003));
+    assert_false(take_from(budget, "192.0.2.1", 1004));
+    give_to(budget, "192.0.2.1", 1001);
+    give_to(budget, "192.0.2.1", 1003);
+    give_to(budget, "192.0.2.2", 1000);
+    give_to(budget, "2001:db8::1", 1000);
+    give_to(budget, "2001:db8::1", 1001);
+    give_to(budget, "2001:db8:0:1::1", 1000);
+    assert_true(take_from(budget, "192.0.2.1", 1));
+    assert_true(take_from(budget, "192.0.2.1", 2));
+    assert_false(take_from(budget, "192.0.2.1", 3));
+    give_to(budget, "192.0.2.1", 1);
+    give_to(budget, "192.0.2.1", 2);
+    budget_destroy(budget); /* leak checkers look here: nobody is counted any more */
+}
+
+/* 192.0.2.1 begins with the same four bytes as c000:201::, which is somebody else. */
+static void v4_and_v6_do_not_mix(void **state)
+{
+    struct budget *budget = a_budget(9, 9, 1);
+    (void)state;
+
+    assert_true(take_from(budget, "192.0.2.1", 1));
+    assert_true(take_from(budget, "c000:201::", 1));
+    assert_false(take_from(budget, "::ffff:192.0.2.1", 1)); /* the same host on a v6 socket */
+    give_to(budget, "192.0.2.1", 1);
+    give_to(budget, "c000:201::", 1);
+    budget_destroy(budget);
+}
+
+static void without_a_share_nobody_is_counted(void **state)
+{
+    struct budget *budget = a_budget(9, 9, 0);
+    (void)state;
+
+    assert_false(budget_counts_addresses(budget));
+    for (int i = 0; i < 100; i++)
+        assert_true(take_from(budget, "192.0.2.1", 1));
+    give_to(budget, "192.0.2.1", 1);
+    budget_destroy(budget);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sockets_have_a_limit),
+        cmocka_unit_test(a_session_is_a_socket_too),
+        cmocka_unit_test(an_address_has_its_share),
+        cmocka_unit_test(v4_and_v6_do_not_mix),
+        cmocka_unit_test(without_a_share_nobody_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

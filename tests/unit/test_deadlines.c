@@ -1,0 +1,119 @@
+#include "support.h"
+
+#include "net/deadlines.h"
+
+static const int64_t limits[] = {
+    [DEADLINE_FIRST_HEAD] = 100,
+    [DEADLINE_NEXT_HEAD] = 750,
+    [DEADLINE_BODY] = 150,
+    [DEADLINE_ANSWER] = 150,
+};
+
+static void who_is_late_comes_in_the_order_it_fell_due(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline a, b, c;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &a, 3, 1000);
+    deadlines_add(&deadlines, &b, 4, 1000);
+    deadlines_add(&deadlines, &c, 5, 1001);
+    assert_int_equal(deadlines.count, 3);
+    assert_int_equal(a.fd, 3);
+    assert_null(deadlines_take_late(&deadlines, 1099));
+    assert_ptr_equal(deadlines_take_late(&deadlines, 1100), &a);
+    assert_ptr_equal(deadlines_take_late(&deadlines, 1100), &b);
+    assert_null(deadlines_take_late(&deadlines, 1100)); /* each once, and c is not late yet */
+    assert_ptr_equal(deadlines_take_late(&deadlines, 1101), &c);
+    assert_int_equal(deadlines.count, 3);
+    deadlines_remove(&deadlines, &a); /* though it is on no list any more */
+    deadlines_remove(&deadlines, &b);
+    deadlines_remove(&deadlines, &c);
+    assert_int_equal(deadlines.count, 0);
+}
+
+static void each_phase_has_its_own_limit(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline one;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &one, 3, 0);
+    for (enum deadline_phase phase = 0; phase < DEADLINE_PAUSED; phase++) {
+        int64_t now = 10000 * (int64_t)(phase + 1);
+        deadlines_move(&deadlines, &one, phase, now);
+        assert_null(deadlines_take_late(&deadlines, now + limits[phase] - 1));
+        assert_ptr_equal(deadlines_take_late(&deadlines, now + limits[phase]), &one);
+    }
+    deadlines_remove(&deadlines, &one);
+}
+
+/* A client that sends a byte now and then does not move its deadline; only a new phase does. */
+static void a_move_starts_the_time_anew(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline a, b;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &a, 3, 0);
+    deadlines_add(&deadlines, &b, 4, 50);
+    deadlines_move(&deadlines, &a, DEADLINE_BODY, 99);
+    deadlines_move(&deadlines, &a, DEADLINE_ANSWER, 200);
+    assert_ptr_equal(deadlines_take_late(&deadlines, 349), &b);
+    assert_null(deadlines_take_late(&deadlines, 349));
+    assert_ptr_equal(deadlines_take_late(&deadlines, 350), &a);
+    deadlines_move(&deadlines, &a, DEADLINE_NEXT_HEAD, 350); /* it was answered all the same */
+    assert_ptr_equal(deadlines_take_late(&deadlines, 1100), &a);
+    deadlines_remove(&deadlines, &a);
+    deadlines_remove(&deadlines, &b);
+}
+
+static void who_waits_for_the_broker_is_never_late(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline one;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &one, 3, 0);
+    deadlines_move(&deadlines, &one, DEADLINE_PAUSED, 10);
+    assert_null(deadlines_take_late(&deadlines, INT64_MAX));
+    assert_null(deadlines_take_idle(&deadlines));
+    deadlines_remove(&deadlines, &one);
+    assert_int_equal(deadlines.count, 0);
+}
+
+static void room_is_made_by_whoever_idles_longest(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline fresh, idle, longest;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &longest, 3, 0);
+    deadlines_add(&deadlines, &idle, 4, 0);
+    deadlines_add(&deadlines, &fresh, 5, 0);
+    deadlines_move(&deadlines, &longest, DEADLINE_NEXT_HEAD, 10);
+    deadlines_move(&deadlines, &idle, DEADLINE_NEXT_HEAD, 20);
+    assert_ptr_equal(deadlines_take_idle(&deadlines), &longest);
+    assert_ptr_equal(deadlines_take_idle(&deadlines), &idle);
+    assert_null(deadlines_take_idle(&deadlines)); /* fresh has not been heard yet */
+    deadlines_remove(&deadlines, &longest);
+    deadlines_remove(&deadlines, &idle);
+    deadlines_remove(&deadlines, &fresh);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_late_comes_in_the_order_it_fell_due),
+        cmocka_unit_test(each_phase_has_its_own_limit),
+        cmocka_unit_test(a_move_starts_the_time_anew),
+        cmocka_unit_test(who_waits_for_the_broker_is_never_late),
+        cmocka_unit_test(room_is_made_by_whoever_idles_longest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
