@@ -2,7 +2,7 @@
  *
  * One mechanism serves reconnects, slow readers and history: a session that is behind reads pages
  * from the broker after its cursor, as fast as its socket drains; when a page comes back short and
- * nothing was noted meanwhile it is live. One for each worker, on its thread. The rules (a) to (e)
+ * nothing was noted meanwhile it is live. One for each worker, on its thread. The rules (a) to (g)
  * that make this right stand in docs/design.md. */
 #ifndef ENGINE_CATCH_UP_H
 #define ENGINE_CATCH_UP_H
@@ -24,7 +24,7 @@ struct session;
 struct catch_up_limits {
     size_t sessions_per_user;
     size_t channels_per_session; /* at most CATCH_UP_MAX_CHANNELS */
-    size_t channels;             /* with a session at this worker */
+    size_t channels;             /* at this worker; joining others at one is always fine */
 };
 
 struct catch_up *catch_up_create(struct connection_manager *manager, struct broker *broker,

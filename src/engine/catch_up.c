@@ -125,11 +125,14 @@ static int check_limits(const struct catch_up *catch_up, const struct catch_up_s
     broker_count(catch_up->broker, &start->user, 1, &presence);
     if (presence.sessions >= catch_up->limits.sessions_per_user)
         return ERR_TOO_MANY_SESSIONS_OF_USER;
-    if (start->channel_count > catch_up->limits.channels_per_session ||
-        connection_manager_channels(catch_up->manager) + start->channel_count >
-            catch_up->limits.channels)
-        return ERR_TOO_MANY_CHANNELS;
-    return 0;
+    return start->channel_count > catch_up->limits.channels_per_session ? ERR_TOO_MANY_CHANNELS : 0;
+}
+
+/* Where others listen already, one more is welcome. */
+static bool has_too_many_channels(const struct catch_up *catch_up, size_t before)
+{
+    size_t now = connection_manager_channels(catch_up->manager);
+    return now > before && now > catch_up->limits.channels;
 }
 
 static bool attach(struct catch_up *catch_up, struct session *session,
@@ -151,13 +154,16 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
 {
     struct address addresses[MAX_ADDRESSES];
     uint64_t head;
+    size_t channels = connection_manager_channels(catch_up->manager);
     int err = check_limits(catch_up, start);
     if (err)
         return err;
     if (!attach(catch_up, session, start))
         return ERR_OUT_OF_MEMORY;
     size_t count = watched_addresses(session, addresses);
-    err = broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
+    err = has_too_many_channels(catch_up, channels)
+              ? ERR_TOO_MANY_CHANNELS
+              : broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
         return err;
@@ -170,6 +176,16 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
     return 0;
 }
 
+/* A page that is on its way finds nobody. */
+static void leave_page(struct catch_up *catch_up, struct session *session)
+{
+    for (size_t i = 0; session->reading && i < MAX_IN_FLIGHT; i++) {
+        if (catch_up->slots[i].session == session)
+            catch_up->slots[i].session = NULL;
+    }
+    session->reading = false;
+}
+
 void catch_up_close(struct catch_up *catch_up, struct session *session)
 {
     struct address addresses[MAX_ADDRESSES];
@@ -177,11 +193,7 @@ void catch_up_close(struct catch_up *catch_up, struct session *session)
         return;
     set_state(catch_up, session, SESSION_CLOSED);
     list_remove(&session->waiting);
-    for (size_t i = 0; session->reading && i < MAX_IN_FLIGHT; i++) {
-        if (catch_up->slots[i].session == session)
-            catch_up->slots[i].session = NULL;
-    }
-    session->reading = false;
+    leave_page(catch_up, session);
     size_t count = watched_addresses(session, addresses);
     broker_watch(catch_up->broker, catch_up->member, addresses, count, -1, NULL);
     connection_manager_detach(catch_up->manager, session);
@@ -195,31 +207,48 @@ static size_t count_channels(const struct session *session)
     return count;
 }
 
+/* Rule (g): a page is of the addresses it was asked for. It would carry the cursor past what lies
+ * at a new one, and bring what lies at one that is gone. */
+static void ask_anew(struct catch_up *catch_up, struct session *session)
+{
+    if (!session->reading)
+        return;
+    leave_page(catch_up, session);
+    want_page(catch_up, session);
+}
+
 int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
                        const struct address *channel)
 {
-    uint64_t head;
+    size_t channels = connection_manager_channels(catch_up->manager);
     if (connection_manager_subscription(session, channel))
         return 0;
-    if (count_channels(session) >= catch_up->limits.channels_per_session ||
-        connection_manager_channels(catch_up->manager) >= catch_up->limits.channels)
+    if (count_channels(session) >= catch_up->limits.channels_per_session)
         return ERR_TOO_MANY_CHANNELS;
-    int err = broker_watch(catch_up->broker, catch_up->member, channel, 1, +1, &head);
-    if (err)
-        return err;
+    struct subscription *subscription =
+        connection_manager_subscribe(catch_up->manager, session, channel, 0);
+    if (!subscription)
+        return ERR_OUT_OF_MEMORY;
     /* Rule (f): what came before the watch is not for it, live or from pages. */
-    if (connection_manager_subscribe(catch_up->manager, session, channel, head))
-        return 0;
-    broker_watch(catch_up->broker, catch_up->member, channel, 1, -1, NULL);
-    return ERR_OUT_OF_MEMORY;
+    int err =
+        has_too_many_channels(catch_up, channels)
+            ? ERR_TOO_MANY_CHANNELS
+            : broker_watch(catch_up->broker, catch_up->member, channel, 1, +1, &subscription->from);
+    if (err)
+        connection_manager_unsubscribe(catch_up->manager, session, channel);
+    else
+        ask_anew(catch_up, session);
+    return err;
 }
 
 bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
                           const struct address *channel)
 {
-    if (!connection_manager_unsubscribe(catch_up->manager, session, channel))
+    if (!connection_manager_subscription(session, channel))
         return false;
     broker_watch(catch_up->broker, catch_up->member, channel, 1, -1, NULL);
+    connection_manager_unsubscribe(catch_up->manager, session, channel);
+    ask_anew(catch_up, session);
     return true;
 }
 
@@ -277,12 +306,10 @@ static void remember_told(struct session *session, const struct read *read)
 {
     session->told = read->addresses[OWN_MAIL].told;
     session->all_told = read->addresses[BROADCASTS].told;
-    for (size_t i = CHANNELS; i < read->address_count; i++) {
-        struct subscription *subscription =
-            connection_manager_subscription(session, &read->addresses[i].address);
-        if (subscription) /* it may have ended while the page was on its way */
-            subscription->told = read->addresses[i].told;
-    }
+    const struct read_address *from = &read->addresses[CHANNELS]; /* rule (g): in the same order */
+    for (struct subscription *at = session->channels; at; at = at->next)
+        at->told = from++->told;
+    assert(from == read->addresses + read->address_count);
 }
 
 /* Tells what the page says is gone. False: the session ended. */
