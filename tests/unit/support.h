@@ -22,6 +22,11 @@ static inline struct address a_user(const char *name)
     return address_make(ADDRESS_USER, name, strlen(name));
 }
 
+static inline struct address a_channel(const char *name)
+{
+    return address_make(ADDRESS_CHANNEL, name, strlen(name));
+}
+
 static inline struct address all_of_them(void)
 {
     return address_make(ADDRESS_ALL, "", 0);
@@ -72,8 +77,9 @@ struct recorder {
     size_t cost;
     bool refuses; /* deliver finds no memory */
     size_t gaps;
-    uint64_t gap_after;
+    uint64_t gap_after; /* of the last one */
     uint64_t gap_resumes;
+    char gap_channel[ADDRESS_NAME_MAX + 1]; /* "": of all */
     bool ends_on_gap;
     size_t closes;
     enum err reason;
@@ -90,12 +96,16 @@ static inline bool recorder_deliver(struct session *session, struct message *mes
     return true;
 }
 
-static inline bool recorder_tell_gap(struct session *session, uint64_t after, uint64_t resumes)
+static inline bool recorder_tell_gap(struct session *session, uint64_t after, uint64_t resumes,
+                                     const struct address *channel)
 {
     struct recorder *recorder = (struct recorder *)session;
     recorder->gaps++;
     recorder->gap_after = after;
     recorder->gap_resumes = resumes;
+    memset(recorder->gap_channel, 0, sizeof recorder->gap_channel);
+    if (channel)
+        memcpy(recorder->gap_channel, channel->name, channel->length);
     return !recorder->ends_on_gap;
 }
 
@@ -114,7 +124,7 @@ static inline void recorder_close(struct session *session, enum err reason)
 static inline struct session *recorder_init(struct recorder *recorder, uint64_t id)
 {
     static const struct session_ops ops = {
-        .transport = "recorder",
+        .transport = TRANSPORT_WEBSOCKET,
         .deliver = recorder_deliver,
         .tell_gap = recorder_tell_gap,
         .queued = recorder_queued,

@@ -388,8 +388,9 @@ static void wrong_values_are_refused_with_a_hint(void **state)
 
 static void zero_does_not_slip_in(void **state)
 {
-    static const char *const may_be_zero[] = {"max_sessions_per_ip", "ttl", "drain", "drain_delay",
-                                              "retry_spread"};
+    static const char *const may_be_zero[] = {
+        "max_sessions_per_ip", "max_channels_per_session", "ttl", "drain", "drain_delay",
+        "retry_spread"};
     (void)state;
 
     for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
@@ -695,6 +696,8 @@ static const char every_key[] = "listen: [\"a:1\", \"[::1]:2\"]\n"
                                 "max_sessions: 77\n"
                                 "max_sessions_per_user: 3\n"
                                 "max_sessions_per_ip: 4\n"
+                                "max_channels_per_session: 0\n"
+                                "max_channels: 8\n"
                                 "ws_max_message: 2KiB\n"
                                 "ws_max_fragments: 5\n"
                                 "heartbeat: 1s\n"

@@ -1,9 +1,11 @@
 #include "support.h"
 
+#include "base/metrics.h"
 #include "model/connection_manager.h"
 
 struct house {
     struct connection_manager *manager;
+    struct metrics metrics;
     struct recorder phone, laptop, stranger;
 };
 
@@ -18,7 +20,8 @@ static void attach(struct house *house, struct recorder *recorder, const char *u
 static int open_house(void **state)
 {
     static struct house house;
-    house.manager = connection_manager_create();
+    memset(&house.metrics, 0, sizeof house.metrics);
+    house.manager = connection_manager_create(&house.metrics);
     recorder_init(&house.phone, 1);
     recorder_init(&house.laptop, 2);
     recorder_init(&house.stranger, 3);
@@ -36,28 +39,36 @@ static int close_house(void **state)
     connection_manager_detach(house->manager, &house->laptop.session);
     connection_manager_detach(house->manager, &house->stranger.session);
     assert_int_equal(connection_manager_count(house->manager), 0);
+    assert_int_equal(connection_manager_channels(house->manager), 0);
     connection_manager_destroy(house->manager);
     connection_manager_destroy(NULL);
     return 0;
 }
 
-static struct delivery_count deliver(struct house *house, struct message *message)
+static int64_t delivered(const struct house *house)
 {
-    struct delivery_count count = connection_manager_deliver(house->manager, message);
+    return house->metrics.delivered[TRANSPORT_WEBSOCKET];
+}
+
+/* Returns how many sessions got it. */
+static int64_t deliver(struct house *house, struct message *message)
+{
+    int64_t before = delivered(house);
+    connection_manager_deliver(house->manager, message);
     message_unref(message);
-    return count;
+    return delivered(house) - before;
 }
 
 static void a_message_reaches_every_session_of_its_user_and_no_other(void **state)
 {
     struct house *house = *state;
 
-    assert_int_equal(deliver(house, a_message_for("alice", 1)).delivered, 2);
+    assert_int_equal(deliver(house, a_message_for("alice", 1)), 2);
     assert_int_equal(house->phone.received, 1);
     assert_int_equal(house->laptop.received, 1);
     assert_int_equal(house->stranger.received, 0);
-    assert_int_equal(deliver(house, a_message_for("carol", 2)).delivered, 0);
-    assert_int_equal(deliver(house, a_message_for("alic", 3)).delivered, 0);
+    assert_int_equal(deliver(house, a_message_for("carol", 2)), 0);
+    assert_int_equal(deliver(house, a_message_for("alic", 3)), 0);
 }
 
 static void a_broadcast_reaches_all(void **state)
@@ -65,7 +76,7 @@ static void a_broadcast_reaches_all(void **state)
     struct house *house = *state;
     struct address all = all_of_them();
 
-    assert_int_equal(deliver(house, a_message_to(&all, 1)).delivered, 3);
+    assert_int_equal(deliver(house, a_message_to(&all, 1)), 3);
     assert_int_equal(house->stranger.received, 1);
 }
 
@@ -75,7 +86,7 @@ static void several_receivers_get_one_message(void **state)
     struct address addresses[] = {a_user("bob"), a_user("carol"), a_user("alice")};
     struct draft draft = a_draft(addresses, 3, 1000);
 
-    assert_int_equal(deliver(house, message_create(9, 0, &draft)).delivered, 3);
+    assert_int_equal(deliver(house, message_create(9, 0, &draft)), 3);
     assert_int_equal(house->stranger.ids[0], 9);
     assert_int_equal(house->phone.ids[0], 9);
 }
@@ -85,12 +96,12 @@ static void who_falls_behind_is_counted(void **state)
     struct house *house = *state;
 
     house->phone.session.queue_high = 5;
-    struct delivery_count count = deliver(house, a_message_for("alice", 1));
-    assert_int_equal(count.delivered, 2);
-    assert_int_equal(count.fell_behind, 1);
-    count = deliver(house, a_message_for("alice", 2));
-    assert_int_equal(count.delivered, 1);
-    assert_int_equal(count.fell_behind, 0);
+    house->metrics.live[TRANSPORT_WEBSOCKET] = 3;
+    assert_int_equal(deliver(house, a_message_for("alice", 1)), 2);
+    assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 2);
+    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(deliver(house, a_message_for("alice", 2)), 1);
+    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
 }
 
 static void a_detached_session_gets_nothing(void **state)
@@ -100,7 +111,7 @@ static void a_detached_session_gets_nothing(void **state)
     connection_manager_detach(house->manager, &house->phone.session);
     connection_manager_detach(house->manager, &house->phone.session);
     assert_int_equal(connection_manager_count(house->manager), 2);
-    assert_int_equal(deliver(house, a_message_for("alice", 1)).delivered, 1);
+    assert_int_equal(deliver(house, a_message_for("alice", 1)), 1);
     assert_int_equal(house->phone.received, 0);
 }
 
@@ -161,6 +172,159 @@ static void each_user_is_named_once(void **state)
     assert_int_equal(seen, 101);
 }
 
+/* ---- channels ---- */
+
+static struct subscription *subscribe(struct house *house, struct recorder *recorder,
+                                      const char *channel, uint64_t from)
+{
+    struct address address = a_channel(channel);
+    return connection_manager_subscribe(house->manager, &recorder->session, &address, from);
+}
+
+static bool unsubscribe(struct house *house, struct recorder *recorder, const char *channel)
+{
+    struct address address = a_channel(channel);
+    return connection_manager_unsubscribe(house->manager, &recorder->session, &address);
+}
+
+static struct message *news(uint64_t id)
+{
+    struct address address = a_channel("news");
+    return a_message_to(&address, id);
+}
+
+static void a_channel_reaches_whoever_is_subscribed(void **state)
+{
+    struct house *house = *state;
+
+    assert_int_equal(deliver(house, news(1)), 0);
+    assert_non_null(subscribe(house, &house->phone, "news", 0));
+    assert_non_null(subscribe(house, &house->stranger, "news", 0));
+    assert_non_null(subscribe(house, &house->laptop, "new", 0));
+    assert_int_equal(deliver(house, news(2)), 2);
+    assert_int_equal(house->phone.ids[0], 2);
+    assert_int_equal(house->stranger.ids[0], 2);
+    assert_int_equal(house->laptop.received, 0);
+    assert_int_equal(deliver(house, a_message_for("alice", 3)), 2);
+    assert_int_equal(deliver(house, a_message_for("news", 4)), 0); /* a user, no channel */
+}
+
+static void to_subscribe_twice_is_to_subscribe_once(void **state)
+{
+    struct house *house = *state;
+
+    struct subscription *first = subscribe(house, &house->phone, "news", 5);
+    assert_ptr_equal(subscribe(house, &house->phone, "news", 9), first);
+    assert_int_equal(first->from, 5);
+    assert_int_equal(deliver(house, news(6)), 1);
+    assert_true(unsubscribe(house, &house->phone, "news"));
+    assert_false(unsubscribe(house, &house->phone, "news"));
+    assert_int_equal(deliver(house, news(7)), 0);
+}
+
+static void what_came_before_the_subscription_stays_hidden(void **state)
+{
+    struct house *house = *state;
+
+    subscribe(house, &house->phone, "news", 10);
+    subscribe(house, &house->laptop, "news", 11);
+    assert_int_equal(deliver(house, news(10)), 0);
+    assert_int_equal(deliver(house, news(11)), 1);
+    assert_int_equal(house->phone.ids[0], 11);
+    assert_int_equal(house->laptop.received, 0);
+    house->laptop.session.state = SESSION_BEHIND;
+    deliver(house, news(11));
+    assert_false(house->laptop.session.more);
+    deliver(house, news(12));
+    assert_true(house->laptop.session.more);
+}
+
+static void a_broadcast_comes_once_for_all_channels(void **state)
+{
+    struct house *house = *state;
+    struct address all = all_of_them();
+
+    subscribe(house, &house->phone, "news", 0);
+    subscribe(house, &house->phone, "sport", 0);
+    assert_int_equal(deliver(house, a_message_to(&all, 1)), 3);
+    assert_int_equal(house->phone.received, 1);
+}
+
+static void who_falls_behind_in_a_channel_is_counted(void **state)
+{
+    struct house *house = *state;
+
+    subscribe(house, &house->phone, "news", 0);
+    subscribe(house, &house->laptop, "news", 0);
+    house->phone.session.queue_high = 5;
+    assert_int_equal(deliver(house, news(1)), 2);
+    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(deliver(house, news(2)), 1);
+}
+
+static void channels_are_counted_once(void **state)
+{
+    struct house *house = *state;
+
+    subscribe(house, &house->phone, "news", 0);
+    subscribe(house, &house->laptop, "news", 0);
+    subscribe(house, &house->laptop, "sport", 0);
+    assert_int_equal(connection_manager_channels(house->manager), 2);
+    unsubscribe(house, &house->phone, "news");
+    assert_int_equal(connection_manager_channels(house->manager), 2);
+    unsubscribe(house, &house->laptop, "news");
+    assert_int_equal(connection_manager_channels(house->manager), 1);
+    unsubscribe(house, &house->laptop, "sport");
+    assert_int_equal(connection_manager_channels(house->manager), 0);
+}
+
+static void to_detach_ends_all_subscriptions(void **state)
+{
+    struct house *house = *state;
+
+    subscribe(house, &house->phone, "news", 0);
+    subscribe(house, &house->phone, "sport", 0);
+    subscribe(house, &house->laptop, "sport", 0);
+    connection_manager_detach(house->manager, &house->phone.session);
+    assert_null(house->phone.session.channels);
+    assert_int_equal(connection_manager_channels(house->manager), 1);
+    assert_int_equal(deliver(house, news(1)), 0);
+    attach(house, &house->phone, "alice"); /* closing the house ends the rest */
+}
+
+static void a_session_knows_its_channels(void **state)
+{
+    struct house *house = *state;
+    struct session *session = &house->phone.session;
+    struct address names[] = {a_channel("news"), a_channel("sport"), a_channel("weather")};
+
+    for (size_t i = 0; i < 3; i++)
+        assert_null(connection_manager_subscription(session, &names[i]));
+    for (size_t i = 0; i < 3; i++)
+        subscribe(house, &house->phone, names[i].name, i);
+    for (size_t i = 0; i < 3; i++) {
+        struct subscription *found = connection_manager_subscription(session, &names[i]);
+        assert_int_equal(found->from, i);
+        assert_ptr_equal(found->session, session);
+        struct address channel = connection_manager_channel(found);
+        assert_true(address_equal(&channel, &names[i]));
+    }
+    unsubscribe(house, &house->phone, "sport"); /* the one in the middle */
+    assert_non_null(connection_manager_subscription(session, &names[0]));
+    assert_null(connection_manager_subscription(session, &names[1]));
+    assert_non_null(connection_manager_subscription(session, &names[2]));
+}
+
+static void a_channel_is_no_user(void **state)
+{
+    struct house *house = *state;
+    int seen = 0;
+
+    subscribe(house, &house->phone, "alice", 0);
+    connection_manager_each_user(house->manager, add_name, &seen);
+    assert_int_equal(seen, 101);
+}
+
 #define house_test(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
 
 int main(void)
@@ -175,6 +339,15 @@ int main(void)
         house_test(a_visitor_may_close_the_last_session_of_a_user),
         house_test(a_visitor_may_close_all),
         house_test(each_user_is_named_once),
+        house_test(a_channel_reaches_whoever_is_subscribed),
+        house_test(to_subscribe_twice_is_to_subscribe_once),
+        house_test(what_came_before_the_subscription_stays_hidden),
+        house_test(a_broadcast_comes_once_for_all_channels),
+        house_test(who_falls_behind_in_a_channel_is_counted),
+        house_test(channels_are_counted_once),
+        house_test(to_detach_ends_all_subscriptions),
+        house_test(a_session_knows_its_channels),
+        house_test(a_channel_is_no_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,14 +27,23 @@ static void workers_are_summed(void **state)
 
     metrics_add(&a.published_message, 3);
     metrics_add(&b.published_message, 4);
-    metrics_add(&a.sessions_websocket_live, 5);
-    metrics_add(&b.sessions_websocket_live, -1); /* handed over to another worker */
+    metrics_add(&a.live[TRANSPORT_WEBSOCKET], 5);
+    metrics_add(&b.live[TRANSPORT_WEBSOCKET], -1); /* handed over to another worker */
+    metrics_add(&a.behind[TRANSPORT_SSE], 2);
+    metrics_add(&a.delivered[TRANSPORT_SSE], 8);
+    metrics_add(&b.delivered[TRANSPORT_POLL], 9);
     metrics_add(&b.closed[ERR_STALLED], 2);
     metrics_add(&a.refused[ERR_BAD_JSON], 1);
     written(all, 2);
     assert_has_line("pushwire_published_total{kind=\"message\"} 7");
     assert_has_line("pushwire_sessions{transport=\"websocket\",state=\"live\"} 4");
     assert_has_line("pushwire_sessions{transport=\"websocket\",state=\"behind\"} 0");
+    assert_has_line("pushwire_sessions{transport=\"sse\",state=\"live\"} 0");
+    assert_has_line("pushwire_sessions{transport=\"sse\",state=\"behind\"} 2");
+    assert_has_line("pushwire_sessions{transport=\"poll\",state=\"live\"} 0");
+    assert_has_line("pushwire_delivered_total{transport=\"websocket\"} 0");
+    assert_has_line("pushwire_delivered_total{transport=\"sse\"} 8");
+    assert_has_line("pushwire_delivered_total{transport=\"poll\"} 9");
     assert_has_line("pushwire_http_connections 0");
     assert_has_line("pushwire_closed_total{reason=\"stalled\"} 2");
     assert_has_line("pushwire_refused_total{code=\"bad_json\"} 1");

@@ -373,36 +373,116 @@ static void a_signal_without_memory_is_not_pending(void **state)
     close_desk(&desk);
 }
 
+/* A worker's part without a thread. */
+struct shop {
+    struct desk desk;
+    struct metrics metrics;
+    struct connection_manager *manager;
+    struct catch_up *catch_up;
+    struct recorder recorder;
+};
+
+static void open_shop(struct shop *shop)
+{
+    static const struct catch_up_limits limits = {10, 10, 10};
+    open_desk(&shop->desk);
+    long when = countdown;
+    countdown = -1;
+    memset(&shop->metrics, 0, sizeof shop->metrics);
+    shop->manager = connection_manager_create(&shop->metrics);
+    shop->catch_up = catch_up_create(shop->manager, shop->desk.broker, 0, &shop->metrics, &limits);
+    recorder_init(&shop->recorder, 1);
+    countdown = when;
+}
+
+static void close_shop(struct shop *shop)
+{
+    catch_up_close(shop->catch_up, &shop->recorder.session); /* is fine in any case */
+    assert_int_equal(connection_manager_count(shop->manager), 0);
+    assert_int_equal(connection_manager_channels(shop->manager), 0);
+    assert_int_equal(shop->metrics.live[TRANSPORT_WEBSOCKET], 0);
+    assert_int_equal(shop->metrics.behind[TRANSPORT_WEBSOCKET], 0);
+    catch_up_destroy(shop->catch_up);
+    connection_manager_destroy(shop->manager);
+    close_desk(&shop->desk);
+}
+
+static uint32_t watching(struct shop *shop, struct address address)
+{
+    struct presence presence;
+    broker_count(shop->desk.broker, &address, 1, &presence);
+    return presence.sessions;
+}
+
 static void a_session_opens_whole_or_not_at_all(void **state)
 {
-    struct address alice = a_user("alice");
+    static struct shop shop;
+    struct address channels[] = {a_channel("news"), a_channel("sport")};
+    struct catch_up_start start = {
+        .user = a_user("alice"), .channels = channels, .channel_count = 2};
     (void)state;
 
     with_each_allocation_failing
     {
-        struct desk desk;
-        struct recorder recorder;
-        struct metrics metrics = {0};
-        struct presence presence;
-        open_desk(&desk);
+        open_shop(&shop);
+        struct session *session = &shop.recorder.session;
+        int err = catch_up_open(shop.catch_up, session, &start);
+        assert_int_equal(err, calm() ? 0 : ERR_OUT_OF_MEMORY);
+        assert_int_equal(watching(&shop, start.user), err ? 0 : 1);
+        assert_int_equal(watching(&shop, channels[0]), err ? 0 : 1);
+        assert_int_equal(watching(&shop, channels[1]), err ? 0 : 1);
+        assert_int_equal(connection_manager_count(shop.manager), err ? 0 : 1);
+        assert_int_equal(connection_manager_channels(shop.manager), err ? 0 : 2);
+        assert_int_equal(session->state, err ? SESSION_CLOSED : SESSION_LIVE);
+        close_shop(&shop);
+    }
+}
+
+static void a_channel_is_added_whole_or_not_at_all(void **state)
+{
+    static struct shop shop;
+    struct address channel = a_channel("news");
+    struct catch_up_start start = {.user = a_user("alice")};
+    (void)state;
+
+    with_each_allocation_failing
+    {
+        open_shop(&shop);
         long when = countdown;
         countdown = -1;
-        struct connection_manager *manager = connection_manager_create();
-        struct catch_up *catch_up = catch_up_create(manager, desk.broker, 0, &metrics, 10);
-        struct session *session = recorder_init(&recorder, 1);
+        assert_int_equal(catch_up_open(shop.catch_up, &shop.recorder.session, &start), 0);
         countdown = when;
-        int err = catch_up_open(catch_up, session, &alice, NULL);
+        int err = catch_up_subscribe(shop.catch_up, &shop.recorder.session, &channel);
         assert_int_equal(err, calm() ? 0 : ERR_OUT_OF_MEMORY);
-        broker_count(desk.broker, &alice, 1, &presence);
-        assert_int_equal(presence.sessions, err ? 0 : 1);
-        assert_int_equal(connection_manager_count(manager), err ? 0 : 1);
-        assert_int_equal(session->state, err ? SESSION_CLOSED : SESSION_LIVE);
-        catch_up_close(catch_up, session); /* is fine in any case */
-        assert_int_equal(connection_manager_count(manager), 0);
-        assert_int_equal(metrics.sessions_websocket_live, 0);
-        catch_up_destroy(catch_up);
-        connection_manager_destroy(manager);
-        close_desk(&desk);
+        assert_int_equal(watching(&shop, channel), err ? 0 : 1);
+        assert_int_equal(connection_manager_channels(shop.manager), err ? 0 : 1);
+        assert_int_equal(shop.recorder.session.state, SESSION_LIVE);
+        close_shop(&shop);
+    }
+}
+
+static void a_page_without_memory_ends_its_session(void **state)
+{
+    static struct shop shop;
+    struct address channels[] = {a_channel("a"), a_channel("b"), a_channel("c")};
+    struct catch_up_start start = {
+        .user = a_user("alice"), .channels = channels, .channel_count = 3, .has_after = true};
+    (void)state;
+
+    with_each_allocation_failing
+    {
+        open_shop(&shop);
+        long when = countdown;
+        countdown = -1;
+        assert_int_equal(catch_up_open(shop.catch_up, &shop.recorder.session, &start), 0);
+        countdown = when;
+        catch_up_run(shop.catch_up);
+        bool whole = calm();
+        assert_int_equal(shop.recorder.closes, !whole);
+        assert_int_equal(shop.recorder.reason, whole ? ERR_NONE : ERR_OUT_OF_MEMORY);
+        assert_int_equal(shop.recorder.session.state, whole ? SESSION_LIVE : SESSION_BEHIND);
+        assert_int_equal(catch_up_in_flight(shop.catch_up), 0);
+        close_shop(&shop);
     }
 }
 
@@ -419,6 +499,8 @@ int main(void)
         cmocka_unit_test(a_read_of_many_addresses_says_so),
         cmocka_unit_test(a_signal_without_memory_is_not_pending),
         cmocka_unit_test(a_session_opens_whole_or_not_at_all),
+        cmocka_unit_test(a_channel_is_added_whole_or_not_at_all),
+        cmocka_unit_test(a_page_without_memory_ends_its_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
