@@ -59,6 +59,8 @@
       "fragments of one such message")                                                             \
     X(DURATION, heartbeat, "25s", RANGE(SECOND, HOUR), SESSIONS, RESTART, "4408",                  \
       "time between pings; two unanswered ones end the session")                                   \
+    X(DURATION, poll_wait, "25s", RANGE(SECOND, 55 * SECOND), SESSIONS, RELOAD, "",                \
+      "how long a long poll waits that names no time of its own")                                  \
     X(SIZE, queue_high, "256KiB", RANGE(16 * KIB, 64 * MIB), SESSIONS, RELOAD, "behind",           \
       "unsent bytes a session may hold before it reads from the broker at its own pace")           \
     X(DURATION, stall_timeout, "30s", RANGE(SECOND, HOUR), SESSIONS, RESTART, "4508",              \

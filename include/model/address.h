@@ -9,7 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum address_kind { ADDRESS_USER, ADDRESS_CHANNEL, ADDRESS_ALL };
+enum address_kind {
+    ADDRESS_USER,
+    ADDRESS_CHANNEL,
+    ADDRESS_ALL,
+    ADDRESS_GUEST, /* one session without a user; nobody outside can name it */
+};
 
 struct address {
     uint64_t hash;

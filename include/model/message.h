@@ -38,7 +38,8 @@ struct frame {
     char bytes[];
 };
 
-#define MESSAGE_FORMATS 2
+/* One slot each: text, JSON, SSE, lobby, room. */
+#define MESSAGE_FORMATS 5
 
 struct message {
     atomic_uint refs;

@@ -99,6 +99,19 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
                       void (*adopted)(void *context, int fd, const char *extra, size_t size),
                       void *context);
 
+/* Takes the socket away from libmicrohttpd without a word to the peer: the caller writes the whole
+ * answer, beginning with exchange_write_head, and the exchange ends. -1: no descriptor is left; the
+ * exchange still wants an answer.
+ * It rests on what 0.9.75 does with MHD_NO under MHD_USE_TURBO: it closes its own descriptor and
+ * calls no shutdown(2). */
+int exchange_adopt(struct exchange *exchange);
+
+/* The head of an answer that ends with the connection. */
+void exchange_write_head(const struct exchange *exchange, struct buf *buf, int status,
+                         const char *content_type);
+
+bool exchange_is_head(const struct exchange *exchange);
+
 /* ---- for the listener ---- */
 
 /* Frees what is kept to be used again; no exchange is open. */

@@ -17,8 +17,8 @@ struct receiving {
     char *names;                 /* owned */
 };
 
-/* Reads `:id`, ?after= and ?channels=a,b of a request. False: a problem was answered, and there is
- * nothing to finish. */
+/* Reads `:id`, ?after= (over which a Last-Event-ID header wins) and ?channels=a,b of a request.
+ * False: a problem was answered, and there is nothing to finish. */
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
 void receiving_finish(struct receiving *receiving);
 

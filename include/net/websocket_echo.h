@@ -7,7 +7,7 @@
 
 struct exchange;
 
-/* The route's serve(); its state is a struct websocket_door. */
+/* The route's serve(); its state is a struct door. */
 void websocket_echo_serve(struct exchange *exchange);
 
 #endif

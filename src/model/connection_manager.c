@@ -253,7 +253,7 @@ void connection_manager_each(struct connection_manager *manager, const struct ad
     struct listeners *here = find(manager, address);
     if (!here)
         return;
-    assert(here->kind == ADDRESS_USER);
+    assert(here->kind != ADDRESS_CHANNEL);
     /* Closing detaches, and the last one to go takes `here` with it. */
     struct list *link = here->sessions.next;
     for (bool last = false; !last;) {

@@ -298,6 +298,38 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
     exchange->status = MHD_HTTP_SWITCHING_PROTOCOLS;
 }
 
+int exchange_adopt(struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    exchange->close = true; /* MHD_NO without an answer */
+    exchange->status = MHD_HTTP_OK;
+    exchange->all->run_again = true;
+    worker_again(exchange->all->worker);
+    return fd;
+}
+
+bool exchange_is_head(const struct exchange *exchange)
+{
+    return strcmp(exchange->head.method, "HEAD") == 0;
+}
+
+void exchange_write_head(const struct exchange *exchange, struct buf *buf, int status,
+                         const char *content_type)
+{
+    buf_add_format(buf,
+                   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n"
+                   "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nVary: Origin\r\n",
+                   status, MHD_get_reason_phrase_for((unsigned)status), content_type,
+                   exchange->request_id);
+    if (exchange->origin)
+        buf_add_format(buf, "Access-Control-Allow-Origin: %s\r\n", exchange->origin);
+    buf_add_text(buf, "Connection: close\r\n");
+}
+
 /* ---- the head ---- */
 
 static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind, const char *name,

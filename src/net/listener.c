@@ -319,7 +319,9 @@ struct listener *listener_create(const struct listener_options *options, const i
         .route_count = options->route_count,
         .access = options->access,
         .limits = options->limits,
-        .next_id = (uint64_t)worker->index << 56 | (uint64_t)clock_wall_ms() << 12,
+        /* The top bit keeps request ids apart from session ids, which are made alike. */
+        .next_id =
+            (uint64_t)1 << 63 | (uint64_t)worker->index << 56 | (uint64_t)clock_wall_ms() << 12,
         .access_log = options->access_log,
     };
     const int64_t limit_ms[] = {

@@ -14,7 +14,8 @@ bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
 
 static bool read_after(struct exchange *exchange, struct catch_up_start *start)
 {
-    const char *after = exchange_query(exchange, "after");
+    const char *last = exchange_header(exchange, "Last-Event-ID");
+    const char *after = last && *last ? last : exchange_query(exchange, "after");
     start->has_after = after != NULL;
     if (!after || receiving_parse_cursor(after, &start->after))
         return true;

@@ -6,17 +6,17 @@
 
 #include "model/message.h"
 #include "net/budget.h"
+#include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
 #include "net/websocket.h"
-#include "net/websocket_session.h"
 
 #define MAX_MESSAGE   (16 * 1024 * 1024)
 #define MAX_FRAGMENTS 65536
 
 struct echo {
     struct websocket websocket;
-    struct websocket_door *door;
+    struct door *door;
 };
 
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
@@ -83,7 +83,7 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
 void websocket_echo_serve(struct exchange *exchange)
 {
     char accept[DIGEST_ACCEPT_SIZE];
-    struct websocket_door *door = exchange_state(exchange);
+    struct door *door = exchange_state(exchange);
     if (!handshake_check(exchange, accept))
         return;
     struct echo *echo = calloc(1, sizeof *echo);

@@ -1,16 +1,13 @@
 #include "net/websocket_session.h"
 
 #include <jansson.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/broker.h"
@@ -20,10 +17,12 @@
 #include "model/message.h"
 #include "model/session.h"
 #include "net/budget.h"
+#include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
 #include "net/receiving.h"
 #include "net/sending.h"
+#include "net/text_form.h"
 #include "net/websocket.h"
 
 #define PROTOCOL_JSON "pushwire.v1.json"
@@ -32,8 +31,7 @@
 struct websocket_session {
     struct websocket websocket;
     struct session session;
-    struct websocket_door *door;
-    struct sockaddr_in6 *peer; /* whose share of max_sessions_per_ip it has; NULL: not counted */
+    struct place place;
     bool json;
 };
 
@@ -41,7 +39,7 @@ struct websocket_session {
 struct opening {
     struct websocket_session *session;
     struct receiving receiving;
-    bool too_many; /* of its network address: closed by a code the browser can see */
+    int err; /* why it will be closed at once, by a code that a browser can see */
 };
 
 static struct websocket_session *from_session(const struct session *session)
@@ -77,34 +75,6 @@ static struct frame *make_json(const struct message *message)
     return frame;
 }
 
-static struct frame *make_text_of(const struct message *message, const char *text, size_t length)
-{
-    char *at;
-    struct frame *frame = websocket_frame(WEBSOCKET_TEXT, message->sender_length + length + 4, &at);
-    if (!frame)
-        return NULL;
-    *at++ = '[';
-    at = mempcpy(at, message->sender, message->sender_length);
-    at = mempcpy(at, "]: ", 3);
-    memcpy(at, text, length);
-    return frame;
-}
-
-/* A body that is a string shows as its text, anything else as compact JSON. */
-static struct frame *make_text(const struct message *message)
-{
-    if (message->body[0] != '"')
-        return make_text_of(message, message->body, message->body_length);
-    if (!memchr(message->body, '\\', message->body_length))
-        return make_text_of(message, message->body + 1, message->body_length - 2);
-    json_t *body = json_loadb(message->body, message->body_length, JSON_DECODE_ANY, NULL);
-    struct frame *frame =
-        body ? make_text_of(message, json_string_value(body), json_string_length(body)) : NULL;
-    json_decref(body);
-    return frame;
-}
-
-static const struct message_format text_format = {0, make_text};
 static const struct message_format json_format = {1, make_json};
 
 __attribute__((format(printf, 2, 3))) static bool send_text(struct websocket_session *self,
@@ -141,7 +111,7 @@ static bool send_buf(struct websocket_session *self, struct buf *buf)
 static bool deliver(struct session *session, struct message *message)
 {
     struct websocket_session *self = from_session(session);
-    struct frame *frame = message_frame(message, self->json ? &json_format : &text_format);
+    struct frame *frame = message_frame(message, self->json ? &json_format : &text_form_session);
     if (frame && websocket_send(&self->websocket, frame))
         return true;
     stream_fail(&self->websocket.stream, ERR_OUT_OF_MEMORY);
@@ -197,12 +167,16 @@ static const struct session_ops session_ops = {
 static void send_error(struct websocket_session *self, enum err err, const json_t *ref,
                        const char *detail)
 {
-    char *ref_text = json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX
-                         ? json_dumps(ref, JSON_ENCODE_ANY | JSON_COMPACT)
-                         : NULL;
-    send_text(self, "{\"type\":\"error\",\"code\":\"%s\",\"detail\":\"%s\"%s%s}", err_code(err),
-              detail, ref_text ? ",\"ref\":" : "", ref_text ? ref_text : "");
-    free(ref_text);
+    struct buf buf;
+    buf_init(&buf);
+    buf_add_format(&buf, "{\"type\":\"error\",\"code\":\"%s\",\"detail\":", err_code(err));
+    buf_add_json(&buf, detail, strlen(detail));
+    if (json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX) {
+        buf_add_text(&buf, ",\"ref\":");
+        buf_add_json(&buf, json_string_value(ref), json_string_length(ref));
+    }
+    buf_add_text(&buf, "}");
+    send_buf(self, &buf);
 }
 
 /* A frame of the client's, while it is served. */
@@ -248,7 +222,7 @@ static void serve_subscribe(const struct asked *asked)
     struct address channel;
     if (!read_channel(asked, &channel))
         return;
-    int err = catch_up_subscribe(self->door->worker->catch_up, &self->session, &channel);
+    int err = catch_up_subscribe(self->place.door->worker->catch_up, &self->session, &channel);
     if (err)
         send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
                    err_title((enum err)err));
@@ -262,7 +236,7 @@ static void serve_unsubscribe(const struct asked *asked)
     struct address channel;
     if (!read_channel(asked, &channel))
         return;
-    catch_up_unsubscribe(self->door->worker->catch_up, &self->session, &channel);
+    catch_up_unsubscribe(self->place.door->worker->catch_up, &self->session, &channel);
     answer_channel(self, "unsubscribed", &channel);
 }
 
@@ -281,13 +255,13 @@ static void answer_sent(struct websocket_session *self, const struct sending *se
     char id[TEXT_ID_SIZE];
     struct buf buf;
     if (sending->publish.err) {
-        send_error(self, sending->publish.err, ref, err_title(sending->publish.err));
+        send_error(self, sending->publish.err, ref, sending_advice(sending->publish.err));
         return;
     }
     text_format_id(sending->publish.id, id);
     buf_init(&buf);
     buf_add_text(&buf, "{\"type\":\"sent\"");
-    if (json_is_string(ref)) {
+    if (json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX) {
         buf_add_text(&buf, ",\"ref\":");
         buf_add_json(&buf, json_string_value(ref), json_string_length(ref));
     }
@@ -324,7 +298,7 @@ static struct client_sending *client_sending_create(struct websocket_session *se
     memcpy(client->name, user.name, user.length);
     user.name = client->name;
     client->user = user;
-    client->worker = self->door->worker;
+    client->worker = self->place.door->worker;
     client->session = self->session.id;
     return client;
 }
@@ -346,9 +320,9 @@ static void serve_send(const struct asked *asked)
         .sender_length = client->user.length,
         .is_client = true,
     };
-    if (sending_read(&client->sending, json_incref(asked->frame), &source, self->door->sending,
-                     &problem) != 0) {
-        send_error(self, problem.err, ref, err_title(problem.err));
+    if (sending_read(&client->sending, json_incref(asked->frame), &source,
+                     self->place.door->sending, &problem) != 0) {
+        send_error(self, problem.err, ref, problem.detail);
         sending_finish(&client->sending);
         free(client);
         return;
@@ -414,16 +388,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
 static void on_drained(struct websocket *websocket)
 {
     struct websocket_session *self = from_websocket(websocket);
-    catch_up_drained(self->door->worker->catch_up, &self->session);
-}
-
-/* Spread over the whole range, so that those who were sent away together do not return together. */
-static int64_t retry_after_ms(const struct websocket_door *door)
-{
-    uint32_t random;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-        random = 0;
-    return (int64_t)(random % (uint64_t)(door->retry_spread_ms + 1));
+    catch_up_drained(self->place.door->worker->catch_up, &self->session);
 }
 
 static void say_bye(struct websocket_session *self, enum err reason)
@@ -431,7 +396,7 @@ static void say_bye(struct websocket_session *self, enum err reason)
     if (!self->json || reason == ERR_PEER_CLOSED || reason == ERR_CONNECTION_LOST)
         return;
     send_text(self, "{\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}", err_code(reason),
-              (long long)retry_after_ms(self->door));
+              (long long)door_retry_ms(self->place.door));
 }
 
 static void log_session(const char *event, const struct websocket_session *self, enum err reason)
@@ -453,25 +418,16 @@ static void on_closing(struct websocket *websocket, enum err reason)
     struct websocket_session *self = from_websocket(websocket);
     log_session("session closed", self, reason);
     say_bye(self, reason);
-    metrics_add(&self->door->worker->metrics.closed[reason], 1);
-    catch_up_close(self->door->worker->catch_up, &self->session);
-}
-
-/* Gives back what the handshake took. */
-static void release(struct websocket_session *self)
-{
-    if (self->peer)
-        budget_give_address(self->door->budget, (struct sockaddr *)self->peer);
-    free(self->peer);
-    budget_give_session(self->door->budget);
-    free(self);
+    metrics_add(&self->place.door->worker->metrics.closed[reason], 1);
+    catch_up_close(self->place.door->worker->catch_up, &self->session);
 }
 
 static void free_session(struct websocket *websocket)
 {
     struct websocket_session *self = from_websocket(websocket);
-    self->door->open--;
-    release(self);
+    self->place.door->open--;
+    place_give(&self->place);
+    free(self);
 }
 
 static const struct websocket_role role = {
@@ -494,16 +450,16 @@ static bool welcome(struct websocket_session *self, const struct address *user)
     buf_add_format(&buf, "{\"type\":\"welcome\",\"session\":\"%s\",\"user\":", id);
     buf_add_json(&buf, user->name, user->length);
     buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%lld}", cursor,
-                   (long long)(self->door->heartbeat_ms / 1000));
+                   (long long)(self->place.door->heartbeat_ms / 1000));
     return send_buf(self, &buf);
 }
 
 static void begin(struct websocket_session *self, const struct opening *opening)
 {
     const struct catch_up_start *start = &opening->receiving.start;
-    int err = opening->too_many ? ERR_TOO_MANY_SESSIONS_OF_IP : 0;
+    int err = opening->err;
     if (!err)
-        err = catch_up_open(self->door->worker->catch_up, &self->session, start);
+        err = catch_up_open(self->place.door->worker->catch_up, &self->session, start);
     if (!err)
         log_session("session opened", self, ERR_NONE);
     if (!err && self->json && !welcome(self, &start->user))
@@ -522,12 +478,13 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
 {
     struct opening *opening = context;
     struct websocket_session *self = opening->session;
-    if (fd < 0 || !websocket_open(&self->websocket, self->door->websockets, &role, fd)) {
+    if (fd < 0 || !websocket_open(&self->websocket, self->place.door->websockets, &role, fd)) {
         if (fd >= 0)
             close(fd);
-        release(self);
+        place_give(&self->place);
+        free(self);
     } else {
-        self->door->open++;
+        self->place.door->open++;
         begin(self, opening);
         websocket_feed(&self->websocket, extra, size);
     }
@@ -554,26 +511,9 @@ static bool choose_format(struct exchange *exchange, bool *ret_json, const char 
     return true;
 }
 
-static bool take_address(struct websocket_session *self, const struct sockaddr *peer)
+/* The session and what it begins with. NULL: out of memory. */
+static struct opening *opening_create(struct door *door, bool json)
 {
-    if (!budget_counts_addresses(self->door->budget))
-        return true;
-    self->peer = malloc(sizeof *self->peer);
-    if (!self->peer)
-        return false;
-    memcpy(self->peer, peer,
-           peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-    if (budget_take_address(self->door->budget, peer))
-        return true;
-    free(self->peer);
-    self->peer = NULL;
-    return false;
-}
-
-/* The session and what it begins with; takes the receiving over. NULL: out of memory. */
-static struct opening *prepare(struct exchange *exchange, struct receiving *receiving, bool json)
-{
-    struct websocket_door *door = exchange_state(exchange);
     struct opening *opening = calloc(1, sizeof *opening);
     struct websocket_session *self = calloc(1, sizeof *self);
     if (!opening || !self) {
@@ -582,39 +522,41 @@ static struct opening *prepare(struct exchange *exchange, struct receiving *rece
         return NULL;
     }
     opening->session = self;
-    opening->receiving = *receiving;
-    self->door = door;
     self->json = json;
     self->session.ops = &session_ops;
-    self->session.id = hash_number(++door->next_session);
-    self->session.queue_high = door->queue_high;
-    session_init(&self->session);
-    opening->too_many = !take_address(self, exchange_peer(exchange));
+    door_name_session(door, &self->session);
     return opening;
+}
+
+static void open_session(struct exchange *exchange, const char *accept, const char *protocol,
+                         bool json, struct receiving *receiving)
+{
+    struct door *door = exchange_state(exchange);
+    struct opening *opening = opening_create(door, json);
+    int err = opening ? place_take(&opening->session->place, door, exchange) : ERR_OUT_OF_MEMORY;
+    if (err == ERR_TOO_MANY_SESSIONS_OF_IP) { /* said after the 101, see docs/wire.md */
+        opening->err = err;
+        err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
+    }
+    if (!err) {
+        opening->receiving = *receiving;
+        exchange_upgrade(exchange, accept, protocol, on_adopted, opening);
+        return;
+    }
+    if (opening)
+        free(opening->session);
+    free(opening);
+    receiving_finish(receiving);
+    door_refuse(exchange, err);
 }
 
 void websocket_session_serve(struct exchange *exchange)
 {
-    struct websocket_door *door = exchange_state(exchange);
     char accept[DIGEST_ACCEPT_SIZE];
     struct receiving receiving;
     const char *protocol;
     bool json;
-    if (!handshake_check(exchange, accept) || !choose_format(exchange, &json, &protocol) ||
-        !receiving_read(exchange, &receiving))
-        return;
-    bool room = budget_take_session(door->budget);
-    struct opening *opening = room ? prepare(exchange, &receiving, json) : NULL;
-    if (opening) {
-        exchange_upgrade(exchange, accept, protocol, on_adopted, opening);
-        return;
-    }
-    receiving_finish(&receiving);
-    if (room)
-        budget_give_session(door->budget);
-    exchange_add_header(exchange, "Retry-After", "5");
-    if (room)
-        exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
-    else
-        exchange_problem(exchange, ERR_TOO_MANY_SESSIONS, NULL, "Try again later.");
+    if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol) &&
+        receiving_read(exchange, &receiving))
+        open_session(exchange, accept, protocol, json, &receiving);
 }

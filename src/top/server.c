@@ -25,8 +25,12 @@
 #include "net/api/status.h"
 #include "net/api/users.h"
 #include "net/budget.h"
+#include "net/door.h"
 #include "net/listener.h"
 #include "net/sending.h"
+#include "net/poll.h"
+#include "net/room.h"
+#include "net/sse.h"
 #include "net/stream.h"
 #include "net/websocket.h"
 #include "net/websocket_echo.h"
@@ -44,7 +48,9 @@ struct part {
     struct worker *worker;
     struct streams *streams;
     struct websockets *websockets;
-    struct websocket_door door;
+    struct sse_streams *sse;
+    struct polls *polls;
+    struct door door;
     struct listener *listener;
     struct listener *metrics; /* of the first part, where metrics_listen is set */
     struct route routes[MAX_ROUTES];
@@ -91,6 +97,10 @@ static void add_routes(struct part *part)
     const struct route routes[] = {
         {"POST", "/send-message", send_message_serve, &server->send, false},
         {"GET", "/ws/:id", websocket_session_serve, &part->door, true},
+        {"GET", "/ws", room_lobby_serve, &part->door, true},
+        {"GET", "/rooms/:id", room_serve, &part->door, true},
+        {"GET", "/sse/:id", sse_serve, &part->door, false},
+        {"GET", "/poll/:id", poll_serve, &part->door, false},
         {"GET", "/users", users_list_serve, NULL, false},
         {"POST", "/users/query", users_query_serve, NULL, false},
         {"GET", "/users/:id", users_describe_serve, NULL, false},
@@ -204,8 +214,14 @@ static bool build_part(struct server *server, size_t index)
                                              .max_message = (uint64_t)config->ws_max_message,
                                              .max_fragments = (uint32_t)config->ws_max_fragments,
                                          });
-    part->door = (struct websocket_door){
+    part->sse = sse_streams_create(part->worker);
+    part->polls = polls_create(part->worker);
+    part->door = (struct door){
+        .sse = part->sse,
+        .polls = part->polls,
+        .poll_wait_ms = config->poll_wait_ms,
         .worker = part->worker,
+        .streams = part->streams,
         .websockets = part->websockets,
         .budget = server->budget,
         .sending = &server->send,
@@ -225,6 +241,8 @@ static void destroy_part(struct part *part)
     listener_destroy(part->listener);
     listener_destroy(part->metrics);
     websockets_destroy(part->websockets);
+    sse_streams_destroy(part->sse);
+    polls_destroy(part->polls);
     streams_destroy(part->streams);
 }
 
@@ -233,11 +251,13 @@ static void destroy_part(struct part *part)
 static void drain_part(void *context)
 {
     struct part *part = context;
-    part->draining = true;
+    part->draining = part->door.stopping = true;
     listener_drain(part->listener);
     if (part->metrics)
         listener_drain(part->metrics);
     websockets_close_all(part->websockets, ERR_STOPPING);
+    sse_close_all(part->sse, ERR_STOPPING);
+    polls_answer_all(part->polls, ERR_STOPPING);
 }
 
 static void abort_part(void *context)
@@ -252,6 +272,8 @@ static void abort_part(void *context)
     if (part->metrics)
         listener_abort(part->metrics);
     websockets_abort_all(part->websockets);
+    sse_abort_all(part->sse);
+    polls_abort_all(part->polls);
 }
 
 static void call_parts(struct server *server, void (*fn)(void *context))

@@ -119,7 +119,8 @@ void history_serve(struct exchange *exchange, enum address_kind kind)
     uint64_t after = 0, before = UINT64_MAX;
     size_t limit;
     if (!read_id(exchange, "after", false, &has_after, &after) ||
-        !read_id(exchange, "before", true, &has_before, &before) || !history_read_limit(exchange, &limit))
+        !read_id(exchange, "before", true, &has_before, &before) ||
+        !history_read_limit(exchange, &limit))
         return;
     if (has_after && has_before) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, "before", "Give after or before, not both.");

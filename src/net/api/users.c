@@ -104,12 +104,14 @@ static void answer_description(struct asking *asking)
     const struct signal *signal = &asking->signal;
     struct buf body;
     open_user(&body, &signal->address);
-    buf_add_text(&body, signal->number ? ",\"online\":true" : ",\"online\":false");
+    /* A user who polls is online between two polls, too. */
+    bool online = signal->number || asking->presence.sessions;
+    buf_add_text(&body, online ? ",\"online\":true" : ",\"online\":false");
     buf_add_text(&body, ",\"sessions\":[");
     if (signal->replies.size) /* each begins with a comma */
         buf_add(&body, signal->replies.data + 1, signal->replies.size - 1);
     buf_add_text(&body, "]");
-    add_last_seen(&body, signal->number > 0, asking->presence.last_seen_ms);
+    add_last_seen(&body, online, asking->presence.last_seen_ms);
     buf_add_text(&body, "}\n");
     exchange_answer(asking->exchange, 200, JSON_TYPE, &body);
 }

@@ -1,0 +1,70 @@
+#include "net/door.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "model/session.h"
+#include "net/budget.h"
+#include "net/exchange.h"
+
+static int take_address(struct place *place, const struct sockaddr *peer)
+{
+    if (!budget_counts_addresses(place->door->budget))
+        return 0;
+    place->peer = malloc(sizeof *place->peer);
+    if (!place->peer)
+        return ERR_OUT_OF_MEMORY;
+    memcpy(place->peer, peer,
+           peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    if (budget_take_address(place->door->budget, peer))
+        return 0;
+    free(place->peer);
+    place->peer = NULL;
+    return ERR_TOO_MANY_SESSIONS_OF_IP;
+}
+
+int place_take(struct place *ret_place, struct door *door, const struct exchange *exchange)
+{
+    *ret_place = (struct place){.door = door};
+    if (door->stopping)
+        return ERR_STOPPING;
+    if (!budget_take_session(door->budget))
+        return ERR_TOO_MANY_SESSIONS;
+    int err = take_address(ret_place, exchange_peer(exchange));
+    if (err)
+        budget_give_session(door->budget);
+    return err;
+}
+
+void place_give(struct place *place)
+{
+    if (place->peer)
+        budget_give_address(place->door->budget, (struct sockaddr *)place->peer);
+    free(place->peer);
+    budget_give_session(place->door->budget);
+}
+
+void door_name_session(struct door *door, struct session *session)
+{
+    session->id = hash_number(++door->next_session);
+    session->queue_high = door->queue_high;
+    session_init(session);
+}
+
+int64_t door_retry_ms(const struct door *door)
+{
+    uint32_t random;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        random = 0;
+    return (int64_t)(random % (uint64_t)(door->retry_spread_ms + 1));
+}
+
+void door_refuse(struct exchange *exchange, int err)
+{
+    exchange_add_header(exchange, "Retry-After", "5");
+    exchange_problem(exchange, (enum err)err, NULL, "Try again later.");
+}

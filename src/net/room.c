@@ -1,0 +1,298 @@
+#include "net/room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "engine/broker.h"
+#include "engine/catch_up.h"
+#include "engine/worker.h"
+#include "model/session.h"
+#include "net/budget.h"
+#include "net/door.h"
+#include "net/exchange.h"
+#include "net/handshake.h"
+#include "net/text_form.h"
+#include "net/websocket.h"
+
+#define LOBBY       "lobby"
+#define ROOM_PREFIX "room:"
+#define EXIT        "/exit"
+
+/* Somebody in a room. */
+struct guest {
+    struct websocket websocket; /* first: on_message and the others find the rest */
+    struct session session;
+    struct place place;
+    const struct message_format *format;
+    bool hears_itself;
+    int err; /* why it will be closed at once */
+    uint8_t name_length;
+    uint8_t channel_length;
+    char name[ADDRESS_NAME_MAX];
+    char channel[ADDRESS_NAME_MAX];
+};
+
+static struct guest *from_session(const struct session *session)
+{
+    return list_entry(session, struct guest, session);
+}
+
+static struct guest *from_websocket(struct websocket *websocket)
+{
+    return (struct guest *)websocket;
+}
+
+/* ---- the session's side ---- */
+
+static bool deliver(struct session *session, struct message *message)
+{
+    struct guest *self = from_session(session);
+    struct frame *frame = message_frame(message, self->format);
+    if (frame && websocket_send(&self->websocket, frame))
+        return true;
+    stream_fail(&self->websocket.stream, ERR_OUT_OF_MEMORY);
+    return false;
+}
+
+/* Nothing is kept for a room, so nothing of it can be missed but by falling behind. */
+static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
+                     const struct address *channel)
+{
+    (void)session;
+    (void)after;
+    (void)resumes;
+    (void)channel;
+    return true;
+}
+
+static size_t queued(const struct session *session)
+{
+    return stream_queued(&from_session(session)->websocket.stream);
+}
+
+static void close_session(struct session *session, enum err reason)
+{
+    websocket_close(&from_session(session)->websocket, reason);
+}
+
+static const struct session_ops session_ops = {
+    .transport = TRANSPORT_WEBSOCKET,
+    .deliver = deliver,
+    .tell_gap = tell_gap,
+    .queued = queued,
+    .close = close_session,
+};
+
+/* ---- talking ---- */
+
+struct saying {             /* a text on its way to the room */
+    struct publish publish; /* first: on_said finds the rest */
+    struct worker *worker;
+    struct address channel;
+    struct buf body;
+    char sender[ADDRESS_NAME_MAX];
+    char name[ADDRESS_NAME_MAX];
+};
+
+static void on_said(struct call *call)
+{
+    struct saying *saying = (struct saying *)call;
+    if (!saying->publish.err)
+        metrics_add(&saying->worker->metrics.published_message, 1);
+    buf_finish(&saying->body);
+    free(saying);
+}
+
+/* False: out of memory. */
+static bool say(struct guest *self, const char *text, size_t size)
+{
+    struct worker *worker = self->place.door->worker;
+    struct saying *saying = calloc(1, sizeof *saying);
+    if (!saying)
+        return false;
+    saying->worker = worker;
+    memcpy(saying->sender, self->name, self->name_length);
+    memcpy(saying->name, self->channel, self->channel_length);
+    saying->channel = address_make(ADDRESS_CHANNEL, saying->name, self->channel_length);
+    buf_init(&saying->body);
+    buf_add_json(&saying->body, text, size);
+    saying->publish.call.done = on_said;
+    saying->publish.draft = (struct draft){
+        .addresses = &saying->channel,
+        .address_count = 1,
+        .kind = MESSAGE_NOTIFICATION,
+        .sender = saying->sender,
+        .sender_length = self->name_length,
+        .body = saying->body.data,
+        .body_length = saying->body.size,
+        .own_ttl = true,
+        .except = self->hears_itself ? 0 : self->session.id,
+    };
+    int err = buf_ok(&saying->body)
+                  ? broker_publish(worker->broker, worker->member, &saying->publish)
+                  : ERR_OUT_OF_MEMORY;
+    if (err == BROKER_PENDING)
+        return true;
+    saying->publish.err = (enum err)err;
+    on_said(&saying->publish.call);
+    return err == 0;
+}
+
+static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
+                       size_t size)
+{
+    struct guest *self = from_websocket(websocket);
+    bool leaves = !self->hears_itself && size == strlen(EXIT) && memcmp(bytes, EXIT, size) == 0;
+    if (opcode != WEBSOCKET_TEXT)
+        websocket_close(websocket, ERR_UNSUPPORTED_MEDIA_TYPE);
+    else if (leaves)
+        websocket_close(websocket, ERR_PEER_CLOSED);
+    else if (!say(self, bytes, size))
+        websocket_close(websocket, ERR_OUT_OF_MEMORY);
+}
+
+static void on_drained(struct websocket *websocket)
+{
+    struct guest *self = from_websocket(websocket);
+    catch_up_drained(self->place.door->worker->catch_up, &self->session);
+}
+
+static void on_closing(struct websocket *websocket, enum err reason)
+{
+    struct guest *self = from_websocket(websocket);
+    struct worker *worker = self->place.door->worker;
+    metrics_add(&worker->metrics.closed[reason], 1);
+    catch_up_close(worker->catch_up, &self->session);
+}
+
+static void destroy(struct guest *self)
+{
+    place_give(&self->place);
+    free(self);
+}
+
+static void free_guest(struct websocket *websocket)
+{
+    struct guest *self = from_websocket(websocket);
+    self->place.door->open--;
+    destroy(self);
+}
+
+static const struct websocket_role role = {
+    .heartbeat = true,
+    .on_message = on_message,
+    .on_drained = on_drained,
+    .on_closing = on_closing,
+    .free = free_guest,
+};
+
+/* ---- coming in ---- */
+
+/* A guest has no mail: its stream is the room, and its own address is one nobody can name. */
+static int open_session(struct guest *self)
+{
+    char id[SESSION_ID_TEXT_SIZE];
+    session_format_id(self->session.id, id);
+    struct address channel = address_make(ADDRESS_CHANNEL, self->channel, self->channel_length);
+    struct catch_up_start start = {
+        .user = address_make(ADDRESS_GUEST, id, SESSION_ID_TEXT_SIZE - 1),
+        .channels = &channel,
+        .channel_count = 1,
+    };
+    return catch_up_open(self->place.door->worker->catch_up, &self->session, &start);
+}
+
+static void on_adopted(void *context, int fd, const char *extra, size_t size)
+{
+    struct guest *self = context;
+    struct door *door = self->place.door;
+    if (fd < 0 || !websocket_open(&self->websocket, door->websockets, &role, fd)) {
+        if (fd >= 0)
+            close(fd);
+        destroy(self);
+        return;
+    }
+    door->open++;
+    int err = self->err ? self->err : open_session(self);
+    if (err)
+        websocket_close(&self->websocket, (enum err)err);
+    websocket_feed(&self->websocket, extra, size);
+}
+
+static void come_in(struct exchange *exchange, struct guest *self)
+{
+    char accept[DIGEST_ACCEPT_SIZE];
+    struct door *door = exchange_state(exchange);
+    self->session.ops = &session_ops;
+    door_name_session(door, &self->session);
+    if (!handshake_check(exchange, accept)) {
+        free(self);
+        return;
+    }
+    int err = place_take(&self->place, door, exchange);
+    if (err == ERR_TOO_MANY_SESSIONS_OF_IP) { /* said after the 101, see docs/wire.md */
+        self->err = err;
+        err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
+    }
+    if (!err) {
+        exchange_upgrade(exchange, accept, NULL, on_adopted, self);
+        return;
+    }
+    free(self);
+    door_refuse(exchange, err);
+}
+
+static struct guest *guest_create(struct exchange *exchange)
+{
+    struct guest *self = calloc(1, sizeof *self);
+    if (!self)
+        door_refuse(exchange, ERR_OUT_OF_MEMORY);
+    return self;
+}
+
+static void set_name(struct guest *self, const char *name, size_t length)
+{
+    memcpy(self->name, name, length);
+    self->name_length = (uint8_t)length;
+}
+
+void room_lobby_serve(struct exchange *exchange)
+{
+    struct guest *self = guest_create(exchange);
+    if (!self)
+        return;
+    self->format = &text_form_lobby;
+    self->hears_itself = true;
+    set_name(self, LOBBY, strlen(LOBBY));
+    memcpy(self->channel, LOBBY, strlen(LOBBY));
+    self->channel_length = (uint8_t)strlen(LOBBY);
+    come_in(exchange, self);
+}
+
+void room_serve(struct exchange *exchange)
+{
+    size_t room_length;
+    const char *room = exchange_id(exchange, &room_length);
+    const char *name = exchange_query(exchange, "name");
+    if (!name || !address_is_name(name, strlen(name))) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "name",
+                         "Say who comes in: /rooms/tea?name=bob.");
+        return;
+    }
+    if (room_length > ADDRESS_NAME_MAX - strlen(ROOM_PREFIX)) {
+        exchange_problem(exchange, ERR_BAD_ID, NULL, "A room's name has at most 123 bytes.");
+        return;
+    }
+    struct guest *self = guest_create(exchange);
+    if (!self)
+        return;
+    self->format = &text_form_room;
+    set_name(self, name, strlen(name));
+    memcpy(self->channel, ROOM_PREFIX, strlen(ROOM_PREFIX));
+    memcpy(self->channel + strlen(ROOM_PREFIX), room, room_length);
+    self->channel_length = (uint8_t)(strlen(ROOM_PREFIX) + room_length);
+    come_in(exchange, self);
+}

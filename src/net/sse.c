@@ -1,0 +1,370 @@
+#include "net/sse.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/catch_up.h"
+#include "engine/worker.h"
+#include "model/message.h"
+#include "model/session.h"
+#include "net/door.h"
+#include "net/exchange.h"
+#include "net/receiving.h"
+#include "net/stream.h"
+#include "net/wheel.h"
+
+#define CONTENT_TYPE    "text/event-stream"
+#define COMMENT_SECONDS 15
+#define CLOSING_SECONDS 5
+#define RETRY_MS        2000 /* an EventSource's own wait, until a bye names another */
+
+enum state { OPEN, CLOSING, ENDED };
+
+struct sse {
+    struct stream stream; /* first: on_data and the others find the rest */
+    struct session session;
+    struct place place;
+    struct list link; /* the wheel of comments, or those closing */
+    uint8_t state;
+    uint8_t seconds; /* since it began to close */
+};
+
+struct sse_streams {
+    struct wheel comments;
+    struct list closing;
+    struct frame *comment;
+    struct worker_hook second;
+};
+
+static struct sse *from_session(const struct session *session)
+{
+    return list_entry(session, struct sse, session);
+}
+
+static struct sse *from_stream(struct stream *stream)
+{
+    return (struct sse *)stream;
+}
+
+static struct sse_streams *all_of(const struct sse *self)
+{
+    return self->place.door->sse;
+}
+
+/* ---- frames ---- */
+
+static struct frame *frame_of(struct buf *buf)
+{
+    struct frame *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
+    if (frame)
+        memcpy(frame->bytes, buf->data, buf->size);
+    buf_finish(buf);
+    return frame;
+}
+
+static void add_id(struct buf *buf, uint64_t id)
+{
+    char text[TEXT_ID_SIZE];
+    text_format_id(id, text);
+    buf_add_format(buf, "id: %s\n", text);
+}
+
+static struct frame *make_event(const struct message *message)
+{
+    struct buf buf;
+    buf_init(&buf);
+    add_id(&buf, message->id);
+    buf_add_text(&buf, "event: message\ndata: {\"type\":\"message\",");
+    message_write_members(message, &buf);
+    buf_add_text(&buf, "}\n\n");
+    return frame_of(&buf);
+}
+
+static const struct message_format event_format = {2, make_event};
+
+/* Sends and empties the buffer. */
+static bool send_buf(struct sse *self, struct buf *buf)
+{
+    struct frame *frame = frame_of(buf);
+    bool sent = frame && stream_send(&self->stream, frame);
+    frame_unref(frame);
+    return sent;
+}
+
+/* ---- the session's side ---- */
+
+static bool deliver(struct session *session, struct message *message)
+{
+    struct sse *self = from_session(session);
+    struct frame *frame = message_frame(message, &event_format);
+    if (frame && stream_send(&self->stream, frame))
+        return true;
+    stream_fail(&self->stream, ERR_OUT_OF_MEMORY);
+    return false;
+}
+
+static void leave(struct sse *self, enum err reason)
+{
+    struct worker *worker = self->place.door->worker;
+    metrics_add(&worker->metrics.closed[reason], 1);
+    catch_up_close(worker->catch_up, &self->session);
+    list_remove(&self->link);
+    list_append(&all_of(self)->closing, &self->link);
+    self->state = CLOSING;
+    self->seconds = 0;
+}
+
+static void end(struct sse *self)
+{
+    self->state = ENDED;
+    stream_close(&self->stream);
+}
+
+static void say_bye(struct sse *self, enum err reason)
+{
+    long long retry_ms = door_retry_ms(self->place.door);
+    struct buf buf;
+    buf_init(&buf);
+    buf_add_format(&buf,
+                   "retry: %lld\nevent: bye\n"
+                   "data: {\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}\n\n",
+                   retry_ms, err_code(reason), retry_ms);
+    send_buf(self, &buf);
+}
+
+/* The end of the stream is the close: FIN once `bye` is written, then the peer's. */
+static void close_stream(struct sse *self, enum err reason)
+{
+    if (self->state != OPEN)
+        return;
+    leave(self, reason);
+    if (reason == ERR_CONNECTION_LOST) {
+        end(self);
+        return;
+    }
+    if (reason == ERR_STALLED)
+        stream_drop_queue(&self->stream);
+    say_bye(self, reason);
+}
+
+static void close_session(struct session *session, enum err reason)
+{
+    close_stream(from_session(session), reason);
+}
+
+static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
+                     const struct address *channel)
+{
+    struct sse *self = from_session(session);
+    char after_text[TEXT_ID_SIZE], resumes_text[TEXT_ID_SIZE];
+    struct buf buf;
+    text_format_id(after, after_text);
+    text_format_id(resumes, resumes_text);
+    buf_init(&buf);
+    buf_add_format(&buf, "event: gap\ndata: {\"type\":\"gap\",\"after\":\"%s\",\"resumes\":\"%s\"",
+                   after_text, resumes_text);
+    if (channel) {
+        buf_add_text(&buf, ",\"channel\":");
+        buf_add_json(&buf, channel->name, channel->length);
+    }
+    buf_add_text(&buf, "}\n\n");
+    if (send_buf(self, &buf))
+        return true;
+    close_stream(self, ERR_OUT_OF_MEMORY);
+    return false;
+}
+
+static size_t queued(const struct session *session)
+{
+    return stream_queued(&from_session(session)->stream);
+}
+
+static const struct session_ops session_ops = {
+    .transport = TRANSPORT_SSE,
+    .deliver = deliver,
+    .tell_gap = tell_gap,
+    .queued = queued,
+    .close = close_session,
+};
+
+/* ---- the socket's side ---- */
+
+/* A client has nothing more to say. */
+static void on_data(struct stream *stream, const char *bytes, size_t size)
+{
+    (void)stream;
+    (void)bytes;
+    (void)size;
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct sse *self = from_stream(stream);
+    if (self->state == CLOSING && !stream_queued(stream))
+        stream_shutdown(stream);
+    if (self->state == OPEN)
+        catch_up_drained(self->place.door->worker->catch_up, &self->session);
+}
+
+static void on_end(struct stream *stream, enum err reason)
+{
+    struct sse *self = from_stream(stream);
+    if (self->state == OPEN)
+        close_stream(self, reason);
+    else
+        end(self);
+}
+
+static void free_sse(struct stream *stream)
+{
+    struct sse *self = from_stream(stream);
+    list_remove(&self->link);
+    self->place.door->open--;
+    place_give(&self->place);
+    free(self);
+}
+
+static const struct stream_ops stream_ops = {
+    .on_data = on_data,
+    .on_drained = on_drained,
+    .on_end = on_end,
+    .free = free_sse,
+};
+
+/* ---- once a second ---- */
+
+static void on_second(struct worker_hook *hook)
+{
+    struct sse_streams *all = list_entry(hook, struct sse_streams, second);
+    struct list due;
+    list_init(&due);
+    wheel_turn(&all->comments, &due);
+    for (struct sse *self; (self = list_first(&due, struct sse, link));) {
+        list_remove(&self->link);
+        wheel_add(&all->comments, &self->link, COMMENT_SECONDS);
+        if (!stream_blocked(&self->stream))
+            stream_send(&self->stream, all->comment);
+    }
+    list_for_each_safe(closing, &all->closing, struct sse, link) {
+        if (closing->state != ENDED && ++closing->seconds > CLOSING_SECONDS)
+            end(closing);
+    }
+}
+
+struct sse_streams *sse_streams_create(struct worker *worker)
+{
+    struct sse_streams *all = mem_alloc(sizeof *all);
+    struct buf comment;
+    buf_init(&comment);
+    buf_add_text(&comment, ": still here\n\n");
+    all->comment = frame_of(&comment);
+    wheel_init(&all->comments, COMMENT_SECONDS);
+    list_init(&all->closing);
+    all->second.run = on_second;
+    worker_on_second(worker, &all->second);
+    return all;
+}
+
+void sse_streams_destroy(struct sse_streams *all)
+{
+    if (!all)
+        return;
+    wheel_finish(&all->comments);
+    frame_unref(all->comment);
+    free(all);
+}
+
+void sse_close_all(struct sse_streams *all, enum err reason)
+{
+    struct list open;
+    list_init(&open);
+    wheel_empty(&all->comments, &open);
+    for (struct sse *self; (self = list_first(&open, struct sse, link));)
+        close_stream(self, reason); /* which takes it off this list */
+}
+
+void sse_abort_all(struct sse_streams *all)
+{
+    sse_close_all(all, ERR_STOPPING);
+    list_for_each_safe(self, &all->closing, struct sse, link)
+        end(self);
+}
+
+/* ---- opening ---- */
+
+static void greet(struct sse *self, const struct exchange *exchange, const struct address *user)
+{
+    char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
+    struct buf buf;
+    session_format_id(self->session.id, id);
+    text_format_id(self->session.cursor, cursor);
+    buf_init(&buf);
+    exchange_write_head(exchange, &buf, 200, CONTENT_TYPE);
+    buf_add_format(&buf,
+                   "\r\nretry: %d\nid: %s\nevent: welcome\ndata: {\"type\":\"welcome\","
+                   "\"session\":\"%s\",\"user\":",
+                   RETRY_MS, cursor, id);
+    buf_add_json(&buf, user->name, user->length);
+    buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%d}\n\n", cursor, COMMENT_SECONDS);
+    if (!send_buf(self, &buf))
+        close_stream(self, ERR_OUT_OF_MEMORY);
+}
+
+/* From here on the answer is the stream's own. False: no descriptor is left for it. */
+static bool adopt(struct sse *self, struct exchange *exchange, const struct address *user)
+{
+    struct door *door = self->place.door;
+    int fd = exchange_adopt(exchange);
+    if (fd < 0)
+        return false;
+    if (!stream_open(&self->stream, door->streams, &stream_ops, fd)) {
+        close(fd);
+        return false;
+    }
+    door->open++;
+    self->state = OPEN;
+    list_init(&self->link);
+    wheel_add(&door->sse->comments, &self->link, COMMENT_SECONDS);
+    greet(self, exchange, user);
+    return true;
+}
+
+static int open_session(struct sse *self, struct exchange *exchange,
+                        const struct receiving *receiving)
+{
+    struct door *door = exchange_state(exchange);
+    self->session.ops = &session_ops;
+    door_name_session(door, &self->session);
+    int err = place_take(&self->place, door, exchange);
+    if (err)
+        return err;
+    err = catch_up_open(door->worker->catch_up, &self->session, &receiving->start);
+    if (!err && adopt(self, exchange, &receiving->start.user))
+        return 0;
+    catch_up_close(door->worker->catch_up, &self->session);
+    place_give(&self->place);
+    return err ? err : ERR_TOO_MANY_SESSIONS;
+}
+
+void sse_serve(struct exchange *exchange)
+{
+    struct receiving receiving;
+    if (!receiving_read(exchange, &receiving))
+        return;
+    if (exchange_is_head(exchange)) {
+        receiving_finish(&receiving);
+        exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);
+        return;
+    }
+    struct sse *self = calloc(1, sizeof *self);
+    int err = self ? open_session(self, exchange, &receiving) : ERR_OUT_OF_MEMORY;
+    receiving_finish(&receiving);
+    if (!err)
+        return;
+    free(self);
+    door_refuse(exchange, err);
+}

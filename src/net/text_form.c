@@ -1,0 +1,61 @@
+#include "net/text_form.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "net/websocket.h"
+
+struct form {
+    const char *before; /* the sender */
+    const char *after;
+    bool has_sender;
+};
+
+static struct frame *frame_of(const struct message *message, const struct form *form,
+                              const char *text, size_t length)
+{
+    size_t before = strlen(form->before), after = strlen(form->after);
+    size_t sender = form->has_sender ? message->sender_length : 0;
+    char *at;
+    struct frame *frame = websocket_frame(WEBSOCKET_TEXT, before + sender + after + length, &at);
+    if (!frame)
+        return NULL;
+    at = mempcpy(at, form->before, before);
+    at = mempcpy(at, message->sender, sender);
+    at = mempcpy(at, form->after, after);
+    memcpy(at, text, length);
+    return frame;
+}
+
+static struct frame *make(const struct message *message, const struct form *form)
+{
+    if (message->body[0] != '"')
+        return frame_of(message, form, message->body, message->body_length);
+    if (!memchr(message->body, '\\', message->body_length))
+        return frame_of(message, form, message->body + 1, message->body_length - 2);
+    json_t *body =
+        json_loadb(message->body, message->body_length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    struct frame *frame =
+        body ? frame_of(message, form, json_string_value(body), json_string_length(body)) : NULL;
+    json_decref(body);
+    return frame;
+}
+
+static struct frame *make_session(const struct message *message)
+{
+    return make(message, &(struct form){"[", "]: ", true});
+}
+
+static struct frame *make_room(const struct message *message)
+{
+    return make(message, &(struct form){"", ": ", true});
+}
+
+static struct frame *make_lobby(const struct message *message)
+{
+    return make(message, &(struct form){"", "", false});
+}
+
+const struct message_format text_form_session = {0, make_session};
+const struct message_format text_form_room = {3, make_room};
+const struct message_format text_form_lobby = {4, make_lobby};
