@@ -316,6 +316,9 @@ static enum err judge_head(struct exchange *exchange, const char **ret_detail)
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, collect_field, head);
     /* Later versions parse strictly, and where they keep strings is their own affair. */
     head->target_place = MHD_VERSION < 0x01000000 ? exchange->target_place : NULL;
+    head->size =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+            ->header_size;
     return head_check(head, exchange->all->limits.max_head, &exchange->announced, ret_detail);
 }
 
