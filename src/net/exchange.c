@@ -663,12 +663,13 @@ static void serve(struct exchange *exchange)
     assert(exchange->response || exchange->waits || exchange->close);
 }
 
-/* Is it worth reading a refused request's body? Not when its framing is in doubt, when the client
- * waits for leave to send it, or when it is very long. */
-static bool swallows(const struct exchange *exchange)
+/* May a refused request come to its end? Then its connection lives on; an answer in the first call
+ * would close it. Not when its framing is in doubt, when the client waits for leave to send a body,
+ * or when that is very long. */
+static bool may_end(const struct exchange *exchange)
 {
-    return exchange->announced.any && !exchange->close && exchange->response &&
-           exchange->announced.length <= SWALLOW_BYTES && !exchange_header(exchange, "Expect");
+    return !exchange->close && exchange->announced.length <= SWALLOW_BYTES &&
+           !exchange_header(exchange, "Expect");
 }
 
 static int first_call(struct exchange *exchange, const char *method, const char *version)
@@ -680,7 +681,7 @@ static int first_call(struct exchange *exchange, const char *method, const char 
     begin(exchange);
     if (exchange->announced.any)
         move_deadline(exchange, DEADLINE_BODY);
-    if ((!exchange->response && !exchange->close) || swallows(exchange))
+    if ((!exchange->response && !exchange->close) || may_end(exchange))
         return MHD_YES;
     if (exchange->announced.any && exchange->response && !exchange->close)
         MHD_add_response_header(exchange->response, "Connection", "close");
