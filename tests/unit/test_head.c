@@ -265,6 +265,8 @@ static enum err judge_place(const char *received, const char *const *words)
     }
     begin(&head, at[0], at[1], at[2]);
     head.target_place = at[1];
+    const char *next = strstr(received, "POST");
+    head.size = next ? (size_t)(next - received) : size;
     for (size_t i = 3; i + 1 < count; i += 2)
         add(&head, at[i], at[i + 1]);
     return judge(&head, &body);
@@ -283,6 +285,8 @@ static void lines_follow_each_other_without_anything_between(void **state)
         "GET~/x~HTTP/1.1~~Host~a~X~y~~~~",          /* LF alone between fields */
         "GET~/x~HTTP/1.1~~Host~a~~X~y~~~POST",      /* LF alone at the end */
         "GET~/x~HTTP/1.1~~Host~a~~X~y~~POST",       /* LF alone, twice */
+        "GET~/x~HTTP/1.1~~Host~a~~X~y~~~~~",        /* a line that begins with NUL at the end */
+        "GET~/x~HTTP/1.1~~Host~a~~X~y~~~~hidden",   /* it ended before its end */
         "GET~/x~HTTP/1.1~~~Host~a~~X~y~~~~",        /* something before the first field */
         "GET~/x~HTTP/1.1~~Host~a~~~~X~y~~~~",       /* an empty line in the middle */
         "GET~/x~HTTP/1.1~~Host~a~~hidden~~X~y~~~~", /* a line that is no field */
