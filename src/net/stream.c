@@ -161,7 +161,10 @@ static void flush(struct stream *stream)
     if (stream->failure) {
         enum err reason = (enum err)stream->failure;
         stream->failure = 0;
-        stream->blocked = false; /* it left that list; the next write finds out anew */
+        if (stream->blocked) { /* it left that list; the next write finds out anew */
+            stream->blocked = false;
+            watch(stream);
+        }
         end(stream, reason);
         return;
     }
