@@ -154,6 +154,17 @@ static void add_cors(struct exchange *exchange)
         MHD_add_response_header(exchange->response, "Vary", "Origin");
 }
 
+/* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
+static void resume(struct exchange *exchange)
+{
+    if (!exchange->suspended)
+        return;
+    exchange->suspended = false;
+    exchange->all->run_again = true;
+    worker_again(exchange->all->worker);
+    MHD_resume_connection(exchange->connection);
+}
+
 /* Takes the response over and lets it go when the exchange ends. */
 static void answer(struct exchange *exchange, int status, const char *content_type,
                    struct MHD_Response *response)
@@ -169,12 +180,7 @@ static void answer(struct exchange *exchange, int status, const char *content_ty
     add_cors(exchange);
     if (exchange->close || exchange->all->stopping)
         MHD_add_response_header(response, "Connection", "close");
-    if (!exchange->suspended)
-        return;
-    exchange->suspended = false;
-    exchange->all->run_again = true;
-    worker_again(exchange->all->worker);
-    MHD_resume_connection(exchange->connection);
+    resume(exchange);
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
@@ -183,11 +189,7 @@ static void give_up(struct exchange *exchange)
     exchange->close = true;
     exchange->err = ERR_OUT_OF_MEMORY;
     exchange->status = 503;
-    if (exchange->suspended) {
-        exchange->suspended = false;
-        exchange->all->run_again = true;
-        MHD_resume_connection(exchange->connection);
-    }
+    resume(exchange);
 }
 
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
