@@ -184,13 +184,14 @@ static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, si
 }
 
 /* As one frame's worth of queue, however many they are: who sends pings without end and never reads
- * shall not cost more than their bytes. After our Close nobody waits for them, and reading goes on
- * without regard to the queue. */
+ * shall not cost more than their bytes. After our Close reading goes on however much is queued, so
+ * then they are answered (RFC 6455 section 5.5.2) only while there is room. */
 static bool send_pongs(struct websocket *websocket)
 {
     struct buf *pongs = &websocket->all->pongs;
     bool sent = buf_ok(pongs);
-    if (sent && pongs->size && websocket->state == OPEN) {
+    bool room = websocket->state == OPEN || stream_queued(&websocket->stream) <= OUTPUT_CAP;
+    if (sent && pongs->size && room) {
         struct frame *frame = frame_create(pongs->size);
         sent = frame != NULL;
         if (frame) {
