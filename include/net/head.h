@@ -29,6 +29,7 @@ struct head {
     /* Where the target was received, when all strings lie where they were received, so that line
      * ends can be checked; else NULL. */
     const char *target_place;
+    size_t size; /* how many bytes were received as this head; read with target_place only */
     size_t count;
     struct head_field fields[HEAD_MAX_FIELDS]; /* last: only the first `count` are set */
 };

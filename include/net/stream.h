@@ -25,8 +25,8 @@ struct stream_ops {
     void (*on_data)(struct stream *stream, const char *bytes, size_t size);
     /* The socket took something from the queue. */
     void (*on_drained)(struct stream *stream);
-    /* The peer is gone (ERR_CONNECTION_LOST) or took nothing for the stall time (ERR_STALLED). Said
-     * once; the owner closes. */
+    /* The peer is gone (ERR_CONNECTION_LOST: close now) or took nothing for the stall time
+     * (ERR_STALLED, said once; the other may follow while the owner says good-bye). */
     void (*on_end)(struct stream *stream, enum err reason);
     /* After stream_close, at the end of the turn: nothing refers to it any more. */
     void (*free)(struct stream *stream);
@@ -42,6 +42,7 @@ struct stream {
     int fd;
     uint32_t head_offset; /* bytes of the oldest frame already written */
     uint32_t queued;      /* memory that waits */
+    uint32_t unacked;     /* bytes in the kernel when last looked, while blocked */
     uint16_t still_seconds;
     bool blocked; /* the socket takes nothing more for now */
     bool paused;

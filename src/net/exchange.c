@@ -154,6 +154,17 @@ static void add_cors(struct exchange *exchange)
         MHD_add_response_header(exchange->response, "Vary", "Origin");
 }
 
+/* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
+static void resume(struct exchange *exchange)
+{
+    if (!exchange->suspended)
+        return;
+    exchange->suspended = false;
+    exchange->all->run_again = true;
+    worker_again(exchange->all->worker);
+    MHD_resume_connection(exchange->connection);
+}
+
 /* Takes the response over and lets it go when the exchange ends. */
 static void answer(struct exchange *exchange, int status, const char *content_type,
                    struct MHD_Response *response)
@@ -169,12 +180,7 @@ static void answer(struct exchange *exchange, int status, const char *content_ty
     add_cors(exchange);
     if (exchange->close || exchange->all->stopping)
         MHD_add_response_header(response, "Connection", "close");
-    if (!exchange->suspended)
-        return;
-    exchange->suspended = false;
-    exchange->all->run_again = true;
-    worker_again(exchange->all->worker);
-    MHD_resume_connection(exchange->connection);
+    resume(exchange);
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
@@ -183,11 +189,7 @@ static void give_up(struct exchange *exchange)
     exchange->close = true;
     exchange->err = ERR_OUT_OF_MEMORY;
     exchange->status = 503;
-    if (exchange->suspended) {
-        exchange->suspended = false;
-        exchange->all->run_again = true;
-        MHD_resume_connection(exchange->connection);
-    }
+    resume(exchange);
 }
 
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
@@ -348,6 +350,9 @@ static enum err judge_head(struct exchange *exchange, const char **ret_detail)
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, collect_field, head);
     /* Later versions parse strictly, and where they keep strings is their own affair. */
     head->target_place = MHD_VERSION < 0x01000000 ? exchange->target_place : NULL;
+    head->size =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+            ->header_size;
     return head_check(head, exchange->all->limits.max_head, &exchange->announced, ret_detail);
 }
 
@@ -692,12 +697,13 @@ static void serve(struct exchange *exchange)
     assert(exchange->response || exchange->waits || exchange->close);
 }
 
-/* Is it worth reading a refused request's body? Not when its framing is in doubt, when the client
- * waits for leave to send it, or when it is very long. */
-static bool swallows(const struct exchange *exchange)
+/* May a refused request come to its end? Then its connection lives on; an answer in the first call
+ * would close it. Not when its framing is in doubt, when the client waits for leave to send a body,
+ * or when that is very long. */
+static bool may_end(const struct exchange *exchange)
 {
-    return exchange->announced.any && !exchange->close && exchange->response &&
-           exchange->announced.length <= SWALLOW_BYTES && !exchange_header(exchange, "Expect");
+    return !exchange->close && exchange->announced.length <= SWALLOW_BYTES &&
+           !exchange_header(exchange, "Expect");
 }
 
 static int first_call(struct exchange *exchange, const char *method, const char *version)
@@ -709,7 +715,7 @@ static int first_call(struct exchange *exchange, const char *method, const char 
     begin(exchange);
     if (exchange->announced.any)
         move_deadline(exchange, DEADLINE_BODY);
-    if ((!exchange->response && !exchange->close) || swallows(exchange))
+    if ((!exchange->response && !exchange->close) || may_end(exchange))
         return MHD_YES;
     if (exchange->announced.any && exchange->response && !exchange->close)
         MHD_add_response_header(exchange->response, "Connection", "close");

@@ -72,7 +72,8 @@ static bool is_field(const struct head_field *field)
 
 /* The parser ends each line by overwriting CR and LF with NUL where they were received. So the
  * lines must follow each other two bytes apart: bare LF, bare CR, folded lines and NULs in the
- * middle all show as another distance. */
+ * middle all show as another distance. A line that begins with NUL looks empty and ends the head
+ * early; then the head is longer than what was found in it. */
 static bool lines_are_whole(const struct head *head)
 {
     const char *end = head->version + strlen(head->version);
@@ -90,7 +91,8 @@ static bool lines_are_whole(const struct head *head)
         }
         end = field->value + field->value_length;
     }
-    return end[0] == '\0' && end[1] == '\0' && end[2] == '\0' && end[3] == '\0';
+    return end[0] == '\0' && end[1] == '\0' && end[2] == '\0' && end[3] == '\0' &&
+           (size_t)(end + 4 - head->method) == head->size;
 }
 
 static bool is_digits(const char *text, size_t length)

@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,7 +128,7 @@ static ssize_t write_some(struct stream *stream)
 
 static void end(struct stream *stream, enum err reason)
 {
-    if (stream->ended || stream->fd < 0)
+    if (stream->fd < 0 || (stream->ended && reason != ERR_CONNECTION_LOST))
         return;
     stream->ended = true;
     stream->ops->on_end(stream, reason);
@@ -138,6 +140,7 @@ static void block(struct stream *stream)
         return;
     stream->blocked = true;
     stream->still_seconds = 0;
+    stream->unacked = 0;
     list_append(&stream->streams->blocked, &stream->link);
     watch(stream);
 }
@@ -158,7 +161,10 @@ static void flush(struct stream *stream)
     if (stream->failure) {
         enum err reason = (enum err)stream->failure;
         stream->failure = 0;
-        stream->blocked = false; /* it left that list; the next write finds out anew */
+        if (stream->blocked) { /* it left that list; the next write finds out anew */
+            stream->blocked = false;
+            watch(stream);
+        }
         end(stream, reason);
         return;
     }
@@ -316,6 +322,18 @@ static void end_turn(struct worker_hook *hook)
     }
 }
 
+/* Has the peer taken anything since the last look? The socket asks for more only when a third of a
+ * buffer of megabytes is free, so a slow reader shows in what the kernel still holds. */
+static bool made_progress(struct stream *stream)
+{
+    int unacked;
+    if (ioctl(stream->fd, SIOCOUTQ, &unacked) != 0)
+        return false;
+    bool progress = (uint32_t)unacked < stream->unacked;
+    stream->unacked = (uint32_t)unacked;
+    return progress;
+}
+
 static void on_second(struct worker_hook *hook)
 {
     struct streams *streams = list_entry(hook, struct streams, second);
@@ -325,7 +343,9 @@ static void on_second(struct worker_hook *hook)
     for (struct stream *stream; (stream = list_first(&visited, struct stream, link));) {
         list_remove(&stream->link);
         list_append(&streams->blocked, &stream->link);
-        if (++stream->still_seconds >= streams->stall_seconds)
+        if (made_progress(stream))
+            stream->still_seconds = 1; /* it may be nearly a second ago */
+        else if (stream->still_seconds++ >= streams->stall_seconds)
             end(stream, ERR_STALLED);
     }
 }

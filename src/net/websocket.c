@@ -184,12 +184,14 @@ static ssize_t take_pong(wslay_event_context_ptr wslay, const uint8_t *bytes, si
 }
 
 /* As one frame's worth of queue, however many they are: who sends pings without end and never reads
- * shall not cost more than their bytes. */
+ * shall not cost more than their bytes. After our Close reading goes on however much is queued, so
+ * then they are answered (RFC 6455 section 5.5.2) only while there is room. */
 static bool send_pongs(struct websocket *websocket)
 {
     struct buf *pongs = &websocket->all->pongs;
     bool sent = buf_ok(pongs);
-    if (sent && pongs->size) {
+    bool room = websocket->state == OPEN || stream_queued(&websocket->stream) <= OUTPUT_CAP;
+    if (sent && pongs->size && room) {
         struct frame *frame = frame_create(pongs->size);
         sent = frame != NULL;
         if (frame) {
@@ -217,7 +219,7 @@ static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_o
                (arg->opcode == WSLAY_TEXT_FRAME || arg->opcode == WSLAY_BINARY_FRAME)) {
         if (send_pongs(websocket)) /* answers keep the order of what they answer */
             websocket->role->on_message(websocket, (enum websocket_opcode)arg->opcode,
-                                        (const char *)arg->msg, arg->msg_length);
+                                        arg->msg ? (const char *)arg->msg : "", arg->msg_length);
         else
             websocket_close(websocket, ERR_OUT_OF_MEMORY);
     }
