@@ -33,6 +33,7 @@ struct door {
     int64_t retry_spread_ms;
     uint64_t next_session; /* makes session ids */
     size_t open;           /* sockets of sessions, until they are closed */
+    bool can_adopt;        /* see adoption.h */
     bool stopping;         /* nobody comes in any more */
 };
 

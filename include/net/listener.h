@@ -12,6 +12,11 @@
 
 #include "net/exchange.h"
 
+/* How libmicrohttpd is run; the header of its own is needed to use this. */
+#define LISTENER_DAEMON_FLAGS                                                                      \
+    (MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME |     \
+     MHD_USE_TURBO | MHD_USE_ERROR_LOG)
+
 struct access;
 struct budget;
 struct listener;

@@ -279,18 +279,16 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
 static struct MHD_Daemon *start_daemon(struct listener *listener)
 {
     const struct exchange_limits *limits = &listener->exchanges.limits;
-    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE |
-                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
     /* The pool holds the head as received, a copy of its cookies, its table of fields and the
      * answer's head. Where that does not fit, the connection ends without an answer. */
     size_t pool = 2 * limits->max_head + 4096;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, &listener->exchanges, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-        NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, &listener->exchanges,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_URI_LOG_CALLBACK,
-        exchange_on_target, &listener->exchanges, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_LIMIT, 1000000u,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
+        LISTENER_DAEMON_FLAGS, 0, NULL, NULL, on_request, &listener->exchanges,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        &listener->exchanges, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &listener->exchanges,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
+        MHD_OPTION_CONNECTION_LIMIT, 1000000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
 }
 
 static void open_doors(struct listener *listener, const int *fds, size_t count)

@@ -503,7 +503,7 @@ static bool read_wait(struct exchange *exchange, size_t *ret_wait)
                          "wait is a number of seconds from 0 to %d.", MAX_WAIT);
         return false;
     }
-    *ret_wait = (size_t)wait;
+    *ret_wait = door->can_adopt ? (size_t)wait : 0;
     return true;
 }
 

@@ -352,9 +352,16 @@ static int open_session(struct sse *self, struct exchange *exchange,
 
 void sse_serve(struct exchange *exchange)
 {
+    const struct door *door = exchange_state(exchange);
     struct receiving receiving;
     if (!receiving_read(exchange, &receiving))
         return;
+    if (!door->can_adopt) {
+        receiving_finish(&receiving);
+        exchange_problem(exchange, ERR_NOT_IMPLEMENTED, NULL,
+                         "Not with this version of libmicrohttpd; use /ws or /poll.");
+        return;
+    }
     if (exchange_is_head(exchange)) {
         receiving_finish(&receiving);
         exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);

@@ -19,6 +19,7 @@
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/access.h"
+#include "net/adoption.h"
 #include "net/api/channels.h"
 #include "net/api/page.h"
 #include "net/api/send.h"
@@ -78,6 +79,7 @@ struct server {
     uv_timer_t second;
     uv_timer_t drain;
     uv_async_t part_finished;
+    bool can_adopt;
     bool stopping;
 };
 
@@ -217,6 +219,7 @@ static bool build_part(struct server *server, size_t index)
     part->sse = sse_streams_create(part->worker);
     part->polls = polls_create(part->worker);
     part->door = (struct door){
+        .can_adopt = server->can_adopt,
         .sse = part->sse,
         .polls = part->polls,
         .poll_wait_ms = config->poll_wait_ms,
@@ -436,6 +439,9 @@ static bool build(struct server *server)
         .ttl_ms = config->ttl_ms,
         .ttl_max_ms = config->ttl_max_ms,
     };
+    server->can_adopt = adoption_works();
+    if (!server->can_adopt)
+        log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
     server->part_count = (size_t)config->workers;
     server->parts = mem_alloc(server->part_count * sizeof *server->parts);
     server->metrics = mem_alloc(server->part_count * sizeof *server->metrics);
