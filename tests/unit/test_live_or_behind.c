@@ -2,10 +2,11 @@
  *
  * The real catch_up and connection_manager run on the real inbox against a broker whose every step
  * is an action of its own: a message is kept, later dispatched; a page is asked for, later
- * photographed, later arrives; between any two of them sessions open, drain and close, messages are
- * pruned and the inbox overflows. Small scenarios run through every interleaving (states seen
- * before are not entered again), longer ones through random walks from fixed seeds. After each
- * action the promises are checked; where nothing is left to happen, that nothing is missing. */
+ * photographed, later arrives; between any two of them sessions open, drain and close, subscribe
+ * and unsubscribe, messages are pruned and the inbox overflows. Small scenarios run through every
+ * interleaving (states seen before are not entered again), longer ones through random walks from
+ * fixed seeds. After each action the promises are checked; where nothing is left to happen, that
+ * nothing is missing. */
 #include "support.h"
 
 #include <stdio.h>
@@ -20,7 +21,10 @@ enum {
     ALICE,
     BOB,
     EVERYONE,
+    NEWS,
+    SPORT,
     PLACES,
+    CHANNELS = PLACES - NEWS,
     MAX_MESSAGES = 40,
     MAX_GUESTS = 12,
     MAX_GAPS = 64,
@@ -42,7 +46,9 @@ struct plan {
 struct guest {
     int user;
     enum start start;
-    bool leaves; /* may close at any time */
+    bool leaves;       /* may close at any time */
+    unsigned channels; /* a bit each: what it opens with */
+    unsigned changes;  /* and what it may come to and leave at any time */
 };
 
 struct scenario {
@@ -55,6 +61,7 @@ struct scenario {
     size_t queue_high; /* messages */
     size_t inbox_room; /* messages */
     int prunes;
+    int changes;     /* subscriptions that begin or end */
     int losses;      /* dispatches that leave only a doubt */
     int failures;    /* reads that are answered with an error */
     bool at_once;    /* reads are answered at once, as the memory broker does */
@@ -74,12 +81,13 @@ enum kind {
     DRAIN,
     OPEN,
     CLOSE,
-    PRUNE
+    PRUNE,
+    CHANGE
 };
 
-static const char *const kind_names[] = {"keep", "dispatch", "lose",   "take", "handle",
-                                         "run",  "photo",    "arrive", "fail", "drain",
-                                         "open", "close",    "prune"};
+static const char *const kind_names[] = {"keep", "dispatch", "lose",   "take",  "handle",
+                                         "run",  "photo",    "arrive", "fail",  "drain",
+                                         "open", "close",    "prune",  "change"};
 
 struct action {
     enum kind kind;
@@ -88,6 +96,7 @@ struct action {
 
 struct gap {
     uint64_t after, resumes;
+    int channel; /* NOBODY: of all */
 };
 
 struct visit { /* a guest's session; allocated while open, so that a late touch is seen */
@@ -95,9 +104,12 @@ struct visit { /* a guest's session; allocated while open, so that a late touch 
     struct world *world;
     int guest;
     uint64_t start;
-    uint64_t last;    /* id delivered last */
-    uint64_t given;   /* a bit a message */
-    uint64_t excused; /* gone before a reader of all that is kept looked for the first time */
+    bool hears[PLACES];    /* user and channels */
+    uint64_t from[PLACES]; /* what came up to here is not for it */
+    uint64_t had[PLACES]; /* its cursor when it came to this channel: order forbids what is below */
+    uint64_t last;        /* id delivered last */
+    uint64_t given;       /* a bit a message */
+    uint64_t excused;     /* gone before a reader of all that is kept looked for the first time */
     struct gap gaps[MAX_GAPS];
     size_t gap_count;
     size_t queued;
@@ -129,7 +141,7 @@ struct world {
     bool came[MAX_GUESTS];
     int order[MAX_GUESTS]; /* in which they came */
     size_t came_count;
-    int prunes, losses, failures;
+    int prunes, changes, losses, failures;
     struct action steps[MAX_STEPS];
     size_t step_count;
 };
@@ -162,7 +174,10 @@ static uint64_t bit(size_t i)
 
 static struct address place(int which)
 {
-    return which == EVERYONE ? all_of_them() : a_user(which == ALICE ? "alice" : "bob");
+    static const char *const names[PLACES] = {"alice", "bob", "", "news", "sport"};
+    if (which == EVERYONE)
+        return all_of_them();
+    return which < EVERYONE ? a_user(names[which]) : a_channel(names[which]);
 }
 
 static int place_of(const struct address *address)
@@ -176,9 +191,11 @@ static int place_of(const struct address *address)
     return NOBODY;
 }
 
-static bool concerns(const struct plan *plan, const struct guest *guest)
+/* Is this message in the visitor's stream as it is now? */
+static bool concerns(const struct visit *visit, size_t i)
 {
-    return plan->to == EVERYONE || plan->to == guest->user;
+    int to = visit->world->scenario->messages[i].to;
+    return visit->hears[to] && id_of(i) > visit->from[to];
 }
 
 /* ---- what sessions are given ---- */
@@ -192,7 +209,7 @@ static bool on_deliver(struct session *session, struct message *message)
     must(visit->world, message->id > visit->last);
     must(visit->world, message->id > visit->start);
     must(visit->world, !(visit->given & bit(i)));
-    must(visit->world, concerns(plan, &scenario->guests[visit->guest]));
+    must(visit->world, concerns(visit, i));
     must(visit->world, plan->except != visit->guest);
     visit->last = message->id;
     visit->given |= bit(i);
@@ -202,30 +219,34 @@ static bool on_deliver(struct session *session, struct message *message)
 }
 
 /* Is there a reason to tell this visitor of a loss up to there? */
-static bool something_is_gone(const struct visit *visit, uint64_t after, uint64_t resumes)
+static bool something_is_gone(const struct visit *visit, uint64_t after, uint64_t resumes,
+                              int channel)
 {
     const struct scenario *scenario = visit->world->scenario;
-    if (after > 0 && after < LIFE)
+    if (after > 0 && after < LIFE && (channel == NOBODY || visit->from[channel] < LIFE))
         return true;
     for (size_t i = 0; i < visit->world->numbered; i++) {
         if ((visit->world->pruned & bit(i)) && id_of(i) > after && id_of(i) <= resumes &&
-            concerns(&scenario->messages[i], &scenario->guests[visit->guest]))
+            concerns(visit, i) && (channel == NOBODY || channel == scenario->messages[i].to))
             return true;
     }
     return false;
 }
 
-static bool on_gap(struct session *session, uint64_t after, uint64_t resumes)
+static bool on_gap(struct session *session, uint64_t after, uint64_t resumes,
+                   const struct address *address)
 {
     struct visit *visit = (struct visit *)session;
+    int channel = address ? place_of(address) : NOBODY;
+    must(visit->world, channel == NOBODY || (channel >= NEWS && visit->hears[channel]));
     if (resumes < after) /* a cursor nobody gave */
         visit->start = resumes;
     else
-        must(visit->world, something_is_gone(visit, after, resumes));
+        must(visit->world, something_is_gone(visit, after, resumes, channel));
     for (size_t g = 0; g < visit->gap_count; g++) /* each loss is told once */
-        must(visit->world, visit->gaps[g].resumes != resumes);
+        must(visit->world, visit->gaps[g].resumes != resumes || visit->gaps[g].channel != channel);
     must(visit->world, visit->gap_count < MAX_GAPS);
-    visit->gaps[visit->gap_count++] = (struct gap){after, resumes};
+    visit->gaps[visit->gap_count++] = (struct gap){after, resumes, channel};
     return true;
 }
 
@@ -242,7 +263,7 @@ static void on_close(struct session *session, enum err reason)
 }
 
 static const struct session_ops visit_ops = {
-    .transport = "visit",
+    .transport = TRANSPORT_WEBSOCKET,
     .deliver = on_deliver,
     .tell_gap = on_gap,
     .queued = on_queued,
@@ -271,15 +292,30 @@ static void scripted_count(struct broker *broker, const struct address *addresse
         ret_presence[i] = (struct presence){world->watching[place_of(&addresses[i])], 0};
 }
 
+static uint64_t greatest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void photograph_gaps(const struct world *world, struct read *read)
 {
     for (size_t a = 0; a < read->address_count; a++) {
         struct read_address *from = &read->addresses[a];
         uint64_t pruned_upto = world->pruned_upto[place_of(&from->address)];
-        uint64_t known = read->after > from->told ? read->after : from->told;
+        uint64_t known = greatest(greatest(read->after, from->from), from->told);
         from->gap = known > 0 && known < pruned_upto;
-        from->told = from->told > pruned_upto ? from->told : pruned_upto;
+        from->told = greatest(from->told, pruned_upto);
     }
+}
+
+static bool asks_for(const struct read *read, int where, uint64_t id)
+{
+    for (size_t a = 0; a < read->address_count; a++) {
+        const struct read_address *from = &read->addresses[a];
+        if (place_of(&from->address) == where)
+            return id > greatest(read->after, from->from);
+    }
+    return false;
 }
 
 static void photograph(struct world *world, struct read *read, int guest)
@@ -291,9 +327,7 @@ static void photograph(struct world *world, struct read *read, int guest)
     photograph_gaps(world, read);
     for (size_t i = 0; i < world->numbered && !read->above_head; i++) {
         const struct plan *plan = &world->scenario->messages[i];
-        int own = place_of(&read->addresses[0].address);
-        if (id_of(i) <= read->after || plan->fleeting || (world->pruned & bit(i)) ||
-            (plan->to != own && plan->to != EVERYONE))
+        if (plan->fleeting || (world->pruned & bit(i)) || !asks_for(read, plan->to, id_of(i)))
             continue;
         if (read->count == world->scenario->page) {
             read->more = true;
@@ -320,6 +354,22 @@ static int who_asks(const struct world *world)
     return found;
 }
 
+/* A page is asked for all that the visitor hears, from where it hears it. */
+static void check_addresses(const struct visit *visit, const struct read *read)
+{
+    size_t heard = 0;
+    for (int p = 0; p < PLACES; p++)
+        heard += visit->hears[p];
+    must(visit->world, read->address_count == heard);
+    for (size_t a = 0; a < heard; a++) {
+        int where = place_of(&read->addresses[a].address);
+        must(visit->world, visit->hears[where]);
+        must(visit->world, read->addresses[a].from == visit->from[where]);
+        for (size_t b = 0; b < a; b++)
+            must(visit->world, where != place_of(&read->addresses[b].address));
+    }
+}
+
 static int scripted_read(struct broker *broker, int member, struct read *read)
 {
     struct world *world = (struct world *)broker;
@@ -327,9 +377,7 @@ static int scripted_read(struct broker *broker, int member, struct read *read)
     must(world, world->read_count < MAX_READS);
     int guest = who_asks(world);
     struct visit *visit = world->visits[guest];
-    must(world, read->address_count == 2);
-    must(world, place_of(&read->addresses[0].address) == world->scenario->guests[guest].user);
-    must(world, place_of(&read->addresses[1].address) == EVERYONE);
+    check_addresses(visit, read);
     must(world, visit->session.state == SESSION_BEHIND && !visit->session.more);
     must(world, visit->queued <= world->scenario->queue_high * COST / 2);
     if (world->scenario->at_once) {
@@ -381,9 +429,7 @@ static void dispatch(struct world *world, bool lost)
 
 static void deliver(struct world *world, struct message_record *record)
 {
-    struct delivery_count count = connection_manager_deliver(world->manager, record->message);
-    metrics_add(&world->metrics.sessions_websocket_live, -(int64_t)count.fell_behind);
-    metrics_add(&world->metrics.sessions_websocket_behind, (int64_t)count.fell_behind);
+    connection_manager_deliver(world->manager, record->message);
     message_unref(record->message);
     free(record);
 }
@@ -430,21 +476,37 @@ static void drain(struct world *world, struct visit *visit)
     catch_up_drained(world->catch_up, &visit->session);
 }
 
+static size_t hear(struct visit *visit, struct address ret_channels[static CHANNELS])
+{
+    const struct guest *guest = &visit->world->scenario->guests[visit->guest];
+    size_t count = 0;
+    visit->hears[guest->user] = visit->hears[EVERYONE] = true;
+    for (int p = NEWS; p < PLACES; p++) {
+        visit->hears[p] = guest->channels & bit((size_t)p - NEWS);
+        if (visit->hears[p])
+            ret_channels[count++] = place(p);
+    }
+    return count;
+}
+
 static void open_visit(struct world *world, int g)
 {
     static const uint64_t cursors[] = {0, 0, LIFE - 1, LIFE, LIFE + 1, LIFE + 500};
     const struct guest *guest = &world->scenario->guests[g];
-    struct address user = place(guest->user);
+    struct address channels[CHANNELS];
     struct visit *visit = calloc(1, sizeof *visit);
-    uint64_t after = cursors[guest->start];
     visit->world = world;
     visit->guest = g;
+    struct catch_up_start start = {.user = place(guest->user),
+                                   .channels = channels,
+                                   .channel_count = hear(visit, channels),
+                                   .has_after = guest->start != FROM_NOW,
+                                   .after = cursors[guest->start]};
     session_init(&visit->session);
     visit->session.ops = &visit_ops;
     visit->session.id = (uint64_t)g + 1;
     visit->session.queue_high = (uint32_t)(world->scenario->queue_high * COST);
-    must(world, catch_up_open(world->catch_up, &visit->session, &user,
-                              guest->start == FROM_NOW ? NULL : &after) == 0);
+    must(world, catch_up_open(world->catch_up, &visit->session, &start) == 0);
     must(world, guest->start != FROM_NOW || visit->session.cursor == LIFE + world->dispatched);
     visit->start = visit->session.cursor;
     world->visits[g] = visit;
@@ -452,12 +514,38 @@ static void open_visit(struct world *world, int g)
     world->order[world->came_count++] = g;
 }
 
-static void close_visit(struct world *world, int g)
+/* Its page, if one is on its way, is nobody's. */
+static void leave_reads(struct world *world, int g)
 {
     for (size_t r = 0; r < world->read_count; r++) {
         if (world->reads[r].guest == g)
             world->reads[r].guest = NOBODY;
     }
+}
+
+/* The visitor begins or ends to hear a channel. */
+static void change(struct world *world, int g, int channel)
+{
+    struct visit *visit = world->visits[g];
+    struct address address = place(channel);
+    leave_reads(world, g);
+    if (visit->hears[channel]) {
+        must(world, catch_up_unsubscribe(world->catch_up, &visit->session, &address));
+        must(world, !catch_up_unsubscribe(world->catch_up, &visit->session, &address));
+    } else {
+        must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
+        must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
+        visit->from[channel] = LIFE + world->dispatched;
+        visit->had[channel] = visit->session.cursor > LIFE + world->numbered
+                                  ? 0 /* nobody gave that one, and it will not stay */
+                                  : visit->session.cursor;
+    }
+    visit->hears[channel] = !visit->hears[channel];
+}
+
+static void close_visit(struct world *world, int g)
+{
+    leave_reads(world, g);
     catch_up_close(world->catch_up, &world->visits[g]->session);
     catch_up_close(world->catch_up, &world->visits[g]->session);
     free(world->visits[g]);
@@ -518,6 +606,9 @@ static void act(struct world *world, struct action action)
     case PRUNE:
         world->prunes--;
         return prune(world, action.which);
+    case CHANGE:
+        world->changes--;
+        return change(world, action.which / PLACES, action.which % PLACES);
     }
 }
 
@@ -536,11 +627,15 @@ static size_t list_guest_actions(const struct world *world, struct action *actio
             continue;
         n = add(actions, n, visit->queued > 0, DRAIN, g);
         n = add(actions, n, world->scenario->guests[g].leaves || visit->asked_to_close, CLOSE, g);
+        for (size_t p = NEWS; p < PLACES; p++)
+            n = add(actions, n,
+                    world->changes && (world->scenario->guests[g].changes & bit(p - NEWS)), CHANGE,
+                    g * PLACES + p);
     }
     return n;
 }
 
-enum { MAX_ACTIONS = 7 + 3 * MAX_READS + 3 * MAX_GUESTS + PLACES };
+enum { MAX_ACTIONS = 7 + 3 * MAX_READS + (3 + CHANNELS) * MAX_GUESTS + PLACES };
 
 /* Everything that could happen now. */
 static size_t list_actions(const struct world *world, struct action *actions)
@@ -565,10 +660,12 @@ static size_t list_actions(const struct world *world, struct action *actions)
 
 /* ---- the promises ---- */
 
-static bool told(const struct visit *visit, uint64_t id)
+static bool told(const struct visit *visit, size_t i)
 {
     for (size_t g = 0; g < visit->gap_count; g++) {
-        if (visit->gaps[g].after < id && id <= visit->gaps[g].resumes)
+        const struct gap *gap = &visit->gaps[g];
+        if (gap->after < id_of(i) && id_of(i) <= gap->resumes &&
+            (gap->channel == NOBODY || gap->channel == visit->world->scenario->messages[i].to))
             return true;
     }
     return false;
@@ -582,10 +679,10 @@ static void check_nothing_is_missing(const struct visit *visit)
     for (size_t i = 0; i < world->numbered; i++) {
         const struct plan *plan = &world->scenario->messages[i];
         if (plan->fleeting || plan->except == visit->guest || id_of(i) <= visit->start ||
-            (visit->excused & bit(i)) || !concerns(plan, &world->scenario->guests[visit->guest]))
+            id_of(i) <= visit->had[plan->to] || (visit->excused & bit(i)) || !concerns(visit, i))
             continue;
         bool given = visit->given & bit(i), gone = world->pruned & bit(i);
-        must(world, given || (gone && told(visit, id_of(i))));
+        must(world, given || (gone && told(visit, i)));
     }
 }
 
@@ -600,17 +697,31 @@ static bool is_settled(const struct world *world)
            !catch_up_waiting(world->catch_up);
 }
 
-static void check(const struct world *world)
+/* The counts of sessions by state, and of those who watch, are what they should be. */
+static void check_counts(const struct world *world)
 {
     int64_t live = 0, behind = 0;
-    must(world, catch_up_in_flight(world->catch_up) == world->read_count);
+    uint32_t watching[PLACES] = {0};
+    size_t channels = 0;
     for (int g = 0; g < MAX_GUESTS; g++) {
         const struct visit *visit = world->visits[g];
         live += visit && visit->session.state == SESSION_LIVE;
         behind += visit && visit->session.state == SESSION_BEHIND;
+        for (int p = 0; p < PLACES; p++)
+            watching[p] += visit && visit->hears[p];
     }
-    must(world, world->metrics.sessions_websocket_live == live);
-    must(world, world->metrics.sessions_websocket_behind == behind);
+    must(world, world->metrics.live[TRANSPORT_WEBSOCKET] == live);
+    must(world, world->metrics.behind[TRANSPORT_WEBSOCKET] == behind);
+    must(world, !memcmp(world->watching, watching, sizeof watching));
+    for (int p = NEWS; p < PLACES; p++)
+        channels += watching[p] > 0;
+    must(world, connection_manager_channels(world->manager) == channels);
+}
+
+static void check(const struct world *world)
+{
+    must(world, catch_up_in_flight(world->catch_up) == world->read_count);
+    check_counts(world);
     if (!is_settled(world))
         return;
     for (int g = 0; g < MAX_GUESTS; g++) {
@@ -628,19 +739,22 @@ static void no_wake(void *context)
 
 static void world_begin(struct world *world, const struct scenario *scenario)
 {
+    static const struct catch_up_limits limits = {
+        .sessions_per_user = MAX_GUESTS, .channels_per_session = CHANNELS, .channels = CHANNELS};
     *world = (struct world){
         .broker = {&scripted_ops},
         .scenario = scenario,
-        .pruned_upto = {LIFE, LIFE, LIFE},
         .prunes = scenario->prunes,
+        .changes = scenario->changes,
         .losses = scenario->losses,
         .failures = scenario->failures,
     };
+    for (int p = 0; p < PLACES; p++)
+        world->pruned_upto[p] = LIFE;
     inbox_init(&world->inbox, scenario->inbox_room * COST, RECORD_DOUBT, no_wake, NULL);
     list_init(&world->batch);
-    world->manager = connection_manager_create();
-    world->catch_up =
-        catch_up_create(world->manager, &world->broker, 0, &world->metrics, MAX_GUESTS);
+    world->manager = connection_manager_create(&world->metrics);
+    world->catch_up = catch_up_create(world->manager, &world->broker, 0, &world->metrics, &limits);
 }
 
 /* Everyone leaves, what is on its way arrives, and nothing may be left. */
@@ -657,10 +771,7 @@ static void world_end(struct world *world)
     inbox_take(&world->inbox, &world->batch);
     while (!list_empty(&world->batch))
         handle(world);
-    must(world,
-         !world->metrics.sessions_websocket_live && !world->metrics.sessions_websocket_behind);
-    for (int p = 0; p < PLACES; p++)
-        must(world, !world->watching[p]);
+    check_counts(world);
     catch_up_destroy(world->catch_up);
     connection_manager_destroy(world->manager);
     inbox_finish(&world->inbox);
@@ -713,12 +824,20 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
     mix(digest, (uint64_t)session->state << 8 | (uint64_t)session->more << 4 |
                     (uint64_t)session->reading << 3 | !list_empty(&session->waiting));
     mix(digest, visit->start);
+    for (int p = NEWS; p < PLACES; p++)
+        mix(digest, visit->had[p]);
     mix(digest, visit->given);
     mix(digest, visit->excused);
     mix(digest, visit->queued << 1 | visit->asked_to_close);
     for (size_t g = 0; g < visit->gap_count; g++) {
         mix(digest, visit->gaps[g].after);
-        mix(digest, visit->gaps[g].resumes);
+        mix(digest, visit->gaps[g].resumes << 8 | (uint8_t)visit->gaps[g].channel);
+    }
+    for (const struct subscription *at = session->channels; at; at = at->next) {
+        struct address channel = connection_manager_channel(at);
+        mix(digest, (uint64_t)place_of(&channel));
+        mix(digest, at->from);
+        mix(digest, at->told);
     }
 }
 
@@ -730,8 +849,12 @@ static void mix_read(uint64_t *digest, const struct under_way *under_way)
     mix(digest, read->head << 2 | (uint64_t)read->more << 1 | read->above_head);
     for (size_t i = 0; i < read->count; i++)
         mix(digest, read->messages[i]->id);
-    for (size_t a = 0; a < read->address_count; a++)
-        mix(digest, read->addresses[a].told << 1 | read->addresses[a].gap);
+    for (size_t a = 0; a < read->address_count; a++) {
+        const struct read_address *from = &read->addresses[a];
+        mix(digest, (uint64_t)place_of(&from->address) << 1 | from->gap);
+        mix(digest, from->from);
+        mix(digest, from->told);
+    }
 }
 
 static void mix_records(uint64_t *digest, const struct world *world, const struct list *records)
@@ -780,6 +903,7 @@ static uint64_t digest_of(const struct world *world)
     mix(&digest, world->pruned);
     mix(&digest,
         (uint64_t)world->prunes << 32 | (uint64_t)world->losses << 16 | (uint64_t)world->failures);
+    mix(&digest, (uint64_t)world->changes);
     mix(&digest, (uint64_t)world->inbox.bytes << 1 | world->inbox.doubted);
     for (size_t i = 0; i < world->came_count; i++)
         mix(&digest, (uint64_t)world->order[i]);
@@ -962,6 +1086,61 @@ static const struct scenario small[] = {
      .queue_high = 2,
      .inbox_room = 1,
      .failures = 1},
+    {.name = "channels of a reader of everything",
+     .messages = {TO(NEWS), TO(ALICE), TO(SPORT), TO(EVERYONE)},
+     .message_count = 4,
+     .guests = {{ALICE, FROM_ALL, true, .channels = 1}},
+     .guest_count = 1,
+     .page = 1,
+     .queue_high = 2,
+     .inbox_room = 9},
+    {.name = "a live session comes to a channel and leaves it",
+     .messages = {TO(NEWS), TO(ALICE), TO(NEWS)},
+     .message_count = 3,
+     .guests = {{ALICE, FROM_NOW, false, .changes = 1}},
+     .guest_count = 1,
+     .page = 1,
+     .queue_high = 2,
+     .inbox_room = 9,
+     .changes = 2,
+     .losses = 1},
+    {.name = "a session behind comes to a channel",
+     .messages = {TO(NEWS), TO(ALICE), TO(NEWS)},
+     .message_count = 3,
+     .guests = {{ALICE, FROM_FLOOR, false, .changes = 1}},
+     .guest_count = 1,
+     .page = 2,
+     .queue_high = 2,
+     .inbox_room = 9,
+     .changes = 1},
+    {.name = "a session behind leaves a channel and comes again",
+     .messages = {TO(NEWS), TO(NEWS)},
+     .message_count = 2,
+     .guests = {{ALICE, FROM_ALL, false, .channels = 1, .changes = 1}},
+     .guest_count = 1,
+     .page = 1,
+     .queue_high = 2,
+     .inbox_room = 9,
+     .changes = 2},
+    {.name = "pruning in a channel that is left, or not",
+     .messages = {TO(NEWS), TO(ALICE)},
+     .message_count = 2,
+     .guests = {{ALICE, FROM_FLOOR, false, .channels = 1, .changes = 1}},
+     .guest_count = 1,
+     .page = 1,
+     .queue_high = 2,
+     .inbox_room = 9,
+     .prunes = 2,
+     .changes = 1},
+    {.name = "one comes to a channel where another is",
+     .messages = {TO(NEWS), TO(NEWS)},
+     .message_count = 2,
+     .guests = {{ALICE, FROM_NOW, false, .changes = 1}, {BOB, FROM_NOW, false, .channels = 1}},
+     .guest_count = 2,
+     .page = 1,
+     .queue_high = 2,
+     .inbox_room = 1,
+     .changes = 1},
 };
 
 static void every_interleaving_keeps_the_promises(void **state)
@@ -990,6 +1169,7 @@ static void invent(struct scenario *scenario, uint64_t *seed)
         .queue_high = 2 + (size_t)below(seed, 4),
         .inbox_room = below(seed, 2) ? MAX_MESSAGES : 1 + (size_t)below(seed, 4),
         .prunes = below(seed, 2) ? 0 : below(seed, 8),
+        .changes = below(seed, 2) ? 0 : below(seed, 8),
         .losses = below(seed, 2) ? 0 : below(seed, 6),
         .failures = below(seed, 4) ? 0 : 1,
         .at_once = below(seed, 4) == 0,
@@ -1001,7 +1181,8 @@ static void invent(struct scenario *scenario, uint64_t *seed)
     }
     for (size_t g = 0; g < scenario->guest_count; g++)
         scenario->guests[g] = (struct guest){
-            below(seed, 2), (enum start)below(seed, FROM_FUTURE + 1), below(seed, 3) == 0};
+            below(seed, 2), (enum start)below(seed, FROM_FUTURE + 1), below(seed, 3) == 0,
+            (unsigned)below(seed, 1 << CHANNELS), (unsigned)below(seed, 1 << CHANNELS)};
 }
 
 /* Each walk likes some kinds of action more than others, so that all corners are visited. */
@@ -1024,7 +1205,7 @@ static void walk(uint64_t seed)
     static struct world world;
     struct scenario scenario;
     struct action actions[MAX_ACTIONS];
-    uint32_t likes[PRUNE + 1];
+    uint32_t likes[CHANGE + 1];
     invent(&scenario, &seed);
     for (size_t k = 0; k < COUNT_OF(likes); k++)
         likes[k] = 1u << below(&seed, 6);
