@@ -50,4 +50,7 @@ struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms
  */
 struct deadline *deadlines_take_idle(struct deadlines *deadlines);
 
+/* Has a single byte come on this connection? Browsers open some in case they need them. */
+bool deadline_heard(const struct deadline *deadline);
+
 #endif

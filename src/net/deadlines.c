@@ -1,6 +1,9 @@
 #include "net/deadlines.h"
 
+#include <linux/tcp.h> /* libc's has too short a tcp_info */
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED])
 {
@@ -53,4 +56,12 @@ struct deadline *deadlines_take_idle(struct deadlines *deadlines)
     if (first)
         list_remove(&first->link);
     return first;
+}
+
+bool deadline_heard(const struct deadline *deadline)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(deadline->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+           info.tcpi_bytes_received > 0;
 }

@@ -354,15 +354,24 @@ static void close_door(struct door *door)
     door->fd = -1;
 }
 
-/* Kept-alive connections with nothing on their way end now; one whose next request has already
- * reached us gets its answer. */
+static bool has_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* Connections with nothing on their way end now: kept-alive ones, and those that browsers open in
+ * case they need them. One whose request has already begun to reach us gets its answer. */
 static void end_idle(struct listener *listener)
 {
-    struct list *idle = &listener->exchanges.deadlines.by_phase[DEADLINE_NEXT_HEAD];
-    list_for_each(deadline, idle, struct deadline, link) {
-        int unread = 0;
-        if (ioctl(deadline->fd, FIONREAD, &unread) != 0 || unread == 0)
-            shutdown(deadline->fd, SHUT_RDWR);
+    struct list *by_phase = listener->exchanges.deadlines.by_phase;
+    list_for_each(kept, &by_phase[DEADLINE_NEXT_HEAD], struct deadline, link) {
+        if (!has_unread(kept->fd))
+            shutdown(kept->fd, SHUT_RDWR);
+    }
+    list_for_each(fresh, &by_phase[DEADLINE_FIRST_HEAD], struct deadline, link) {
+        if (!deadline_heard(fresh))
+            shutdown(fresh->fd, SHUT_RDWR);
     }
     listener->exchanges.run_again = true;
     worker_again(listener->exchanges.worker);
