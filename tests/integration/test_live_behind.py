@@ -175,14 +175,16 @@ def test_memory_is_flat_under_a_reader_that_stops(start):
 
 @pytest.mark.workers
 def test_a_thousand_that_fall_behind_at_once_all_catch_up(start):
-    subscribers, messages, filling = scaled(1000, least=50), 300, "x" * 2000
+    subscribers, filling = scaled(1000, least=50), "x" * 2000
+    messages = max(300, 300_000 // subscribers)
     server = start(*KEEP_ALL, *NO_STALL, "--max-sessions-per-user", "2000", "--queue-high", "16KiB")
     clients = [session(server, "herd") for _ in range(subscribers)]
     neighbour = Neighbour(server)
     # The queues hold references to the frames, which exist once.
     with Growth(server, lambda: (8 << 20) + KEPT * server.metric("broker_bytes")):
         publish(server, "herd", ([n, filling] for n in range(messages)))
-        wait_until(lambda: behind(server) == subscribers)
+        # All but a few, into whose sockets the kernel may put more than into others.
+        wait_until(lambda: behind(server) > 0.9 * subscribers)
     read_herd(clients, messages)
     wait_until(lambda: behind(server) == 0)
     server.send("herd", "live again")
