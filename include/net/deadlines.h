@@ -32,6 +32,7 @@ struct deadline { /* of one connection */
 struct deadlines {
     struct list by_phase[DEADLINE_PHASES];
     int64_t limit_ms[DEADLINE_PHASES];
+    int64_t frozen_ms; /* forgiven so far: that much later is now for the lists */
     size_t count;
 };
 
@@ -43,11 +44,17 @@ void deadlines_move(struct deadlines *deadlines, struct deadline *deadline,
                     enum deadline_phase phase, int64_t now_ms);
 void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline);
 
+/* For so long nobody could be heard, since this process stood still: everybody gets it back. */
+void deadlines_forgive(struct deadlines *deadlines, int64_t frozen_ms);
+
 /* One that is late, taken off its list (it stays counted); NULL: nobody is. */
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms);
 
 /* The connection that has been kept alive longest without a request, taken off its list; or NULL.
  */
 struct deadline *deadlines_take_idle(struct deadlines *deadlines);
+
+/* Has a single byte come on this connection? Browsers open some in case they need them. */
+bool deadline_heard(const struct deadline *deadline);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define LINE_SIZE 4096 /* a longer line is cut; the newline always fits */
 
@@ -76,23 +77,36 @@ static void add_number(struct line *line, int64_t number)
     add(line, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)number));
 }
 
-/* Writes the character at text as it stands in a string; returns how many bytes it has. Bytes
- * above 0x7f pass as they are: names are UTF-8 by the time they are logged. */
+/* How many bytes the character at text has; 0: it is none. */
+static size_t character_size(const char *text, size_t length)
+{
+    for (size_t size = 1; size <= 4 && size <= length; size++) {
+        if (text_is_utf8(text, size))
+            return size;
+    }
+    return 0;
+}
+
+/* Writes the character at text as it stands in a string; returns how many bytes it has. Terminals
+ * obey the control characters above 0x7f, too. */
 static size_t escape(const char *text, size_t length, char ret_escaped[static 8])
 {
     unsigned char c = (unsigned char)text[0];
-    size_t width = 1;
+    size_t size = character_size(text, length);
     if (c == '"' || c == '\\') {
         snprintf(ret_escaped, 8, "\\%c", c);
     } else if (c < 0x20 || c == 0x7f) {
         snprintf(ret_escaped, 8, "\\u%04x", c);
+    } else if (size == 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0) {
+        snprintf(ret_escaped, 8, "\\u%04x", (unsigned char)text[1]);
+    } else if (size == 0) {
+        snprintf(ret_escaped, 8, "\\ufffd");
+        size = 1;
     } else {
-        while (c >= 0xc0 && width < 4 && width < length && is_continuation(text[width]))
-            width++;
-        memcpy(ret_escaped, text, width);
-        ret_escaped[width] = '\0';
+        memcpy(ret_escaped, text, size);
+        ret_escaped[size] = '\0';
     }
-    return width;
+    return size;
 }
 
 /* A JSON string; logfmt readers understand the same escapes. It is closed wherever it is cut. */
@@ -113,10 +127,10 @@ static bool is_bare_word(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || c == '=')
-            return false;
+        if (c <= ' ' || c == 0x7f || c == 0xc2 || c == '"' || c == '\\' || c == '=')
+            return false; /* 0xc2 may begin a control character */
     }
-    return length > 0;
+    return length > 0 && text_is_utf8(text, length);
 }
 
 static void add_value(struct line *line, const struct log_field *field, bool json)

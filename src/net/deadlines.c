@@ -1,6 +1,9 @@
 #include "net/deadlines.h"
 
+#include <linux/tcp.h> /* libc's has too short a tcp_info */
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED])
 {
@@ -8,6 +11,7 @@ void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static D
         list_init(&deadlines->by_phase[i]);
     memcpy(deadlines->limit_ms, limit_ms, DEADLINE_PAUSED * sizeof *limit_ms);
     deadlines->limit_ms[DEADLINE_PAUSED] = 0;
+    deadlines->frozen_ms = 0;
     deadlines->count = 0;
 }
 
@@ -15,7 +19,7 @@ void deadlines_move(struct deadlines *deadlines, struct deadline *deadline,
                     enum deadline_phase phase, int64_t now_ms)
 {
     deadline->phase = phase;
-    deadline->due_ms = now_ms + deadlines->limit_ms[phase];
+    deadline->due_ms = now_ms - deadlines->frozen_ms + deadlines->limit_ms[phase];
     list_remove(&deadline->link);
     list_append(&deadlines->by_phase[phase], &deadline->link);
 }
@@ -34,11 +38,16 @@ void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline)
     deadlines->count--;
 }
 
+void deadlines_forgive(struct deadlines *deadlines, int64_t frozen_ms)
+{
+    deadlines->frozen_ms += frozen_ms;
+}
+
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms)
 {
     for (int phase = 0; phase < DEADLINE_PAUSED; phase++) {
         struct deadline *first = list_first(&deadlines->by_phase[phase], struct deadline, link);
-        if (!first || now_ms < first->due_ms)
+        if (!first || now_ms - deadlines->frozen_ms < first->due_ms)
             continue;
         list_remove(&first->link);
         return first;
@@ -53,4 +62,12 @@ struct deadline *deadlines_take_idle(struct deadlines *deadlines)
     if (first)
         list_remove(&first->link);
     return first;
+}
+
+bool deadline_heard(const struct deadline *deadline)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(deadline->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+           info.tcpi_bytes_received > 0;
 }

@@ -692,6 +692,8 @@ static void serve(struct exchange *exchange)
         return;
     if (!buf_ok(&exchange->body))
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    else if (exchange->route->upgrade && exchange->all->stopping)
+        exchange_problem(exchange, ERR_STOPPING, NULL, "Connect again in a moment.");
     else
         exchange->route->serve(exchange);
     assert(exchange->response || exchange->waits || exchange->close);

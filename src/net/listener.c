@@ -20,6 +20,7 @@
 #define BACKLOG     4096
 #define MAX_ACCEPTS 64 /* a turn: a storm of connections must not starve those that are open */
 #define MAX_RUNS    16 /* of libmicrohttpd a turn */
+#define SECOND_MS   1000
 
 struct door { /* one listening socket */
     struct listener *listener;
@@ -36,8 +37,9 @@ struct listener {
     size_t door_count;
     struct worker_hook turn;
     struct worker_hook second;
-    bool announced; /* on_connection was told of the connection being added */
-    bool shut;      /* the doors are not polled: no descriptor is left */
+    int64_t second_ms; /* when it came last */
+    bool announced;    /* on_connection was told of the connection being added */
+    bool shut;         /* the doors are not polled: no descriptor is left */
     bool draining;
 };
 
@@ -229,6 +231,9 @@ static void on_second(struct worker_hook *hook)
     int64_t now_ms = clock_mono_ms();
     if (!listener->daemon)
         return;
+    if (now_ms - listener->second_ms > 2 * SECOND_MS)
+        deadlines_forgive(&listener->exchanges.deadlines, now_ms - listener->second_ms - SECOND_MS);
+    listener->second_ms = now_ms;
     for (struct deadline *late;
          (late = deadlines_take_late(&listener->exchanges.deadlines, now_ms));) {
         if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
@@ -342,6 +347,7 @@ struct listener *listener_create(const struct listener_options *options, const i
     listener->turn.run = end_turn;
     worker_on_turn(worker, &listener->turn);
     listener->second.run = on_second;
+    listener->second_ms = clock_mono_ms();
     worker_on_second(worker, &listener->second);
     return listener;
 }
@@ -354,15 +360,24 @@ static void close_door(struct door *door)
     door->fd = -1;
 }
 
-/* Kept-alive connections with nothing on their way end now; one whose next request has already
- * reached us gets its answer. */
+static bool has_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* Connections with nothing on their way end now: kept-alive ones, and those that browsers open in
+ * case they need them. One whose request has already begun to reach us gets its answer. */
 static void end_idle(struct listener *listener)
 {
-    struct list *idle = &listener->exchanges.deadlines.by_phase[DEADLINE_NEXT_HEAD];
-    list_for_each(deadline, idle, struct deadline, link) {
-        int unread = 0;
-        if (ioctl(deadline->fd, FIONREAD, &unread) != 0 || unread == 0)
-            shutdown(deadline->fd, SHUT_RDWR);
+    struct list *by_phase = listener->exchanges.deadlines.by_phase;
+    list_for_each(kept, &by_phase[DEADLINE_NEXT_HEAD], struct deadline, link) {
+        if (!has_unread(kept->fd))
+            shutdown(kept->fd, SHUT_RDWR);
+    }
+    list_for_each(fresh, &by_phase[DEADLINE_FIRST_HEAD], struct deadline, link) {
+        if (!deadline_heard(fresh))
+            shutdown(fresh->fd, SHUT_RDWR);
     }
     listener->exchanges.run_again = true;
     worker_again(listener->exchanges.worker);

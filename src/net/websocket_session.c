@@ -80,7 +80,7 @@ static const struct message_format json_format = {1, make_json};
 __attribute__((format(printf, 2, 3))) static bool send_text(struct websocket_session *self,
                                                             const char *format, ...)
 {
-    char text[512];
+    char text[1024]; /* an error with a `ref` of 128 bytes, each of them escaped */
     va_list args;
     va_start(args, format);
     int length = vsnprintf(text, sizeof text, format, args);

@@ -164,10 +164,13 @@ class Client:
             raise Ended()
         self.received += data
 
-    def _take(self, size):
+    def _look(self, size):
         while len(self.received) < size:
             self._fill()
-        data = bytes(self.received[:size])
+        return bytes(self.received[:size])
+
+    def _take(self, size):
+        data = self._look(size)
         del self.received[:size]
         return data
 
@@ -191,21 +194,21 @@ class Client:
     # ---- frames ----
 
     def recv(self):
-        """The next frame, whatever it is."""
-        first, second = self._take(2)
+        """The next frame, whatever it is. After a timeout it may be called again."""
+        first, second = self._look(2)
         assert not first & 0x70, "the server sent a reserved bit"
         assert not second & 0x80, "the server sent a masked frame"
-        opcode, size = first & 0x0F, second & 0x7F
+        opcode, size, start = first & 0x0F, second & 0x7F, 2
         assert opcode in (CONTINUE, TEXT, BINARY, CLOSE, PING, PONG)
         if size == 126:
-            (size,) = struct.unpack(">H", self._take(2))
+            (size,), start = struct.unpack(">H", self._look(4)[2:]), 4
             assert size > 125, "the server sent a length that is not minimal"
         elif size == 127:
-            (size,) = struct.unpack(">Q", self._take(8))
+            (size,), start = struct.unpack(">Q", self._look(10)[2:]), 10
             assert size > 65535, "the server sent a length that is not minimal"
         if opcode >= CLOSE:
             assert size <= 125 and first & FIN, "the server sent a wrong control frame"
-        return Frame(opcode, self._take(size), bool(first & FIN))
+        return Frame(opcode, self._take(start + size)[start:], bool(first & FIN))
 
     def recv_data(self):
         """The next text or binary frame; pings are answered, as a good client does."""

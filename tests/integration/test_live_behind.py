@@ -21,7 +21,14 @@ SMALL_WINDOW = 4096
 KEPT = 2.5  # times broker_bytes: a message with a frame made of it, and what holds both
 
 
-def publish(server, user, bodies, ttl=None):
+def numbered(count, start=0, total=10 << 20):
+    """Messages that tell their numbers; so long that however few they are, no kernel buffers the
+    bytes of all of them."""
+    filling = "x" * (total // count)
+    return ([n, filling] for n in range(start, count))
+
+
+def publish(server, user, bodies):
     """Sends many messages by one connection, without waiting for each answer."""
     with server.connect() as http:
         http.settimeout(6 * DEADLINE)
@@ -30,8 +37,6 @@ def publish(server, user, bodies, ttl=None):
             batch = []
             for body in bodies[at : at + 100]:
                 fields = {"sender": "bob", "receiver": user, "message": body}
-                if ttl is not None:
-                    fields["ttl"] = ttl
                 text = json.dumps(fields).encode()
                 batch.append(b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                              b"application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
@@ -62,8 +67,12 @@ def behind(server):
     return server.metric("sessions", state="behind")
 
 
+def read_numbers(client, count):
+    """The numbers of that many messages, whose ids rise; anything else but pings fails."""
+    return [message[0] for message in read_messages(client, count)]
+
+
 def read_messages(client, count):
-    """That many messages, whose ids rise; anything else but pings fails."""
     got, last = [], ""
     while len(got) < count:
         data = client.recv_json()
@@ -111,17 +120,18 @@ def test_a_reader_that_stops_for_a_while_loses_nothing_that_is_kept(start):
     count = scaled(100_000, least=5000)
     with session(server, "slow") as slow, session(server, "slow", window=None) as fast:
         neighbour = Neighbour(server)
-        reader = threading.Thread(target=lambda: setattr(fast, "got", read_messages(fast, count)))
+        reader = threading.Thread(target=lambda: setattr(fast, "got", read_numbers(fast, count)))
         reader.start()
         # The kernel holds a part, the queue at most its mark; the rest waits in the broker.
         with Growth(server, lambda: (4 << 20) + KEPT * server.metric("broker_bytes")):
-            publish(server, "slow", range(count))
+            publish(server, "slow", numbered(count))
             reader.join(6 * DEADLINE)
         assert fast.got == list(range(count))
+        wait_until(lambda: behind(server) == 1)
         described = server.http.get("/users/slow").json()["sessions"]
         assert sorted(s["behind"] for s in described) == [False, True]
         open_window(slow)
-        assert read_messages(slow, count) == list(range(count))
+        assert read_numbers(slow, count) == list(range(count))
         wait_until(lambda: behind(server) == 0)
         server.send("slow", "live again")
         assert read_messages(slow, 1) == ["live again"]
@@ -136,9 +146,9 @@ def test_memory_is_flat_under_a_reader_that_stops(start):
     count = scaled(100_000, least=30_000)
     with session(server, "slow") as slow:
         neighbour = Neighbour(server)
-        publish(server, "slow", range(20_000))  # all limits are reached
+        publish(server, "slow", numbered(20_000))  # all limits are reached
         with Growth(server, 2 << 20):
-            publish(server, "slow", range(20_000, count))
+            publish(server, "slow", numbered(count, 20_000))
         kept = server.http.get("/users/slow/messages?after=0&limit=1").json()["messages"][0]
         slowest = neighbour.finish()
         assert slowest < 2
@@ -156,23 +166,25 @@ def test_memory_is_flat_under_a_reader_that_stops(start):
                 assert data["id"] == kept["id"] > gap["resumes"]
                 at_gap = len(got)
             last = data["id"]
-            got.append(data["message"])
+            got.append(data["message"][0])
         assert gap
         assert got[:at_gap] == list(range(at_gap))  # what the queue and the kernel held
-        assert got[at_gap:] == list(range(kept["message"], count))
+        assert got[at_gap:] == list(range(kept["message"][0], count))
     assert server.metric("gaps_total") == 1
 
 
 @pytest.mark.workers
 def test_a_thousand_that_fall_behind_at_once_all_catch_up(start):
-    subscribers, messages, filling = scaled(1000, least=50), 300, "x" * 2000
+    subscribers, filling = scaled(1000, least=50), "x" * 2000
+    messages = max(300, 300_000 // subscribers)
     server = start(*KEEP_ALL, *NO_STALL, "--max-sessions-per-user", "2000", "--queue-high", "16KiB")
     clients = [session(server, "herd") for _ in range(subscribers)]
     neighbour = Neighbour(server)
     # The queues hold references to the frames, which exist once.
     with Growth(server, lambda: (8 << 20) + KEPT * server.metric("broker_bytes")):
         publish(server, "herd", ([n, filling] for n in range(messages)))
-        assert behind(server) == subscribers
+        # All but a few, into whose sockets the kernel may put more than into others.
+        wait_until(lambda: behind(server) > 0.9 * subscribers)
     read_herd(clients, messages)
     wait_until(lambda: behind(server) == 0)
     server.send("herd", "live again")
@@ -254,34 +266,34 @@ def test_a_reader_that_stops_under_large_messages_loses_none(start):
     with session(server, "big") as client:
         with Growth(server, lambda: (8 << 20) + KEPT * server.metric("broker_bytes")):
             publish(server, "big", ([n, "z" * 60_000] for n in range(600)))
-        assert behind(server) == 1
+        wait_until(lambda: behind(server) == 1)
         open_window(client)
-        assert [n for n, _ in read_messages(client, 600)] == list(range(600))
+        assert read_numbers(client, 600) == list(range(600))
 
 
 def test_messages_of_ttl_0_are_for_those_who_are_not_behind(start):
     server = start(*KEEP_ALL, *NO_STALL)
     with session(server, "slow") as slow, session(server, "slow", window=None) as fast:
         publish(server, "slow", ([n, "x" * 5000] for n in range(2000)))
-        assert [n for n, _ in read_messages(fast, 2000)] == list(range(2000))
-        assert behind(server) == 1
+        assert read_numbers(fast, 2000) == list(range(2000))
+        wait_until(lambda: behind(server) == 1)
         answer = server.send("slow", "only now", ttl=0)
         assert answer["delivered"] == 2 and answer["kept"] is False  # an upper bound
         server.send("slow", "later")
         assert read_messages(fast, 2) == ["only now", "later"]
         open_window(slow)
-        assert [n for n, _ in read_messages(slow, 2000)] == list(range(2000))
+        assert read_numbers(slow, 2000) == list(range(2000))
         assert read_messages(slow, 1) == ["later"]
 
 
 def test_a_session_that_opens_with_a_cursor_is_behind_until_it_has_read(start):
     server = start(*KEEP_ALL, *NO_STALL)
     count = scaled(50_000, least=5000)
-    publish(server, "cal", range(count))
+    publish(server, "cal", numbered(count))
     with session(server, "cal", "&after=0") as client:
         wait_until(lambda: behind(server) == 1)
         open_window(client)
-        assert read_messages(client, count) == list(range(count))
+        assert read_numbers(client, count) == list(range(count))
         wait_until(lambda: behind(server) == 0)
     assert server.metric("replayed_total") == count
 
@@ -309,8 +321,8 @@ def test_a_reader_that_stops_for_good_is_closed_and_counted(start):
         numbers = [m["message"][0] for m in got[:-1]]
         assert numbers == list(range(len(numbers)))
     with session(server, "gone", f"&after={got[-2]['id']}", window=None) as again:
-        rest = read_messages(again, len(bodies) - len(numbers))
-        assert [n for n, _ in rest] == list(range(len(numbers), len(bodies)))
+        rest = read_numbers(again, len(bodies) - len(numbers))
+        assert rest == list(range(len(numbers), len(bodies)))
 
 
 def test_one_that_stalls_and_then_leaves_costs_no_time(start):

@@ -340,6 +340,8 @@ def test_an_error_names_the_ref_of_its_frame(shared):
     with json_client(shared) as client:
         client.send(text('{"type":"dance","ref":"r\\"1"}'))
         assert client.recv_json()["ref"] == 'r"1'
+        client.send(text('{"type":"dance","ref":"%s"}' % ("\\u0001" * 128)))
+        assert client.recv_json()["ref"] == "\x01" * 128
         client.send(text('{"type":"dance","ref":["not","a","string"]}'))
         assert "ref" not in client.recv_json()
 

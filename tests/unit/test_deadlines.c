@@ -106,6 +106,24 @@ static void room_is_made_by_whoever_idles_longest(void **state)
     deadlines_remove(&deadlines, &fresh);
 }
 
+static void time_in_which_nobody_was_heard_does_not_count(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline before, after;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &before, 3, 0);
+    deadlines_forgive(&deadlines, 8000);
+    deadlines_add(&deadlines, &after, 4, 8010);
+    assert_null(deadlines_take_late(&deadlines, 8099));
+    assert_ptr_equal(deadlines_take_late(&deadlines, 8100), &before);
+    assert_null(deadlines_take_late(&deadlines, 8109));
+    assert_ptr_equal(deadlines_take_late(&deadlines, 8110), &after);
+    deadlines_remove(&deadlines, &before);
+    deadlines_remove(&deadlines, &after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +132,7 @@ int main(void)
         cmocka_unit_test(a_move_starts_the_time_anew),
         cmocka_unit_test(who_waits_for_the_broker_is_never_late),
         cmocka_unit_test(room_is_made_by_whoever_idles_longest),
+        cmocka_unit_test(time_in_which_nobody_was_heard_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

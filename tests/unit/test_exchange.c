@@ -520,6 +520,19 @@ static void a_stopping_server_closes_behind_its_answers(void **state)
     assert_true(has_ended());
 }
 
+/* Its sessions have been told to go; a new one would only hold it up. */
+static void a_stopping_server_upgrades_nothing(void **state)
+{
+    (void)state;
+
+    desk.exchanges.stopping = true;
+    say(UPGRADE);
+    assert_has(hear(), "HTTP/1.1 503 ");
+    assert_has(desk.heard, "\"code\":\"stopping\"");
+    assert_true(has_ended());
+    assert_int_equal(desk.served, 0);
+}
+
 /* Bodies and heads of different sizes, for what is kept to be used again. */
 static void what_is_used_again_remembers_nothing(void **state)
 {
@@ -562,6 +575,7 @@ int main(void)
         DESK_TEST(refusals_leave_the_connection_open),
         DESK_TEST(a_hidden_request_never_runs),
         DESK_TEST(a_stopping_server_closes_behind_its_answers),
+        DESK_TEST(a_stopping_server_upgrades_nothing),
         DESK_TEST(what_is_used_again_remembers_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,116 @@
+"""The log: one event a line, in two forms, without secrets and control bytes."""
+
+import json
+import re
+
+from harness import raw, request, run, run_binary, wait_until
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn |info |debug) [a-z].*")
+
+
+def stopped(server):
+    server.stop()
+    return server.log
+
+
+def requests_in(server):
+    return [json.loads(line) for line in server.log if '"event":"request"' in line]
+
+
+def test_every_line_is_time_level_event(start):
+    server = start("--log-level", "debug", "--access-log")
+    server.send()
+    raw(server, b"nonsense\r\n\r\n")
+
+    async def scenario():
+        async with server.ws("/ws/alice"):
+            pass
+
+    run(scenario())
+    for line in stopped(server):
+        assert LINE.fullmatch(line), line
+
+
+def test_in_json_every_line_is_an_object(start):
+    server = start("--log-format", "json", "--log-level", "debug", "--access-log")
+    server.send()
+    for target in ('/users/a"b', "/users/a\\b", "/users/%00", "/users/zo\xeb", "/users/\xff\xfe",
+                   "/users/\xc3\xa9", "/\xed\xa0\x80", "/users/%FF", "/\xc2\x9b31m"):
+        raw(server, request("GET", target, "Connection: close"))
+    raw(server, b"GET / HTTP/1.1\r\nHost: a\x1b[2J\r\n\r\n")
+    raw(server, b"\x16\x03\x01\xff\xff\r\n\r\n")
+
+    async def scenario():
+        async with server.ws("/ws/%C3%A9%22"):
+            pass
+
+    run(scenario())
+    for line in stopped(server):
+        event = json.loads(line)
+        assert list(event)[:3] == ["time", "level", "event"]
+        assert "\ufffd" not in line, "what is not UTF-8 must not get into the log as it is"
+        assert not re.search("[\x00-\x1f\x7f-\x9f]", line)
+
+
+def test_an_access_line_tells_method_path_status_and_id(start):
+    server = start("--log-format", "json", "--access-log")
+    server.http.get("/users/alice?limit=5", headers={"X-Request-Id": "my-id"})
+    server.http.post("/send-message", json={})
+    wait_until(lambda: len(requests_in(server)) == 2)
+    one, two = requests_in(server)
+    assert {k: one[k] for k in ("method", "path", "status", "request_id")} == {
+        "method": "GET", "path": "/users/alice", "status": 200, "request_id": "my-id"}
+    assert one["us"] >= 0
+    assert (two["status"], two["code"]) == (422, "missing_field")
+
+
+def test_query_strings_bodies_and_credentials_are_never_logged(start):
+    server = start("--access-log", "--log-level", "debug")
+    server.http.get("/users?from=secret-a", headers={"Authorization": "Bearer secret-b",
+                                                     "Cookie": "x=secret-c"})
+    server.http.get("/nothing?token=secret-d")
+    server.http.get("/users/%00?token=secret-e")
+    server.http.get("/users?limit=secret-f")
+    server.send("alice", "secret-g", key="secret-h")
+    raw(server, b"GET /?token=secret-i HTTP/1.1\r\n\r\n")
+    raw(server, b"GET /?token=secret-j HTTP/1.1\r\nHost: a\r\nHost: secret-k\r\n\r\n")
+    raw(server, b"GET /?secret-l" + b"x" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    async def scenario():
+        async with server.ws("/ws/alice?token=secret-m&after=0") as socket:
+            await socket.recv()
+            await socket.send("secret-n")
+        try:
+            async with server.ws("/ws/alice?after=secret-o"):
+                pass
+        except Exception:
+            pass
+
+    run(scenario())
+    assert "secret" not in "\n".join(stopped(server))
+
+
+def test_control_bytes_of_clients_are_escaped(start):
+    server = start("--access-log", "--log-level", "debug")
+    for data in (b"GET /a\x1b[31mb HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 b"GE\x07T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\x1bb\r\n\r\n",
+                 request("GET", "/users/a%0Aready%20listen=evil", "Connection: close"),
+                 request("GET", "/users/%1b%5b31m", "Connection: close")):
+        raw(server, data)
+    for line in stopped(server):
+        assert LINE.fullmatch(line), line
+        assert not re.search(r"[\x00-\x1f\x7f]", line)
+
+
+def test_the_level_says_how_much_is_told():
+    refused = ["--listen", "0.0.0.0:0"]
+    done = run_binary(*refused, "--log-level", "error")
+    assert done.stderr.count("\n") == 1 and " error " in done.stderr
+
+
+def test_without_access_log_requests_are_silent(start):
+    server = start()
+    server.send()
+    server.http.get("/nothing")
+    assert not any("request" in line for line in stopped(server))

@@ -1,0 +1,59 @@
+"""The page at /, and the endpoints for those who look after the server."""
+
+import base64
+import hashlib
+import re
+
+
+def test_the_page_is_html_and_self_contained(shared):
+    answer = shared.http.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    # No address outside of this server; the name of SVG is none.
+    text = answer.text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://\w", text)
+    assert not re.search(r"[\"'(=]//\w", text)
+    assert not re.search(r"<(?:link|img|iframe)\b[^>]*\b(?:href|src)=[\"'](?!data:)", answer.text)
+    assert not re.search(r"<script\b[^>]*\bsrc=", answer.text)
+
+
+def test_the_policy_lets_the_page_s_own_script_run_and_nothing_else(shared):
+    answer = shared.http.get("/")
+    policy = answer.headers["content-security-policy"]
+    rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";") if rule.strip()}
+    assert rules["default-src"] == ["'none'"]
+    assert "'unsafe-inline'" not in policy and "'unsafe-eval'" not in policy
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        for text in re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", answer.text, re.S):
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in rules[rule]
+    assert not re.search(r"<[^>]+\son[a-z]+=", answer.text), "handlers in tags would not run"
+    assert not re.search(r"<[^>]+\sstyle=", answer.text), "styles in tags would not apply"
+
+
+def test_the_page_is_asked_for_again_only_when_it_has_changed(shared):
+    first = shared.http.get("/")
+    tag = first.headers["etag"]
+    assert re.fullmatch(r'"[^"]+"', tag)
+    for known in (tag, f'"x", {tag}', f"W/{tag}"):
+        again = shared.http.get("/", headers={"If-None-Match": known})
+        assert again.status_code == 304
+        assert again.content == b""
+        assert again.headers["etag"] == tag
+    assert shared.http.get("/", headers={"If-None-Match": '"other"'}).status_code == 200
+    assert "no-cache" in first.headers["cache-control"]
+
+
+def test_alive_and_ready(shared):
+    for path, word in (("/healthz", "alive"), ("/readyz", "ready")):
+        answer = shared.http.get(path)
+        assert answer.status_code == 200
+        assert answer.json() == {"status": word}
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_page_of_errors_is_served(shared):
+    answer = shared.http.get("/docs/errors")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/markdown")
