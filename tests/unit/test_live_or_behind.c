@@ -218,6 +218,12 @@ static bool on_deliver(struct session *session, struct message *message)
     return true;
 }
 
+/* A loss in a channel is the channel's, unless own mail or broadcasts have one, too. */
+static int where(int to)
+{
+    return to >= NEWS ? to : NOBODY;
+}
+
 /* Is there a reason to tell this visitor of a loss up to there? */
 static bool something_is_gone(const struct visit *visit, uint64_t after, uint64_t resumes,
                               int channel)
@@ -227,7 +233,7 @@ static bool something_is_gone(const struct visit *visit, uint64_t after, uint64_
         return true;
     for (size_t i = 0; i < visit->world->numbered; i++) {
         if ((visit->world->pruned & bit(i)) && id_of(i) > after && id_of(i) <= resumes &&
-            concerns(visit, i) && (channel == NOBODY || channel == scenario->messages[i].to))
+            concerns(visit, i) && where(scenario->messages[i].to) == channel)
             return true;
     }
     return false;
