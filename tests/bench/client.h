@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #define SENDER         "bob"
+#define CHANNEL        "news"
+#define ID_DIGITS      19
 #define USER_DIGITS    6
 #define MESSAGE_DIGITS 10
 #define MESSAGE_SIZE   200

@@ -1,9 +1,10 @@
 /* floor.c - the least that any server with Pushwire's endpoints could do.
  *
- * Bare epoll, one thread, the same bytes on the wire: POST /send-message, GET /ws/<user>. It
- * finds what it needs by text search and trusts the load generator in all else: no JSON, no
- * queue, no check of heads, no heartbeat. A socket that does not take its frame at once is
- * closed. Figures of Pushwire are read as ratios to this program's.
+ * Bare epoll, one thread, the same bytes on the wire: POST /send-message, GET /ws/<user> and
+ * /sse/<user>. It finds what it needs by text search and trusts the load generator in all else:
+ * no JSON, no queue, no check of heads, no heartbeat. A socket with ?channels=<name> belongs to
+ * that channel alone, and all sockets of an address speak the same. One that does not take its
+ * frame at once is closed. Figures of Pushwire are read as ratios to this program's.
  *
  *   floor [-b] [-p PORT]     -b: hold frames back to the end of the turn and join those of
  *                                one socket in one send */
@@ -21,7 +22,7 @@
 
 #define BUCKETS        16384 /* a power of two */
 #define INPUT_SIZE     65536
-#define FRAME_HEAD_MAX 4
+#define FRAME_HEAD_MAX 512 /* what stands around the message */
 #define FRAME_MAX      (FRAME_HEAD_MAX + INPUT_SIZE)
 #define NAME_MAX_BYTES 128
 #define ID_DIGITS      19
@@ -35,8 +36,10 @@ struct text {
     size_t size;
 };
 
+/* Or a channel. */
 struct user {
     struct user *next; /* in its bucket */
+    bool events;       /* its sockets speak Server-Sent Events */
     struct conn **conns;
     size_t count, room;
     char *held; /* frames of this turn, with -b */
@@ -199,6 +202,29 @@ static size_t make_frame(char *ret_frame, struct text sender, struct text messag
     return (size_t)(at - ret_frame);
 }
 
+/* Like make_frame, as an event; channel.at is NULL in a user's mail. */
+static size_t make_event(char *ret_event, uint64_t id, struct text sender, struct text channel,
+                         struct text message)
+{
+    time_t seconds = (time_t)((id >> 20) / 1000);
+    char number[ID_DIGITS + 1] = "", date[32];
+    struct tm parts;
+
+    write_digits(number, id, ID_DIGITS);
+    gmtime_r(&seconds, &parts);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
+    char *at = ret_event;
+    at += sprintf(at, "id: %s\nevent: message\ndata: {\"type\":\"message\",\"id\":\"%s\",", number,
+                  number);
+    at += sprintf(at, "\"sender\":\"%.*s\",", (int)sender.size, sender.at);
+    if (channel.at)
+        at += sprintf(at, "\"channel\":\"%.*s\",", (int)channel.size, channel.at);
+    at = put(at, "\"message\":\"", 11);
+    at = put(at, message.at, message.size);
+    at += sprintf(at, "\",\"sent_at\":\"%s.%03uZ\"}\n\n", date, (unsigned)((id >> 20) % 1000));
+    return (size_t)(at - ret_event);
+}
+
 static void rebuild_answer(struct answer *a)
 {
     char date[64], body[256];
@@ -256,24 +282,61 @@ static void serve_message(struct conn *c, struct text body)
     static char frame[FRAME_MAX];
     struct text sender = text_between(body, "\"sender\":\"", "\"");
     struct text receiver = text_between(body, "\"receiver\":\"", "\"");
+    struct text channel = text_between(body, "\"channel\":\"", "\"");
     struct text message = text_between(body, "\"message\":\"", "\"");
+    struct text name = channel.at ? channel : receiver;
 
-    if (!sender.at || !receiver.at || !message.at || receiver.size > NAME_MAX_BYTES) {
+    if (!sender.at || sender.size > NAME_MAX_BYTES || !name.at || name.size > NAME_MAX_BYTES ||
+        !message.at) {
         refuse(c);
         return;
     }
-    struct user *u = find_user(receiver);
-    size_t size = make_frame(frame, sender, message);
+    struct user *u = find_user(name);
+    uint64_t id = next_id();
+    size_t size = u->events ? make_event(frame, id, sender, channel, message)
+                            : make_frame(frame, sender, message);
     if (here.hold)
         hold_frame(u, frame, size);
     else
         send_to_all(u, frame, size);
-    send_answer(c, next_id(), u->count);
+    send_answer(c, id, u->count);
+}
+
+/* The user of the path, or the one channel of its query. */
+static struct text name_in(struct text head, const char *path)
+{
+    struct text target = text_between(head, path, " ");
+    struct text channel = {NULL, 0};
+
+    if (target.at) /* with the space behind it */
+        channel = text_between((struct text){target.at, target.size + 1}, "?channels=", " ");
+    return channel.at ? channel : target;
+}
+
+static void serve_events(struct conn *c, struct text head)
+{
+    static const char answer[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Request-Id: 0000000000000000\r\n"
+        "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nVary: Origin\r\n"
+        "Connection: close\r\n\r\nretry: 2000\nid: 0000000000000000000\nevent: welcome\n"
+        "data: {\"type\":\"welcome\",\"session\":\"0000000000000000\",\"user\":\"u000000\","
+        "\"cursor\":\"0000000000000000000\",\"heartbeat\":15}\n\n";
+    struct text name = name_in(head, "GET /sse/");
+
+    if (!name.at || name.size > NAME_MAX_BYTES) {
+        refuse(c);
+        return;
+    }
+    if (!send_now(c, answer, sizeof(answer) - 1))
+        return;
+    struct user *u = find_user(name);
+    u->events = true;
+    attach(c, u);
 }
 
 static void serve_websocket(struct conn *c, struct text head)
 {
-    struct text name = text_between(head, "GET /ws/", " ");
+    struct text name = name_in(head, "GET /ws/");
     struct text key = text_between(head, "Sec-WebSocket-Key: ", "\r\n");
     unsigned char digest[EVP_MAX_MD_SIZE];
     char accept[64], answer[256];
@@ -315,6 +378,8 @@ static size_t serve_request(struct conn *c, struct text in)
         serve_message(c, body);
     else if (memcmp(head.at, "GET /ws/", 8) == 0)
         serve_websocket(c, head);
+    else if (memcmp(head.at, "GET /sse/", 9) == 0)
+        serve_events(c, head);
     else
         refuse(c);
     return head.size + body.size;
@@ -356,7 +421,7 @@ static void on_input(struct watch *w)
         in.size -= served;
     }
     if (c->user)
-        in.size = 0; /* what a WebSocket client sends is not for us */
+        in.size = 0; /* what a receiver sends is not for us */
     if (c->rest || in.size)
         keep_rest(c, in);
 }

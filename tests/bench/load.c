@@ -3,12 +3,14 @@
  *
  *   load -p PORT -P PID -c CASE [-s SECONDS] [-w WARMUP_SECONDS] [-n SOCKETS]
  *
- * PID is the server's process, on this machine. The process's CPU clock and PSS are read when
- * nothing is under way, before and after the measured window. */
+ * For case P SOCKETS are the polls. PID is the server's process, on this machine. The
+ * process's CPU clock and PSS are read when nothing is under way, before and after the measured
+ * window. */
 #include "bench.h"
 #include "posts.h"
 #include "receivers.h"
 #include "senders.h"
+#include "transports.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +28,7 @@
 #define IDLE_WARMUP     100
 #define IDLE_PROBES     1000
 #define ENOUGH_MESSAGES UINT32_MAX
+#define FIRST_POLLER    100000 /* as a user; those below have no poll */
 
 /* When a sender posts its next message. */
 enum pace {
@@ -39,12 +42,25 @@ struct shape {
     const char *name;
     uint32_t users, per_user, senders;
     enum pace pace;
+    const struct transport *transport; /* NULL: WebSocket */
+    bool channel;                      /* all sockets subscribe to one, all messages go there */
+    uint32_t polls;                    /* that wait; then "users" have no sockets */
 };
 
 static const struct shape shapes[] = {
-    {"A", 1000, 1, 32, PACE_ANSWER}, {"B", 1, 1, 1, PACE_ALL},      {"R", 1000, 1, 32, PACE_CLOCK},
-    {"H", 4, 1, 32, PACE_ANSWER},    {"C1k", 1, 1000, 1, PACE_ALL}, {"C10k", 1, 10000, 1, PACE_ALL},
+    {"A", 1000, 1, 32, PACE_ANSWER},
+    {"B", 1, 1, 1, PACE_ALL},
+    {"R", 1000, 1, 32, PACE_CLOCK},
+    {"H", 4, 1, 32, PACE_ANSWER},
+    {"C1k", 1, 1000, 1, PACE_ALL},
+    {"C10k", 1, 10000, 1, PACE_ALL},
+    {"F1k", 1000, 1, 1, PACE_ALL, .channel = true},
+    {"F10k", 10000, 1, 1, PACE_ALL, .channel = true},
+    {"S1k", 1000, 1, 1, PACE_ALL, &transport_events, .channel = true},
+    {"S10k", 10000, 1, 1, PACE_ALL, &transport_events, .channel = true},
     {"D", 10000, 1, 1, PACE_IDLE},
+    {"DS", 10000, 1, 1, PACE_IDLE, &transport_events},
+    {"P", 1, 0, 32, PACE_ANSWER, &transport_poll, .polls = 5000},
 };
 
 struct run {
@@ -56,8 +72,9 @@ struct run {
     struct posts posts;
     struct senders senders;
     struct receivers receivers;
-    bool posting;
+    bool posting, to_polls;
     uint32_t messages_left;
+    uint32_t next_poll;
     uint64_t random;
 };
 
@@ -96,12 +113,27 @@ static uint32_t random_user(struct run *run)
     return (uint32_t)(run->random >> 32) % run->shape.users;
 }
 
+/* Whom the next message is for, and on how many sockets it is to come. */
+static uint32_t next_user(struct run *run, uint32_t *ret_expected)
+{
+    *ret_expected = run->shape.per_user;
+    if (run->to_polls) {
+        *ret_expected = 1;
+        return FIRST_POLLER + run->next_poll++;
+    }
+    if (run->shape.channel) {
+        *ret_expected = run->receivers.count;
+        return 0;
+    }
+    return random_user(run);
+}
+
 static void post_next(struct run *run, struct sender *s, int64_t due_ns)
 {
-    uint32_t user = random_user(run);
+    uint32_t expected, user = next_user(run, &expected);
 
     run->messages_left--;
-    sender_post(s, posts_add(&run->posts, user, run->shape.per_user, due_ns), user);
+    sender_post(s, posts_add(&run->posts, user, expected, due_ns), user);
 }
 
 static bool may_post(const struct run *run, enum pace pace)
@@ -192,8 +224,8 @@ static void post_for(struct run *run, double seconds, uint32_t messages)
 
 static void print_start(const struct run *run)
 {
-    printf("{\"case\":\"%s\",\"sockets\":%u,\"senders\":%u", run->shape.name,
-           run->shape.users * run->shape.per_user, run->shape.senders);
+    printf("{\"case\":\"%s\",\"sockets\":%u,\"senders\":%u", run->shape.name, run->receivers.count,
+           run->shape.senders);
 }
 
 static void print_faults(const struct faults *f)
@@ -259,24 +291,61 @@ static void measure_idle(struct run *run)
            (double)bytes / total, total / took_s, (double)cpu_ns / 1000 / total);
 }
 
+/* What a post costs the server, in microseconds. */
+static double cpu_us_per_post(struct run *run)
+{
+    post_for(run, run->warmup_seconds, ENOUGH_MESSAGES);
+    posts_start_window(&run->posts);
+    int64_t cpu_ns = server_cpu_ns(run);
+    post_for(run, run->seconds, ENOUGH_MESSAGES);
+    uint32_t posts = run->posts.count - run->posts.window_from;
+    return (double)(server_cpu_ns(run) - cpu_ns) / 1000 / (posts ? posts : 1);
+}
+
+/* At last each poll gets a message: that it answers proves that it waited all the time. */
+static void measure_polls(struct run *run)
+{
+    uint32_t polls = run->shape.polls;
+    double without_us = cpu_us_per_post(run);
+
+    receivers_open(&run->receivers, polls);
+    idle(run, SETTLE_NS);
+    double with_us = cpu_us_per_post(run);
+
+    posts_start_window(&run->posts);
+    run->to_polls = true;
+    post_for(run, run->seconds, polls);
+    posts_settle(&run->posts);
+    print_start(run);
+    printf(",\"deliveries\":%" PRIu64 ",\"cpu_us_without\":%.3f,\"cpu_us_with\":%.3f",
+           run->posts.deliveries, without_us, with_us);
+    printf(",\"cpu_us_more\":%.3f", with_us - without_us);
+}
+
 static void perform(struct run *run, uint16_t port)
 {
     run->loop = loop_open();
     run->random = 88172645463325252ULL;
     posts_init(&run->posts);
-    run->senders = (struct senders){.loop = run->loop,
+    run->senders = (struct senders){.channel = run->shape.channel,
+                                    .loop = run->loop,
                                     .port = port,
                                     .faults = &run->posts.faults,
                                     .owner = run,
                                     .on_answer = on_answer};
     run->receivers = (struct receivers){.loop = run->loop,
                                         .port = port,
-                                        .per_user = run->shape.per_user,
+                                        .first_user = run->shape.polls ? FIRST_POLLER : 0,
+                                        .per_user = run->shape.polls ? 1 : run->shape.per_user,
+                                        .channel = run->shape.channel,
+                                        .transport = run->shape.transport,
                                         .faults = &run->posts.faults,
                                         .owner = run,
                                         .on_message = on_message};
     senders_open(&run->senders, run->shape.senders);
-    if (run->shape.pace == PACE_IDLE)
+    if (run->shape.polls)
+        measure_polls(run);
+    else if (run->shape.pace == PACE_IDLE)
         measure_idle(run);
     else
         measure_posts(run);
@@ -298,7 +367,9 @@ static const struct shape *find_shape(const char *name)
 /* Other numbers of sockets than the case's own, for a quick look. */
 static void resize(struct shape *shape, uint32_t sockets)
 {
-    if (shape->per_user > 1)
+    if (shape->polls)
+        shape->polls = sockets;
+    else if (shape->per_user > 1)
         shape->per_user = sockets;
     else
         shape->users = sockets;
@@ -306,9 +377,12 @@ static void resize(struct shape *shape, uint32_t sockets)
 
 static void usage(void)
 {
-    fputs("usage: load -p PORT -P PID -c A|B|R|H|C1k|C10k|D [-s SECONDS] [-w WARMUP_SECONDS] "
-          "[-n SOCKETS]\n",
+    fputs("usage: load -p PORT -P PID -c CASE [-s SECONDS] [-w WARMUP_SECONDS] [-n SOCKETS]\n"
+          "cases:",
           stderr);
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
+        fprintf(stderr, " %s", shapes[i].name);
+    fputc('\n', stderr);
     exit(2);
 }
 
@@ -345,6 +419,8 @@ int main(int argc, char **argv)
     if (port <= 0 || run.server <= 0 || !shape || sockets < 0)
         usage();
     run.shape = *shape;
+    if (!run.shape.transport)
+        run.shape.transport = &transport_websocket;
     if (sockets)
         resize(&run.shape, (uint32_t)sockets);
 

@@ -8,22 +8,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* 250 bytes of body around the message's 200. */
+/* 250 bytes of body around the message's 200; a few less for a channel. */
 static void prepare_request(struct senders *pool)
 {
-    char body[512], message[MESSAGE_SIZE];
+    char to[64], body[512], message[MESSAGE_SIZE];
 
     message_write(message, 0, 0);
-    int body_size = snprintf(body, sizeof(body),
-                             "{\"sender\":\"" SENDER "\",\"receiver\":\"u%0*u\","
-                             "\"message\":\"%.*s\"}",
-                             USER_DIGITS, 0u, MESSAGE_SIZE, message);
+    if (pool->channel)
+        snprintf(to, sizeof(to), "\"channel\":\"" CHANNEL "\"");
+    else
+        snprintf(to, sizeof(to), "\"receiver\":\"u%0*u\"", USER_DIGITS, 0u);
+    int body_size =
+        snprintf(body, sizeof(body), "{\"sender\":\"" SENDER "\",%s,\"message\":\"%.*s\"}", to,
+                 MESSAGE_SIZE, message);
     pool->request_size =
         (size_t)snprintf(pool->request, sizeof(pool->request),
                          "POST /send-message HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
                          "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                          pool->port, body_size, body);
-    pool->user_at = (size_t)(strstr(pool->request, "\"u0") + 2 - pool->request);
+    pool->user_at = pool->channel ? 0 : (size_t)(strstr(pool->request, "\"u0") + 2 - pool->request);
     pool->message_at = (size_t)(strstr(pool->request, "\"message\":\"") + 11 - pool->request);
 }
 
@@ -124,7 +127,8 @@ void sender_post(struct sender *s, uint32_t number, uint32_t user)
     struct senders *pool = s->pool;
 
     s->number = number;
-    write_digits(pool->request + pool->user_at, user, USER_DIGITS);
+    if (pool->user_at)
+        write_digits(pool->request + pool->user_at, user, USER_DIGITS);
     message_write(pool->request + pool->message_at, number, user);
     /* If the connection is gone its input says so, and settling counts the post. */
     send(s->watch.fd, pool->request, pool->request_size, MSG_NOSIGNAL | MSG_DONTWAIT);
