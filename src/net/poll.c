@@ -503,7 +503,8 @@ static bool read_wait(struct exchange *exchange, size_t *ret_wait)
                          "wait is a number of seconds from 0 to %d.", MAX_WAIT);
         return false;
     }
-    *ret_wait = door->can_adopt ? (size_t)wait : 0;
+    /* Of a HEAD nobody would read the answer. */
+    *ret_wait = door->can_adopt && !exchange_is_head(exchange) ? (size_t)wait : 0;
     return true;
 }
 
