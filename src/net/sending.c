@@ -270,6 +270,26 @@ static bool find_key(struct reading *reading, const char **ret_key, size_t *ret_
     return true;
 }
 
+/* What a retry must repeat: the whole object; of a client's frame only what it publishes, for each
+ * answer has a ref of its own. */
+static bool digest_object(struct reading *reading)
+{
+    struct sending *sending = reading->sending;
+    const struct sending_source *source = reading->source;
+    const struct draft *draft = &sending->publish.draft;
+    struct buf buf;
+    if (!source->is_client)
+        return digest_sha256(source->text, source->size, sending->key.body);
+    buf_init(&buf);
+    buf_add_format(&buf, "%d %d %lld ", (int)sending->addresses->kind, draft->own_ttl,
+                   (long long)draft->ttl_ms);
+    buf_add_json(&buf, sending->addresses->name, sending->addresses->length);
+    buf_add(&buf, draft->body, draft->body_length);
+    bool done = buf_ok(&buf) && digest_sha256(buf.data, buf.size, sending->key.body);
+    buf_finish(&buf);
+    return done;
+}
+
 /* The publisher is whom the sender's name says, as long as there are no credentials. */
 static bool read_key(struct reading *reading)
 {
@@ -287,8 +307,7 @@ static bool read_key(struct reading *reading)
     memcpy(scoped + sizeof(uint64_t), key, length);
     sending->key.hash = hash_bytes(scoped, sizeof(uint64_t) + length);
     sending->publish.key = &sending->key;
-    return digest_sha256(reading->source->text, reading->source->size, sending->key.body) ||
-           out_of_memory(reading);
+    return digest_object(reading) || out_of_memory(reading);
 }
 
 int sending_read(struct sending *ret_sending, json_t *body, const struct sending_source *source,

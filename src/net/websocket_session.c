@@ -16,6 +16,7 @@
 #include "model/connection_manager.h"
 #include "model/message.h"
 #include "model/session.h"
+#include "net/api/json_body.h"
 #include "net/budget.h"
 #include "net/door.h"
 #include "net/exchange.h"
@@ -27,6 +28,7 @@
 
 #define PROTOCOL_JSON "pushwire.v1.json"
 #define PROTOCOL_TEXT "pushwire.v1.text"
+#define MAX_REF       9007199254740992.0 /* up to here a double holds every whole number */
 
 struct websocket_session {
     struct websocket websocket;
@@ -164,6 +166,19 @@ static const struct session_ops session_ops = {
 
 /* ---- the WebSocket's side ---- */
 
+/* A client's own word for its frame, or number; others are not repeated. */
+static void add_ref(struct buf *buf, const json_t *ref)
+{
+    double number = json_number_value(ref);
+    if (json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX) {
+        buf_add_text(buf, ",\"ref\":");
+        buf_add_json(buf, json_string_value(ref), json_string_length(ref));
+    } else if (json_is_number(ref) && number >= -MAX_REF && number <= MAX_REF &&
+               number == (double)(int64_t)number) {
+        buf_add_format(buf, ",\"ref\":%lld", (long long)number);
+    }
+}
+
 static void send_error(struct websocket_session *self, enum err err, const json_t *ref,
                        const char *detail)
 {
@@ -171,10 +186,7 @@ static void send_error(struct websocket_session *self, enum err err, const json_
     buf_init(&buf);
     buf_add_format(&buf, "{\"type\":\"error\",\"code\":\"%s\",\"detail\":", err_code(err));
     buf_add_json(&buf, detail, strlen(detail));
-    if (json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX) {
-        buf_add_text(&buf, ",\"ref\":");
-        buf_add_json(&buf, json_string_value(ref), json_string_length(ref));
-    }
+    add_ref(&buf, ref);
     buf_add_text(&buf, "}");
     send_buf(self, &buf);
 }
@@ -261,10 +273,7 @@ static void answer_sent(struct websocket_session *self, const struct sending *se
     text_format_id(sending->publish.id, id);
     buf_init(&buf);
     buf_add_text(&buf, "{\"type\":\"sent\"");
-    if (json_is_string(ref) && json_string_length(ref) <= ADDRESS_NAME_MAX) {
-        buf_add_text(&buf, ",\"ref\":");
-        buf_add_json(&buf, json_string_value(ref), json_string_length(ref));
-    }
+    add_ref(&buf, ref);
     buf_add_format(&buf, ",\"id\":\"%s\",\"delivered\":%llu%s}", id,
                    (unsigned long long)sending_delivered(sending),
                    sending->publish.duplicate ? ",\"duplicate\":true" : "");
@@ -370,18 +379,20 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
 {
     struct websocket_session *self = from_websocket(websocket);
     json_error_t error;
+    json_t *frame = NULL;
     if (!self->json) /* the original reads and ignores what its clients send */
         return;
-    json_t *frame =
-        opcode == WEBSOCKET_TEXT ? json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error) : NULL;
-    if (opcode != WEBSOCKET_TEXT)
+    if (opcode != WEBSOCKET_TEXT) {
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
-    else if (frame)
-        serve_frame(&(struct asked){self, frame, bytes, size});
-    else if (json_error_code(&error) == json_error_out_of_memory)
+        return;
+    }
+    int err = json_body_parse(bytes, size, &frame, &error);
+    if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
-    else
+    else if (err)
         send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
+    else
+        serve_frame(&(struct asked){self, frame, bytes, size});
     json_decref(frame);
 }
 

@@ -5,6 +5,7 @@
 #define NET_API_JSON_BODY_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 struct exchange;
 
@@ -20,5 +21,9 @@ json_t *json_body_read_around(struct exchange *exchange, const char *member);
 
 /* Its way with the bytes alone. NULL: they are no object, or have to be parsed as they are. */
 json_t *json_body_parse_around(const char *body, size_t size, const char *member);
+
+/* Parses bytes as json_body_read does, whatever JSON they are. 0, ERR_BAD_JSON with the error told,
+ * or ERR_OUT_OF_MEMORY. */
+int json_body_parse(const char *body, size_t size, json_t **ret_root, json_error_t *ret_error);
 
 #endif

@@ -113,6 +113,20 @@ static json_t *load_tamed(const char *body, size_t size, json_error_t *error, bo
     return root;
 }
 
+int json_body_parse(const char *body, size_t size, json_t **ret_root, json_error_t *ret_error)
+{
+    bool no_memory = false;
+    json_t *root = json_loadb(body, size, PARSE_FLAGS, ret_error);
+    if (!root && json_error_code(ret_error) == json_error_numeric_overflow)
+        root = load_tamed(body, size, ret_error, &no_memory);
+    if (!root)
+        return no_memory || json_error_code(ret_error) == json_error_out_of_memory
+                   ? ERR_OUT_OF_MEMORY
+                   : ERR_BAD_JSON;
+    *ret_root = root;
+    return 0;
+}
+
 json_t *json_body_read(struct exchange *exchange)
 {
     size_t size;
@@ -123,15 +137,13 @@ json_t *json_body_read(struct exchange *exchange)
         return NULL;
     }
     json_error_t error;
-    bool no_memory = false;
-    json_t *root = json_loadb(body, size, PARSE_FLAGS, &error);
-    if (!root && json_error_code(&error) == json_error_numeric_overflow)
-        root = load_tamed(body, size, &error, &no_memory);
+    json_t *root = NULL;
+    int err = json_body_parse(body, size, &root, &error);
     if (json_is_object(root))
         return root;
     if (root)
         exchange_problem(exchange, ERR_BAD_JSON, NULL, "The body must be a JSON object.");
-    else if (no_memory || json_error_code(&error) == json_error_out_of_memory)
+    else if (err == ERR_OUT_OF_MEMORY)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else
         exchange_problem(exchange, ERR_BAD_JSON, NULL, "Line %d, column %d: %s", error.line,
