@@ -42,25 +42,25 @@ struct shape {
     const char *name;
     uint32_t users, per_user, senders;
     enum pace pace;
-    const struct transport *transport; /* NULL: WebSocket */
-    bool channel;                      /* all sockets subscribe to one, all messages go there */
-    uint32_t polls;                    /* that wait; then "users" have no sockets */
+    const struct transport *transport;
+    bool channel;   /* all sockets subscribe to one, all messages go there */
+    uint32_t polls; /* that wait; then "users" have no sockets */
 };
 
 static const struct shape shapes[] = {
-    {"A", 1000, 1, 32, PACE_ANSWER},
-    {"B", 1, 1, 1, PACE_ALL},
-    {"R", 1000, 1, 32, PACE_CLOCK},
-    {"H", 4, 1, 32, PACE_ANSWER},
-    {"C1k", 1, 1000, 1, PACE_ALL},
-    {"C10k", 1, 10000, 1, PACE_ALL},
-    {"F1k", 1000, 1, 1, PACE_ALL, .channel = true},
-    {"F10k", 10000, 1, 1, PACE_ALL, .channel = true},
-    {"S1k", 1000, 1, 1, PACE_ALL, &transport_events, .channel = true},
-    {"S10k", 10000, 1, 1, PACE_ALL, &transport_events, .channel = true},
-    {"D", 10000, 1, 1, PACE_IDLE},
-    {"DS", 10000, 1, 1, PACE_IDLE, &transport_events},
-    {"P", 1, 0, 32, PACE_ANSWER, &transport_poll, .polls = 5000},
+    {"A", 1000, 1, 32, PACE_ANSWER, .transport = &transport_websocket},
+    {"B", 1, 1, 1, PACE_ALL, .transport = &transport_websocket},
+    {"R", 1000, 1, 32, PACE_CLOCK, .transport = &transport_websocket},
+    {"H", 4, 1, 32, PACE_ANSWER, .transport = &transport_websocket},
+    {"C1k", 1, 1000, 1, PACE_ALL, .transport = &transport_websocket},
+    {"C10k", 1, 10000, 1, PACE_ALL, .transport = &transport_websocket},
+    {"F1k", 1000, 1, 1, PACE_ALL, .transport = &transport_websocket, .channel = true},
+    {"F10k", 10000, 1, 1, PACE_ALL, .transport = &transport_websocket, .channel = true},
+    {"S1k", 1000, 1, 1, PACE_ALL, .transport = &transport_events, .channel = true},
+    {"S10k", 10000, 1, 1, PACE_ALL, .transport = &transport_events, .channel = true},
+    {"D", 10000, 1, 1, PACE_IDLE, .transport = &transport_websocket},
+    {"DS", 10000, 1, 1, PACE_IDLE, .transport = &transport_events},
+    {"P", 1, 0, 32, PACE_ANSWER, .transport = &transport_poll, .polls = 5000},
 };
 
 struct run {
@@ -87,6 +87,7 @@ static int64_t server_cpu_ns(const struct run *run)
     return used.tv_sec * SECOND_NS + used.tv_nsec;
 }
 
+/* Anonymous memory only: the share of a library's pages changes with whoever else maps it. */
 static long server_pss_bytes(const struct run *run)
 {
     char path[64], line[256];
@@ -97,10 +98,10 @@ static long server_pss_bytes(const struct run *run)
     if (!file)
         die("cannot read %s", path);
     while (kilobytes < 0 && fgets(line, sizeof(line), file))
-        sscanf(line, "Pss: %ld kB", &kilobytes);
+        sscanf(line, "Pss_Anon: %ld kB", &kilobytes);
     fclose(file);
     if (kilobytes < 0)
-        die("%s tells no Pss", path);
+        die("%s tells no Pss_Anon", path);
     return kilobytes * 1024;
 }
 
@@ -419,8 +420,6 @@ int main(int argc, char **argv)
     if (port <= 0 || run.server <= 0 || !shape || sockets < 0)
         usage();
     run.shape = *shape;
-    if (!run.shape.transport)
-        run.shape.transport = &transport_websocket;
     if (sockets)
         resize(&run.shape, (uint32_t)sockets);
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #define MASK_SIZE 4
+#define TIME_SIZE 24 /* RFC 3339, UTC, milliseconds */
 
 /* The example of RFC 6455, so that the proof is known beforehand. */
 #define KEY   "dGhlIHNhbXBsZSBub25jZQ=="
@@ -132,10 +133,11 @@ const struct transport transport_websocket = {
 
 /* ---- Server-Sent Events ---- */
 
-/* What stands around the id, and from the message's text on; the time's digits are not ours. */
+/* What stands around the id, and behind the message's text but for the time. */
 static const char event_id[] = "id: ";
 static const char event_data[] = "\nevent: message\ndata: {\"type\":\"message\",\"id\":\"";
-static const char event_end[] = "\",\"sent_at\":\"2026-01-01T00:00:00.000Z\"}\n\n";
+static const char event_time[] = "\",\"sent_at\":\"";
+static const char event_end[] = "\"}\n\n";
 
 /* The message's text; NULL: the event is none of ours. */
 static const char *text_of_event(const char *event, size_t size, uint64_t *ret_id)
@@ -151,7 +153,10 @@ static const char *text_of_event(const char *event, size_t size, uint64_t *ret_i
         return NULL;
     *ret_id = read_digits(id, ID_DIGITS);
     const char *text = memmem(rest, (size_t)(end - rest), before, sizeof(before) - 1);
-    if (!text || end - text != sizeof(before) - 1 + MESSAGE_SIZE + sizeof(event_end) - 1)
+    const size_t behind = sizeof(event_time) - 1 + TIME_SIZE + sizeof(event_end) - 1;
+    if (!text || (size_t)(end - text) != sizeof(before) - 1 + MESSAGE_SIZE + behind ||
+        !begins(end - behind, behind, event_time) ||
+        !begins(end - sizeof(event_end) + 1, sizeof(event_end) - 1, event_end))
         return NULL;
     return text + sizeof(before) - 1;
 }
