@@ -47,6 +47,10 @@ void deadlines_remove(struct deadlines *deadlines, struct deadline *deadline);
 /* For so long nobody could be heard, since this process stood still: everybody gets it back. */
 void deadlines_forgive(struct deadlines *deadlines, int64_t frozen_ms);
 
+/* Visits those that came into this phase at since_ms or later. visit() changes nothing here. */
+void deadlines_visit_recent(const struct deadlines *deadlines, enum deadline_phase phase,
+                            int64_t since_ms, void (*visit)(const struct deadline *deadline));
+
 /* One that is late, taken off its list (it stays counted); NULL: nobody is. */
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms);
 

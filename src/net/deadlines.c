@@ -43,6 +43,19 @@ void deadlines_forgive(struct deadlines *deadlines, int64_t frozen_ms)
     deadlines->frozen_ms += frozen_ms;
 }
 
+void deadlines_visit_recent(const struct deadlines *deadlines, enum deadline_phase phase,
+                            int64_t since_ms, void (*visit)(const struct deadline *deadline))
+{
+    const struct list *head = &deadlines->by_phase[phase];
+    int64_t first_due_ms = since_ms - deadlines->frozen_ms + deadlines->limit_ms[phase];
+    for (const struct list *link = head->prev; link != head; link = link->prev) {
+        const struct deadline *deadline = list_entry(link, struct deadline, link);
+        if (deadline->due_ms < first_due_ms)
+            return;
+        visit(deadline);
+    }
+}
+
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms)
 {
     for (int phase = 0; phase < DEADLINE_PAUSED; phase++) {

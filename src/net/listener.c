@@ -224,6 +224,24 @@ static void say_late(int fd)
     (void)sent;
 }
 
+static void end_if_left(const struct deadline *deadline)
+{
+    char byte;
+    if (recv(deadline->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        shutdown(deadline->fd, SHUT_RDWR);
+}
+
+/* libmicrohttpd does not see a FIN that came together with the bytes before it: having read those,
+ * it waits for news that will not come. So we look once more after those who wait to be heard. */
+static void end_left(struct listener *listener, int64_t now_ms)
+{
+    const struct deadlines *deadlines = &listener->exchanges.deadlines;
+    deadlines_visit_recent(deadlines, DEADLINE_FIRST_HEAD, 0, end_if_left);
+    deadlines_visit_recent(deadlines, DEADLINE_BODY, 0, end_if_left);
+    /* There may be many of these, so each is looked at but once. */
+    deadlines_visit_recent(deadlines, DEADLINE_NEXT_HEAD, now_ms - 2 * SECOND_MS, end_if_left);
+}
+
 static void on_second(struct worker_hook *hook)
 {
     struct listener *listener = list_entry(hook, struct listener, second);
@@ -242,6 +260,7 @@ static void on_second(struct worker_hook *hook)
         }
         shutdown(late->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
     }
+    end_left(listener, now_ms);
     if (listener->shut)
         set_doors(listener, true);
     pump(listener);

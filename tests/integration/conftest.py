@@ -67,6 +67,7 @@ def shared(tmp_path_factory):
         made.stop()
     finally:
         made.kill()
+        print(f"--- log of the server {made.address}\n{made.log_text()}")
 
 
 numbers = itertools.count(1)

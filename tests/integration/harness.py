@@ -92,6 +92,7 @@ class Server:
         self.folder = pathlib.Path(folder)
         self.log = []  # the lines of its stderr so far
         self.stopped = False
+        self.told_to_stop = False
         command = [*wrapper, BINARY, "--listen", listen]
         if not any(str(a).startswith("--workers") for a in args):
             command.append(f"--workers={WORKERS}")
@@ -190,6 +191,7 @@ class Server:
     # ---- ending it ----
 
     def signal(self, number):
+        self.told_to_stop |= number in (signal.SIGTERM, signal.SIGINT)
         self.process.send_signal(number)
 
     def wait(self, deadline=DEADLINE):
@@ -210,7 +212,8 @@ class Server:
     def stop(self, deadline=DEADLINE):
         """Stops it gracefully; its loop must end empty, which exit code 0 says."""
         if not self.stopped:
-            self.signal(signal.SIGTERM)
+            if not self.told_to_stop:  # a second signal would end it at once
+                self.signal(signal.SIGTERM)
             code = self.wait(deadline)
             assert code == 0, f"exit code {code}:\n{self.log_text()}"
         self.check_log()

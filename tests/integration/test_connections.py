@@ -1,9 +1,12 @@
 """Many requests on one connection, and the older ways to speak HTTP."""
 
+import signal
+import socket
+
 import httpx
 import pytest
 
-from harness import AnswerReader, answers_of, raw, request, scaled
+from harness import AnswerReader, answers_of, raw, request, scaled, wait_until
 
 pytestmark = pytest.mark.workers
 
@@ -60,7 +63,6 @@ def test_a_pipelined_request_that_closes_is_the_last(shared, user):
 
 
 def test_a_client_that_stops_writing_still_gets_its_answers(shared, user):
-    import socket
     with shared.connect() as sock:
         answers = AnswerReader(sock)
         sock.sendall(post(1, user) + post(2, user))
@@ -73,6 +75,22 @@ def test_a_client_that_goes_away_midway_publishes_nothing(shared, user):
         sock.sendall(post(1, user)[:-1])
     shared.send(user, "next")
     assert mail(shared, user) == ["next"]
+
+
+@pytest.mark.parametrize("data", [
+    request("POST", "/send-message", body="x" * 100)[:-50], request()[:-10], request(),
+    request("POST", "/send-message", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n",
+], ids=["in-the-body", "in-the-head", "behind-a-request", "between-chunks"])
+def test_a_client_whose_goodbye_came_with_its_last_bytes_is_let_go(start, data):
+    server = start()
+    idle = server.metric("http_connections")
+    with server.connect() as sock:
+        wait_until(lambda: server.metric("http_connections") == idle + 1)
+        server.signal(signal.SIGSTOP)
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        server.signal(signal.SIGCONT)
+        wait_until(lambda: server.metric("http_connections") == idle, deadline=4)
 
 
 def test_a_connection_is_kept_for_many_requests(shared):

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from harness import (DEADLINE, WORKERS, AnswerReader, answers_of, read_until_close, request, run,
-                     wait_until)
+from harness import (BINARY, DEADLINE, AnswerReader, answers_of, clean_environment, http_client,
+                     read_until_close, request, run, wait_until)
 
 pytestmark = pytest.mark.workers
 
@@ -168,7 +170,9 @@ def test_stragglers_are_cut_when_the_drain_is_over(start):
 
 
 def test_a_second_signal_ends_it_at_once(start):
-    server = start("--drain", "1m")
+    # At once means in the middle of its threads, which the thread sanitizer would tell.
+    options = os.environ.get("TSAN_OPTIONS", "") + " report_thread_leaks=0"
+    server = start("--drain", "1m", env={"TSAN_OPTIONS": options})
     with server.connect() as half:
         half.sendall(b"GET / HT")
         wait_until(lambda: server.metric("http_connections") == 2)
@@ -256,14 +260,10 @@ def test_workers_share_the_port(start):
         socks.append(sock)
     for sock in socks:
         sock.close()
-    assert WORKERS >= 1
 
 
 def test_it_survives_a_closed_standard_error(tmp_path):
     """Whoever reads the log may go away."""
-    import os
-    import subprocess
-    from harness import BINARY, clean_environment, http_client
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -286,7 +286,6 @@ def test_it_survives_a_closed_standard_error(tmp_path):
 
 
 def read_until_ready(reading):
-    import os
     text = b""
     while b"ready" not in text:
         more = os.read(reading, 65536)

@@ -124,6 +124,37 @@ static void time_in_which_nobody_was_heard_does_not_count(void **state)
     deadlines_remove(&deadlines, &after);
 }
 
+static int visited;
+
+static void count_visit(const struct deadline *deadline)
+{
+    (void)deadline;
+    visited++;
+}
+
+static void those_who_came_lately_are_visited(void **state)
+{
+    struct deadlines deadlines;
+    struct deadline old, recent, other;
+    (void)state;
+
+    deadlines_init(&deadlines, limits);
+    deadlines_add(&deadlines, &old, 3, 1000);
+    deadlines_add(&deadlines, &recent, 4, 2000);
+    deadlines_add(&deadlines, &other, 5, 2000);
+    deadlines_move(&deadlines, &other, DEADLINE_BODY, 2500);
+    visited = 0;
+    deadlines_visit_recent(&deadlines, DEADLINE_FIRST_HEAD, 2001, count_visit);
+    assert_int_equal(visited, 0);
+    deadlines_visit_recent(&deadlines, DEADLINE_FIRST_HEAD, 1001, count_visit);
+    assert_int_equal(visited, 1);
+    deadlines_visit_recent(&deadlines, DEADLINE_FIRST_HEAD, 0, count_visit);
+    assert_int_equal(visited, 3);
+    deadlines_remove(&deadlines, &old);
+    deadlines_remove(&deadlines, &recent);
+    deadlines_remove(&deadlines, &other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +164,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_the_broker_is_never_late),
         cmocka_unit_test(room_is_made_by_whoever_idles_longest),
         cmocka_unit_test(time_in_which_nobody_was_heard_does_not_count),
+        cmocka_unit_test(those_who_came_lately_are_visited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
