@@ -65,6 +65,7 @@ class Events:
         self.buffer = b""
         self.chunked = False
         self.chunks = b""
+        self.over = False
         head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         self.status = int(head[0].split()[1])
         self.headers = {}
@@ -92,6 +93,8 @@ class Events:
         self.socket.close()
 
     def _fill(self):
+        if self.over:
+            raise Ended(self.buffer)
         try:
             got = self.socket.recv(1 << 18)
         except ConnectionError as error:
@@ -105,15 +108,14 @@ class Events:
             self.buffer += got
 
     def _unchunk(self):
-        while b"\r\n" in self.chunks:
+        while b"\r\n" in self.chunks and not self.over:
             size, _, rest = self.chunks.partition(b"\r\n")
             length = int(size, 16)
             if len(rest) < length + 2:
                 return
             self.buffer += rest[:length]
             self.chunks = rest[length + 2:]
-            if not length:
-                raise Ended(self.buffer)
+            self.over = length == 0
 
     def _until(self, mark):
         while mark not in self.buffer:

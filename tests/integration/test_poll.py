@@ -1,5 +1,6 @@
 """Long polls: at once when there is something, else when something comes, else empty."""
 
+import json
 import signal
 import socket
 import threading
@@ -46,7 +47,6 @@ class Waiting:
         return self.reader.next()
 
     def page(self):
-        import json
         answer = self.answer()
         assert answer.status == 200, answer
         assert answer.headers["content-type"] == "application/json"

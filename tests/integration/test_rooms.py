@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from frames import BINARY, CLOSE, PING, SAMPLE_KEY, TEXT, Client, close, frame, text
+from frames import BINARY, CLOSE, PING, SAMPLE_KEY, TEXT, Client, close, frame, request, text
 from harness import run, scaled, wait_until
 from streams import session, tell
 
@@ -130,7 +130,6 @@ def test_names_and_rooms_in_other_scripts(shared):
                                   "/rooms/" + "x" * 124 + "?name=bob", "/rooms/..?name=bob"])
 def test_wrong_names_are_refused_before_the_101(shared, path):
     with Client(shared.port, handshake=False) as client:
-        from frames import request
         answer = client.ask(request(path))
         assert answer.status in (400, 404), answer
 
@@ -186,7 +185,6 @@ def test_a_plain_get_is_told_to_upgrade(shared):
 def test_limits_hold_for_guests_too(start):
     server = start("--max-sessions", "2", "--max-channels", "1", "--workers", "1")
     with room(server, "one", "ann"), Client(server.port, handshake=False) as other:
-        from frames import request
         assert other.ask(request("/rooms/two?name=bob")).status == 101  # one channel too many
         assert other.recv_close().code in (1013, 4429, 4400)
     wait_until(lambda: server.metric("sessions") == 0)

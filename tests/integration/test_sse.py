@@ -266,13 +266,13 @@ def test_an_idle_stream_gets_a_comment_every_15_seconds(start):
 
 def test_a_reader_that_stops_for_a_while_gets_everything(start):
     server = start(*KEEP_ALL, "--stall-timeout", "10m", "--queue-high", "16KiB")
-    total = scaled(3000, least=600)
+    total = scaled(1500, least=500)
     with Events(server, "slow", receive_buffer=4096) as slow, Events(server, "slow") as fast:
         reader = threading.Thread(target=lambda: setattr(fast, "got", [
             fast.message()["message"][0] for _ in range(total)]))
         reader.start()
         for n in range(total):
-            tell(server, [n, "x" * 3000], receiver="slow")
+            tell(server, [n, "x" * 20_000], receiver="slow")
         reader.join(3 * DEADLINE)
         assert fast.got == list(range(total))
         wait_until(lambda: count(server, state="behind") == 1)
