@@ -112,6 +112,7 @@ struct visit { /* a guest's session; allocated while open, so that a late touch 
     uint64_t excused;     /* gone before a reader of all that is kept looked for the first time */
     struct gap gaps[MAX_GAPS];
     size_t gap_count;
+    size_t old_gaps; /* told before it last came to a channel, for which all is new */
     size_t queued;
     bool asked_to_close;
 };
@@ -249,7 +250,7 @@ static bool on_gap(struct session *session, uint64_t after, uint64_t resumes,
         visit->start = resumes;
     else
         must(visit->world, something_is_gone(visit, after, resumes, channel));
-    for (size_t g = 0; g < visit->gap_count; g++) /* each loss is told once */
+    for (size_t g = visit->old_gaps; g < visit->gap_count; g++) /* each loss is told once */
         must(visit->world, visit->gaps[g].resumes != resumes || visit->gaps[g].channel != channel);
     must(visit->world, visit->gap_count < MAX_GAPS);
     visit->gaps[visit->gap_count++] = (struct gap){after, resumes, channel};
@@ -542,6 +543,7 @@ static void change(struct world *world, int g, int channel)
         must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
         must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
         visit->from[channel] = LIFE + world->dispatched;
+        visit->old_gaps = visit->gap_count;
         visit->had[channel] = visit->session.cursor > LIFE + world->numbered
                                   ? 0 /* nobody gave that one, and it will not stay */
                                   : visit->session.cursor;
@@ -830,6 +832,7 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
     mix(digest, (uint64_t)session->state << 8 | (uint64_t)session->more << 4 |
                     (uint64_t)session->reading << 3 | !list_empty(&session->waiting));
     mix(digest, visit->start);
+    mix(digest, visit->old_gaps);
     for (int p = NEWS; p < PLACES; p++)
         mix(digest, visit->had[p]);
     mix(digest, visit->given);
