@@ -142,14 +142,14 @@ def test_messages_of_one_turn_come_together_or_in_the_next_page(start):
     with waiting(server, "ann", f"after={cursor}") as one, server.connect() as sock:
         batch = [request("POST", "/send-message", "Content-Type: application/json",
                          body='{"sender":"bob","receiver":"ann","message":%d}' % n)
-                 for n in range(20)]
+                 for n in range(300)]
         sock.sendall(b"".join(batch))
         page = one.page()
         got = bodies(page)
-    while len(got) < 20:
+    while len(got) < 300:
         page = poll(server, "ann", after=page["next"])
         got += bodies(page)
-    assert got == list(range(20))
+    assert got == list(range(300))
 
 
 def test_receivers_and_channels_of_one_turn_rise(shared, user):

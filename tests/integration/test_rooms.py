@@ -150,6 +150,15 @@ def test_a_room_s_messages_come_to_a_channel_s_subscribers(shared, user):
         assert hears(bob) == "desk: from outside"
 
 
+def test_guests_hear_broadcasts_and_are_no_users(start):
+    server = start()
+    with lobby(server) as ann, room(server, "tea", "bob") as bob:
+        settled(server, "room:tea", 1)
+        assert server.http.get("/users?online=true").json()["users"] == []
+        assert tell(server, "closing soon", broadcast=True, sender="desk")["delivered"] == 2
+        assert hears(ann) == "closing soon" and hears(bob) == "desk: closing soon"
+
+
 # ---- what is no talk ----
 
 @pytest.mark.parametrize("path", ["/ws", "/rooms/wrong?name=bob"])
