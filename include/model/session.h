@@ -63,11 +63,11 @@ struct session {
     struct list user_link;         /* connection_manager: sessions of this user */
     struct list waiting;           /* catch_up: wants to read a page */
     struct listeners *user;        /* borrowed from the connection manager while attached */
-    int64_t opened_at_ms;          /* wall clock */
-    uint32_t queue_high;           /* bytes; above it a live session falls behind */
-    unsigned char state;           /* enum session_state */
-    bool more;                     /* the note: something came while behind */
-    bool reading;                  /* a page is on its way */
+    uint32_t opened_at_s;          /* wall clock */
+    uint32_t queue_high : 28;      /* bytes; above it a live session falls behind */
+    uint32_t state : 2;            /* enum session_state */
+    uint32_t more : 1;             /* the note: something came while behind */
+    uint32_t reading : 1;          /* a page is on its way */
 };
 
 enum session_offer {

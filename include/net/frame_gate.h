@@ -18,13 +18,18 @@
 #define FRAME_GATE_HELD 131
 
 struct frame_gate {
-    uint64_t left;       /* payload bytes of the current data frame still to come */
-    unsigned char *held; /* a header or control frame not yet whole; NULL: none */
-    uint32_t fragments;  /* of the current message */
-    uint8_t held_size;
-    bool in_message; /* between the first and the last fragment */
-    bool served;     /* what is held was handed out and can be let go */
+    unsigned char *held;     /* a header or control frame not yet whole; NULL: none */
+    uint32_t left;           /* payload bytes of the current data frame still to come */
+    uint32_t fragments : 22; /* of the current message */
+    uint32_t held_size : 8;
+    uint32_t in_message : 1; /* between the first and the last fragment */
+    uint32_t served : 1;     /* what is held was handed out and can be let go */
 };
+
+/* A data frame above this is refused by its header alone. */
+#define FRAME_GATE_MAX_PAYLOAD UINT32_MAX
+/* max_fragments may not be larger. */
+#define FRAME_GATE_MAX_FRAGMENTS ((1u << 22) - 2)
 
 struct frame_piece {
     const char *bytes;
@@ -37,7 +42,7 @@ void frame_gate_finish(struct frame_gate *gate);
 
 /* Takes the next piece from *bytes (advancing it): 1 and a piece, valid until the next call; 0:
  * all is taken and more must come; or, below 0, minus the reason to close: -ERR_PROTOCOL,
- * -ERR_TOO_MANY_FRAGMENTS, -ERR_OUT_OF_MEMORY. */
+ * -ERR_TOO_MANY_FRAGMENTS, -ERR_FRAME_TOO_LARGE, -ERR_OUT_OF_MEMORY. */
 int frame_gate_next(struct frame_gate *gate, const char **bytes, size_t *size,
                     uint32_t max_fragments, struct frame_piece *ret_piece);
 

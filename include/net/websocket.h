@@ -57,6 +57,7 @@ struct websocket {
     uint8_t state;
     uint8_t seconds; /* since it began to close */
     uint8_t missed;  /* pings without an answer */
+    bool json;       /* the role's to use; here it costs no memory */
 };
 
 struct websockets_limits {

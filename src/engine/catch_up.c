@@ -85,7 +85,7 @@ static void set_state(struct catch_up *catch_up, struct session *session, enum s
 {
     if (session->state != SESSION_CLOSED)
         metrics_add(gauge(catch_up, session), -1);
-    session->state = (unsigned char)state;
+    session->state = state;
     if (session->state != SESSION_CLOSED)
         metrics_add(gauge(catch_up, session), 1);
 }
@@ -168,7 +168,7 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
         connection_manager_detach(catch_up->manager, session);
         return err;
     }
-    session->opened_at_ms = clock_wall_ms();
+    session->opened_at_s = (uint32_t)(clock_wall_ms() / 1000);
     session->cursor = start->has_after ? start->after : head;
     set_state(catch_up, session, start->has_after ? SESSION_BEHIND : SESSION_LIVE);
     if (start->has_after)

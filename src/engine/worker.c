@@ -39,7 +39,7 @@ static void describe_one(struct session *session, void *context)
     struct buf *reply = &copy->reply;
     char id[SESSION_ID_TEXT_SIZE], since[CLOCK_TEXT_SIZE];
     session_format_id(session->id, id);
-    clock_format(session->opened_at_ms, since);
+    clock_format((int64_t)session->opened_at_s * 1000, since);
     copy->number++;
     buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s}",
                    id, transport_name(session->ops->transport), since,

@@ -9,7 +9,7 @@ void session_init(struct session *session)
     session->cursor = session->told = session->all_told = 0;
     session->user = NULL;
     session->channels = NULL;
-    session->opened_at_ms = 0;
+    session->opened_at_s = 0;
     session->state = SESSION_CLOSED;
     session->more = session->reading = false;
     list_init(&session->link);

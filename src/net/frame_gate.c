@@ -65,7 +65,9 @@ static int check_length(const unsigned char *header)
     unsigned form = header[1] & BITS_LENGTH;
     uint64_t size = payload_size(header);
     bool bad = (form == 126 && size < 126) || (form == 127 && (size < 65536 || size >> 63));
-    return bad ? -ERR_PROTOCOL : 0;
+    if (bad)
+        return -ERR_PROTOCOL;
+    return size > FRAME_GATE_MAX_PAYLOAD ? -ERR_FRAME_TOO_LARGE : 0;
 }
 
 static int begin_data(struct frame_gate *gate, const unsigned char *header, uint32_t max_fragments)
@@ -73,7 +75,7 @@ static int begin_data(struct frame_gate *gate, const unsigned char *header, uint
     bool fin = header[0] & BIT_FIN;
     gate->fragments = gate->in_message ? gate->fragments + 1 : 1;
     gate->in_message = !fin;
-    gate->left = payload_size(header);
+    gate->left = (uint32_t)payload_size(header); /* see check_length */
     return gate->fragments > max_fragments ? -ERR_TOO_MANY_FRAGMENTS : 0;
 }
 
@@ -102,8 +104,8 @@ static int hand_out(struct frame_gate *gate, const unsigned char *start, size_t 
 
 static size_t take_payload(struct frame_gate *gate, size_t available)
 {
-    size_t taken = gate->left < available ? (size_t)gate->left : available;
-    gate->left -= taken;
+    size_t taken = gate->left < available ? gate->left : available;
+    gate->left -= (uint32_t)taken;
     return taken;
 }
 
@@ -115,7 +117,7 @@ static int hold(struct frame_gate *gate, const char **bytes, size_t *size, size_
         return -ERR_OUT_OF_MEMORY;
     size_t taken = wanted < *size ? wanted : *size;
     memcpy(gate->held + gate->held_size, *bytes, taken);
-    gate->held_size += (uint8_t)taken;
+    gate->held_size += (uint32_t)taken & 0xff;
     *bytes += taken;
     *size -= taken;
     return 0;

@@ -34,7 +34,6 @@ struct websocket_session {
     struct websocket websocket;
     struct session session;
     struct place place;
-    bool json;
 };
 
 /* What is known between the handshake and the socket. */
@@ -113,7 +112,8 @@ static bool send_buf(struct websocket_session *self, struct buf *buf)
 static bool deliver(struct session *session, struct message *message)
 {
     struct websocket_session *self = from_session(session);
-    struct frame *frame = message_frame(message, self->json ? &json_format : &text_form_session);
+    struct frame *frame =
+        message_frame(message, self->websocket.json ? &json_format : &text_form_session);
     if (frame && websocket_send(&self->websocket, frame))
         return true;
     stream_fail(&self->websocket.stream, ERR_OUT_OF_MEMORY);
@@ -125,7 +125,7 @@ static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
 {
     struct websocket_session *self = from_session(session);
     char after_text[TEXT_ID_SIZE], resumes_text[TEXT_ID_SIZE];
-    if (!self->json) {
+    if (!self->websocket.json) {
         websocket_close(&self->websocket, ERR_GAP);
         return false;
     }
@@ -274,9 +274,11 @@ static void answer_sent(struct websocket_session *self, const struct sending *se
     buf_init(&buf);
     buf_add_text(&buf, "{\"type\":\"sent\"");
     add_ref(&buf, ref);
-    buf_add_format(&buf, ",\"id\":\"%s\",\"delivered\":%llu%s}", id,
-                   (unsigned long long)sending_delivered(sending),
-                   sending->publish.duplicate ? ",\"duplicate\":true" : "");
+    buf_add_format(&buf, ",\"id\":\"%s\",", id);
+    if (sending->publish.duplicate)
+        buf_add_text(&buf, "\"duplicate\":true}");
+    else
+        buf_add_format(&buf, "\"delivered\":%llu}", (unsigned long long)sending_delivered(sending));
     send_buf(self, &buf);
 }
 
@@ -380,7 +382,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     struct websocket_session *self = from_websocket(websocket);
     json_error_t error;
     json_t *frame = NULL;
-    if (!self->json) /* the original reads and ignores what its clients send */
+    if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
     if (opcode != WEBSOCKET_TEXT) {
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
@@ -404,7 +406,7 @@ static void on_drained(struct websocket *websocket)
 
 static void say_bye(struct websocket_session *self, enum err reason)
 {
-    if (!self->json || reason == ERR_PEER_CLOSED || reason == ERR_CONNECTION_LOST)
+    if (!self->websocket.json || reason == ERR_PEER_CLOSED || reason == ERR_CONNECTION_LOST)
         return;
     send_text(self, "{\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}", err_code(reason),
               (long long)door_retry_ms(self->place.door));
@@ -473,7 +475,7 @@ static void begin(struct websocket_session *self, const struct opening *opening)
         err = catch_up_open(self->place.door->worker->catch_up, &self->session, start);
     if (!err)
         log_session("session opened", self, ERR_NONE);
-    if (!err && self->json && !welcome(self, &start->user))
+    if (!err && self->websocket.json && !welcome(self, &start->user))
         err = ERR_OUT_OF_MEMORY;
     if (err)
         websocket_close(&self->websocket, (enum err)err);
@@ -533,7 +535,7 @@ static struct opening *opening_create(struct door *door, bool json)
         return NULL;
     }
     opening->session = self;
-    self->json = json;
+    self->websocket.json = json;
     self->session.ops = &session_ops;
     door_name_session(door, &self->session);
     return opening;

@@ -149,7 +149,7 @@ static void a_session_without_cursor_starts_live_at_head(void **state)
     assert_int_equal(open_at(house, 0, "alice", NULL), 0);
     assert_int_equal(recorder->session.state, SESSION_LIVE);
     assert_true(recorder->session.cursor == head);
-    assert_true(recorder->session.opened_at_ms > 0);
+    assert_true(recorder->session.opened_at_s > 0);
     assert_false(catch_up_waiting(house->catch_up));
     uint64_t next = publish(house, all_of_them());
     drain(house);

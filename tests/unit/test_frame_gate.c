@@ -224,14 +224,18 @@ static void the_longest_frame_is_let_through_to_the_limit_of_messages(void **sta
 {
     struct frame_gate gate;
     struct frame_piece piece;
-    const char *at = "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff" MASK "x";
+    const char *longer = "\x82\xff\x00\x00\x00\x01\x00\x00\x00\x00" MASK "x";
+    const char *at = "\x82\xff\x00\x00\x00\x00\xff\xff\xff\xff" MASK "x";
     size_t size = 15;
     (void)state;
 
     frame_gate_init(&gate);
+    assert_int_equal(frame_gate_next(&gate, &longer, &size, MANY, &piece), -ERR_FRAME_TOO_LARGE);
+    frame_gate_finish(&gate);
+    size = 15;
     assert_int_equal(frame_gate_next(&gate, &at, &size, MANY, &piece), 1);
     assert_true(piece.size == 15 && !piece.frame_ends);
-    assert_true(gate.left == INT64_MAX - 1);
+    assert_true(gate.left == UINT32_MAX - 1);
     assert_false(frame_gate_idle(&gate));
     frame_gate_finish(&gate);
 }
