@@ -144,23 +144,16 @@ static bool read_receivers(struct sending *sending)
 
 /* The value as it was written, so that no number changes on its way; borrowed from the request
  * where it has no white space to lose. */
-static bool cut_message(struct sending *sending, const json_t *message)
+static bool cut_message(struct sending *sending)
 {
     struct draft *draft = &sending->publish.draft;
     size_t size;
     const char *text = exchange_body(sending->exchange, &size);
-    bool found = json_text_member(text, size, "message", &draft->body, &draft->body_length);
-    if (found && json_text_is_compact(draft->body, draft->body_length))
+    if (!json_text_member(text, size, "message", &draft->body, &draft->body_length))
+        return false; /* cannot be: it has been parsed */
+    if (json_text_is_compact(draft->body, draft->body_length))
         return true;
-    if (found) {
-        json_text_compact(&sending->message, draft->body, draft->body_length);
-    } else { /* its name was written with escapes; printing the value anew serves as well */
-        char *printed = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
-        if (!printed)
-            return false;
-        buf_add_text(&sending->message, printed);
-        free(printed);
-    }
+    json_text_compact(&sending->message, draft->body, draft->body_length);
     draft->body = sending->message.data;
     draft->body_length = sending->message.size;
     return buf_ok(&sending->message);
@@ -172,7 +165,7 @@ static bool read_message(struct sending *sending)
     const json_t *message = json_object_get(sending->body, "message");
     if (!message)
         return missing(sending->exchange, "message", "Say what to send: \"message\":\"hi\".");
-    if (!cut_message(sending, message))
+    if (!cut_message(sending))
         return out_of_memory(sending->exchange);
     size_t size = sending->publish.draft.body_length;
     if (size > options->max_message) {
