@@ -12,8 +12,8 @@
 
 struct buf;
 
-/* The value of a member of the outermost object. False: there is no member whose name is written
- * exactly so (it may be there with escapes in its name). */
+/* The value of a member of the outermost object, whether its name, which is ASCII, is written
+ * plainly or with escapes. False: there is none. */
 bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
                       size_t *ret_size);
 

@@ -55,17 +55,48 @@ static const char *skip_value(const char *at, const char *end)
     return end;
 }
 
+/* The ASCII character that this \uXXXX stands for, or -1. */
+static int unescape(const char *at, const char *end)
+{
+    static const char hex[] = "0123456789abcdefABCDEF";
+    int code = 0;
+    if (end - at < 6 || memcmp(at, "\\u00", 4) != 0)
+        return -1;
+    for (int i = 4; i < 6; i++) {
+        const char *digit = at[i] ? strchr(hex, at[i]) : NULL;
+        if (!digit)
+            return -1;
+        code = code * 16 + (int)(digit - hex < 16 ? digit - hex : digit - hex - 6);
+    }
+    return code;
+}
+
+/* Is this string's text the name? Names are written plainly by all but a few. */
+static bool is_name(const char *text, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+    if (size == length || !memchr(text, '\\', size))
+        return size == length && memcmp(text, name, length) == 0;
+    const char *end = text + size;
+    for (; *name && text < end; name++) {
+        bool escaped = *text == '\\';
+        if ((escaped ? unescape(text, end) : *text) != *name)
+            return false;
+        text += escaped ? 6 : 1;
+    }
+    return !*name && text == end;
+}
+
 bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
                       size_t *ret_size)
 {
     const char *end = json + size, *at = skip_space(json, end);
-    size_t length = strlen(name);
     if (at == end || *at++ != '{')
         return false;
     for (at = skip_space(at, end); at < end && *at == '"'; at = skip_space(at, end)) {
         const char *key = at + 1;
         at = skip_string(at, end);
-        bool found = (size_t)(at - key) == length + 1 && memcmp(key, name, length) == 0;
+        bool found = at > key && is_name(key, (size_t)(at - key) - 1, name);
         at = skip_space(at, end);
         if (at == end || *at != ':')
             return false;

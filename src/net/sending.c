@@ -192,23 +192,16 @@ static bool read_destination(struct reading *reading)
 
 /* The value as it was written, so that no number changes on its way; borrowed from the source
  * where it has no white space to lose. */
-static bool cut_message(struct reading *reading, const json_t *message)
+static bool cut_message(struct reading *reading)
 {
     struct sending *sending = reading->sending;
     struct draft *draft = &sending->publish.draft;
-    bool found = json_text_member(reading->source->text, reading->source->size, "message",
-                                  &draft->body, &draft->body_length);
-    if (found && json_text_is_compact(draft->body, draft->body_length))
+    if (!json_text_member(reading->source->text, reading->source->size, "message", &draft->body,
+                          &draft->body_length))
+        return false; /* cannot be: it has been parsed */
+    if (json_text_is_compact(draft->body, draft->body_length))
         return true;
-    if (found) {
-        json_text_compact(&sending->message, draft->body, draft->body_length);
-    } else { /* its name was written with escapes; printing the value anew serves as well */
-        char *printed = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
-        if (!printed)
-            return false;
-        buf_add_text(&sending->message, printed);
-        free(printed);
-    }
+    json_text_compact(&sending->message, draft->body, draft->body_length);
     draft->body = sending->message.data;
     draft->body_length = sending->message.size;
     return buf_ok(&sending->message);
@@ -219,7 +212,7 @@ static bool read_message(struct reading *reading)
     const json_t *message = field_of(reading, "message");
     if (!message)
         return missing(reading, "message", "Say what to send: \"message\":\"hi\".");
-    if (!cut_message(reading, message))
+    if (!cut_message(reading))
         return out_of_memory(reading);
     size_t size = reading->sending->publish.draft.body_length;
     if (size <= reading->options->max_message)

@@ -80,10 +80,11 @@ def test_a_text_session_gets_the_text_or_compact_json(shared, user, text, expect
     assert frame_of(shared, user, text, "text") == expected
 
 
-def test_the_field_may_be_spelt_with_escapes(shared, user):
-    assert send(shared, user, '{"a":"x"}', name=r'"m\u0065ssage"').status_code == 200
-    mail = shared.http.get(f"/users/{user}/messages").json()["messages"]
-    assert mail[0]["message"] == {"a": "x"}
+@pytest.mark.parametrize("name", [r'"m\u0065ssage"', r'"\u006D\u0065\u0073\u0073\u0061\u0067\u0065"'])
+@pytest.mark.parametrize("text", ["19.99", "7", "1e400", '{"a":"\\u00e9"}', '"x"'])
+def test_the_field_s_name_may_be_written_with_escapes(shared, user, name, text):
+    assert send(shared, user, text, name=name).status_code == 200
+    assert f'"message":{text},' in shared.http.get(f"/users/{user}/messages").text
 
 
 def test_a_ttl_too_large_for_any_number_is_out_of_bounds(shared, user):
