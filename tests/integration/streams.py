@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from typing import NamedTuple
 
 from frames import Client
@@ -125,7 +126,9 @@ class Events:
 
     def next(self, comments=False):
         """The next event; comments only if they are asked for."""
+        end = time.monotonic() + DEADLINE + 10
         while True:
+            assert time.monotonic() < end, "nothing but comments"
             fields = {}
             for line in self._until(b"\n\n").decode().split("\n"):
                 name, colon, value = line.partition(":")

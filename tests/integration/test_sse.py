@@ -359,7 +359,8 @@ def test_an_idle_stream_costs_at_most_600_bytes(start):
     streams = []
 
     def grow():
-        streams.extend(Events(server, f"u{len(streams) + n}") for n in range(step))
+        for _ in range(step):
+            streams.append(Events(server, f"u{len(streams)}"))
         time.sleep(1.5)
 
     try:
