@@ -145,11 +145,13 @@ def test_messages_of_one_turn_come_together_or_in_the_next_page(start):
                  for n in range(300)]
         sock.sendall(b"".join(batch))
         page = one.page()
-        got = bodies(page)
-        while len(got) < 300:
-            page = poll(server, "ann", after=page["next"])
-            assert page["messages"]
-            got += bodies(page)
+        answers = AnswerReader(sock)
+        assert [answers.next().status for _ in batch] == [200] * 300
+    got = bodies(page)
+    while page["more"] or len(got) < 300:
+        page = poll(server, "ann", after=page["next"], wait=0)
+        assert page["messages"], got  # all are answered, so all are there
+        got += bodies(page)
     assert got == list(range(300))
 
 

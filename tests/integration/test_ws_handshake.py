@@ -311,7 +311,7 @@ def test_what_is_no_id_is_refused(shared, path):
         assert answer.code == "bad_id"
 
 
-@pytest.mark.parametrize("path", ["/ws", "/ws/a/b", "/ws/a/", "//ws/a", "/WS/alice", "/wsx/alice",
+@pytest.mark.parametrize("path", ["/wss", "/ws/a/b", "/ws/a/", "//ws/a", "/WS/alice", "/wsx/alice",
                                   "/ws//alice"])
 def test_other_paths_are_not_found(shared, path):
     refuses(shared, 404, "not_found", path)
