@@ -38,4 +38,8 @@ size_t text_distance(const char *a, const char *b);
 #define TEXT_ID_SIZE 20
 void text_format_id(uint64_t id, char ret_text[static TEXT_ID_SIZE]);
 
+/* 17 bytes: 16 hex digits and a NUL. */
+#define TEXT_HEX_SIZE 17
+void text_format_hex(uint64_t number, char ret_text[static TEXT_HEX_SIZE]);
+
 #endif

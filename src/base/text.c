@@ -179,3 +179,10 @@ void text_format_id(uint64_t id, char ret_text[static TEXT_ID_SIZE])
         ret_text[i] = (char)('0' + id % 10);
     ret_text[TEXT_ID_SIZE - 1] = '\0';
 }
+
+void text_format_hex(uint64_t number, char ret_text[static TEXT_HEX_SIZE])
+{
+    for (int i = TEXT_HEX_SIZE - 2; i >= 0; i--, number >>= 4)
+        ret_text[i] = "0123456789abcdef"[number & 0xf];
+    ret_text[TEXT_HEX_SIZE - 1] = '\0';
+}

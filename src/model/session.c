@@ -1,7 +1,6 @@
 #include "model/session.h"
 
-#include <stdio.h>
-
+#include "base/text.h"
 #include "model/message.h"
 
 void session_init(struct session *session)
@@ -52,5 +51,5 @@ void session_close(struct session *session, enum err reason)
 
 void session_format_id(uint64_t id, char ret_text[static SESSION_ID_TEXT_SIZE])
 {
-    snprintf(ret_text, SESSION_ID_TEXT_SIZE, "%016llx", (unsigned long long)id);
+    text_format_hex(id, ret_text);
 }

@@ -22,7 +22,6 @@
 
 #define MAX_HEADERS  4
 #define MAX_DETAIL   256
-#define REQUEST_ID   16
 #define MAX_GIVEN_ID 64
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
  * make the kernel answer RST, and the refusal could be lost. */
@@ -364,8 +363,7 @@ static void set_request_id(struct exchange *exchange)
     if (length && length <= MAX_GIVEN_ID && text_is_token(given, length))
         memcpy(exchange->request_id, given, length + 1);
     else
-        snprintf(exchange->request_id, sizeof exchange->request_id, "%0*llx", REQUEST_ID,
-                 (unsigned long long)hash_number(exchange->all->next_id++));
+        text_format_hex(hash_number(exchange->all->next_id++), exchange->request_id);
 }
 
 /* Appends raw text, decoded, and a NUL. False: a broken escape. */

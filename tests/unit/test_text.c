@@ -157,6 +157,19 @@ static void ids_are_19_digits(void **state)
     assert_string_equal(id, "9999999999999999999");
 }
 
+static void hex_is_16_digits(void **state)
+{
+    char hex[TEXT_HEX_SIZE];
+    (void)state;
+
+    text_format_hex(0, hex);
+    assert_string_equal(hex, "0000000000000000");
+    text_format_hex(0x0123456789abcdef, hex);
+    assert_string_equal(hex, "0123456789abcdef");
+    text_format_hex(UINT64_MAX, hex);
+    assert_string_equal(hex, "ffffffffffffffff");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +181,7 @@ int main(void)
         cmocka_unit_test(numbers_are_digits_only),
         cmocka_unit_test(edits_are_counted),
         cmocka_unit_test(ids_are_19_digits),
+        cmocka_unit_test(hex_is_16_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
