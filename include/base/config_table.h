@@ -17,7 +17,12 @@
       "where to listen; port 0 takes a free one")                                                  \
     X(INT, workers, "1", RANGE(1, 64), SERVER, RESTART, "",                                        \
       "threads that serve connections, one loop each")                                             \
-    X(ENUM, broker, "memory", WORDS("memory"), SERVER, RESTART, "", "what keeps the messages")     \
+    X(ENUM, broker, "sqlite", WORDS("sqlite|memory"), SERVER, RESTART, "",                         \
+      "what keeps the messages; memory ends with the process")                                     \
+    X(STRING, data_dir, "auto", FORM(FOLDER), SERVER, RESTART, "",                                 \
+      "folder of the messages; auto: $STATE_DIRECTORY, else ./pushwire-data")                      \
+    X(ENUM, sync, "full", WORDS("full|normal"), SERVER, RESTART, "",                               \
+      "full: safe from power loss; normal: only from the process's end")                           \
     X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
       "an address of its own for /metrics")                                                        \
     X(LIST, allowed_origins, "", FORM(ORIGIN), SERVER, RELOAD, "403",                              \
@@ -69,12 +74,16 @@
       "how long a message is kept that names no ttl of its own")                                   \
     X(DURATION, ttl_max, "30d", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "422",                 \
       "longest ttl a message may name")                                                            \
-    X(INT, keep_messages, "10000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go, gap",         \
+    X(INT, keep_messages, "10000", RANGE(1, 100000000), KEEPING, RESTART, "oldest go, gap",        \
       "messages kept for one address")                                                             \
-    X(SIZE, keep_bytes, "16MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
-      "bytes kept for one address")                                                                \
-    X(SIZE, keep_total, "64MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
-      "bytes kept in all")                                                                         \
+    X(SIZE, keep_bytes, "auto", RANGE_OR(KIB, 1024 * GIB, "auto"), KEEPING, RESTART,               \
+      "oldest go, gap", "bytes kept for one address; auto: 64MiB, in memory 16MiB")                \
+    X(SIZE, keep_total, "auto", RANGE_OR(KIB, 1024 * GIB, "auto"), KEEPING, RESTART,               \
+      "oldest go, gap", "bytes kept in all; auto: 4GiB, in memory 64MiB")                          \
+    X(SIZE, recent_bytes, "32MiB", RANGE(MIB, 64 * GIB), KEEPING, RESTART, "",                     \
+      "newest messages that are held in memory beside the disk")                                   \
+    X(SIZE, disk_reserve, "64MiB", RANGE(0, 1024 * GIB), KEEPING, RESTART, "507",                  \
+      "free space of the disk that is left alone, at most 2 % of it")                              \
     X(DURATION, idempotency_ttl, "24h", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "oldest go",   \
       "how long a message's key is remembered")                                                    \
     X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go",      \

@@ -88,6 +88,7 @@ struct read {
     bool more;       /* there was more when this page was cut */
     bool above_head; /* after is an id this broker never gave: head is the place to start */
     uint64_t head;
+    uint64_t upto; /* the broker's while PENDING */
 };
 
 /* Who is there, and when they were. */
@@ -142,6 +143,7 @@ struct broker_stats {
     uint64_t bytes;
     uint64_t head;
     bool up; /* takes what must be kept */
+    uint64_t disk_free;
 };
 
 struct broker_ops {

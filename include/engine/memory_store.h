@@ -31,9 +31,11 @@ bool memory_store_fits(const struct memory_store *store, const struct message *m
  * memory, nothing changed. */
 bool memory_store_add(struct memory_store *store, struct message *message);
 
-/* Answers what broker_read asks for, but head and above_head. now_ms: what has expired by then is
- * let go first. False: out of memory. */
-bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms);
+/* Appends to the page what broker_read asks for, but head and above_head; where it ascends, only
+ * what lies above this id. now_ms: what has expired by then is let go first. False: out of memory.
+ */
+bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
+                       int64_t now_ms);
 
 /* Removes what is kept for the address, up to and with this id; tells no gap. Returns how much. */
 uint64_t memory_store_erase(struct memory_store *store, const struct address *address,

@@ -365,7 +365,7 @@ static void check_order(const struct config *config, const struct config_row *sm
 {
     char name[CONFIG_NAME_SIZE], here[CONFIG_NAME_SIZE], there[CONFIG_NAME_SIZE];
     int64_t small = config_row_number(config, smaller), large = config_row_number(config, larger);
-    if (small <= large)
+    if (small <= large || (larger->zero && !large))
         return;
 
     /* The one at fault is the one that was said on the higher level. */

@@ -126,6 +126,8 @@ static void help_section(FILE *out, enum config_section section)
 void config_help(FILE *out)
 {
     fputs("pushwire [serve] [flags]              run the server in the foreground until Ctrl-C\n"
+          "pushwire backup FILE                  copy the messages, while it runs or not\n"
+          "pushwire check-data                   look for damage in the data folder\n"
           "\n"
           "Each flag is also a variable (--max-body: PUSHWIRE_MAX_BODY) and a key of the file\n"
           "(max_body: 1MiB); flag wins over variable, variable over file. docs/configuration.md\n"

@@ -46,10 +46,21 @@ static bool is_origin(const char *text)
     return *host && *host != ':' && !host[strspn(host, letters)];
 }
 
+static bool is_folder(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == '"' || *at == '\\')
+            return false;
+    }
+    return *text != '\0';
+}
+
 static const struct config_form form_address = {
     is_address, "host:port", "is not an address, say localhost:8000 or [::1]:8000"};
 static const struct config_form form_origin = {
     is_origin, "origin", "is not an origin, say https://app.example.com or http://localhost:3000"};
+
+static const struct config_form form_folder = {is_folder, "folder", "is no name of a folder"};
 
 #define KIB    UNITS_KIB
 #define MIB    UNITS_MIB
@@ -65,6 +76,7 @@ static const struct config_form form_origin = {
 #define WORDS(bar_separated)        .words = (bar_separated)
 #define FORM_ADDRESS                &form_address
 #define FORM_ORIGIN                 &form_origin
+#define FORM_FOLDER                 &form_folder
 #define FORM(name)                  .form = FORM_##name
 #define CHANGE_RELOAD               true
 #define CHANGE_RESTART              false

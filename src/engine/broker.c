@@ -67,6 +67,8 @@ int broker_read(struct broker *broker, int member, struct read *read)
     read->err = ERR_NONE;
     read->count = 0;
     read->more = read->above_head = false;
+    for (size_t i = 0; i < read->address_count; i++)
+        read->addresses[i].gap = false;
     return broker->ops->read(broker, read);
 }
 

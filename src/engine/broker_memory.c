@@ -94,7 +94,7 @@ static int memory_read(struct broker *broker, struct read *read)
     read->head = memory->last;
     read->above_head = !read->descending && read->after > memory->last;
     if (!read->above_head)
-        done = memory_store_read(memory->store, read, memory->limits.wall_ms());
+        done = memory_store_read(memory->store, read, 0, memory->limits.wall_ms());
     pthread_mutex_unlock(&memory->mutex);
     return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }

@@ -218,7 +218,7 @@ struct source {
 };
 
 static struct source open_source(struct memory_store *store, const struct read *read,
-                                 struct read_address *from, int64_t now_ms)
+                                 struct read_address *from, uint64_t above, int64_t now_ms)
 {
     struct mailbox *mailbox = find_mailbox(store, &from->address);
     if (mailbox)
@@ -230,12 +230,12 @@ static struct source open_source(struct memory_store *store, const struct read *
     }
     uint64_t start = max_u64(read->after, from->from);
     uint64_t known = max_u64(start, from->told);
-    from->gap = known > 0 && known < pruned_upto;
+    from->gap = from->gap || (known > 0 && known < pruned_upto);
     from->told = max_u64(from->told, pruned_upto);
     if (!mailbox)
         return (struct source){NULL, 0};
     uint32_t next =
-        read->descending ? mailbox_after(mailbox, read->before - 1) : mailbox_after(mailbox, start);
+        mailbox_after(mailbox, read->descending ? read->before - 1 : max_u64(start, above));
     return (struct source){mailbox, next};
 }
 
@@ -270,6 +270,8 @@ static int choose(const struct source *sources, size_t count, bool descending)
 static void fill(struct read *read, struct source *sources)
 {
     size_t bytes = 0;
+    for (size_t i = 0; i < read->count; i++)
+        bytes += read->messages[i]->size;
     for (int i; (i = choose(sources, read->address_count, read->descending)) >= 0;) {
         struct message *message = peek(&sources[i], read->descending);
         sources[i].next += read->descending ? -1u : 1u;
@@ -284,7 +286,8 @@ static void fill(struct read *read, struct source *sources)
     }
 }
 
-bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms)
+bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
+                       int64_t now_ms)
 {
     struct source few[4];
     struct source *sources = few;
@@ -294,7 +297,7 @@ bool memory_store_read(struct memory_store *store, struct read *read, int64_t no
             return false;
     }
     for (size_t i = 0; i < read->address_count; i++)
-        sources[i] = open_source(store, read, &read->addresses[i], now_ms);
+        sources[i] = open_source(store, read, &read->addresses[i], above, now_ms);
     fill(read, sources);
     if (sources != few)
         free(sources);

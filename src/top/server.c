@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
+#include "engine/broker_sqlite.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/access.h"
@@ -36,8 +37,10 @@
 #include "net/websocket.h"
 #include "net/websocket_echo.h"
 #include "net/websocket_session.h"
+#include "top/data.h"
 #include "top/endpoint.h"
 
+#define MIB        ((uint64_t)1024 * 1024)
 #define MAX_ROUTES 32
 #define SPARE_FDS  8 /* each upgrade holds two descriptors for a moment */
 
@@ -65,6 +68,7 @@ struct part {
 struct server {
     const struct config *config;
     struct broker *broker;
+    struct metrics broker_metrics;
     struct access *access;
     struct budget *budget;
     struct sending_options send;
@@ -392,19 +396,52 @@ static struct budget *make_budget(const struct server *server)
     });
 }
 
-static struct broker *make_broker(const struct config *config)
+static struct broker *make_memory_broker(const struct config *config)
 {
     return broker_memory_create(&(struct broker_memory_limits){
         .store =
             {
                 .keep_messages = (size_t)config->keep_messages,
-                .keep_bytes = (uint64_t)config->keep_bytes,
-                .keep_total = (uint64_t)config->keep_total,
+                .keep_bytes = config->keep_bytes ? (uint64_t)config->keep_bytes : 16 * MIB,
+                .keep_total = config->keep_total ? (uint64_t)config->keep_total : 64 * MIB,
             },
         .idempotency_entries = (size_t)config->idempotency_entries,
         .idempotency_ttl_ms = config->idempotency_ttl_ms,
         .wall_ms = clock_wall_ms,
     });
+}
+
+/* NULL: why is in the log. */
+static struct broker *make_sqlite_broker(struct server *server)
+{
+    const struct config *config = server->config;
+    char error[512];
+    struct broker *broker = broker_sqlite_create(
+        &(struct broker_sqlite_options){
+            .folder = data_folder(config),
+            .full_sync = config->sync == CONFIG_SYNC_FULL,
+            .recent_bytes = (uint64_t)config->recent_bytes,
+            .keep_messages = (size_t)config->keep_messages,
+            .keep_bytes = config->keep_bytes ? (uint64_t)config->keep_bytes : 64 * MIB,
+            .keep_total = config->keep_total ? (uint64_t)config->keep_total : 4096 * MIB,
+            .disk_reserve = (uint64_t)config->disk_reserve,
+            .idempotency_entries = (size_t)config->idempotency_entries,
+            .idempotency_ttl_ms = config->idempotency_ttl_ms,
+            .wall_ms = clock_wall_ms,
+            .metrics = &server->broker_metrics,
+        },
+        error, sizeof error);
+    if (!broker)
+        log_error("the data folder cannot be used", LOG_TEXT("why", error));
+    return broker;
+}
+
+static bool make_broker(struct server *server)
+{
+    server->broker = server->config->broker == CONFIG_BROKER_MEMORY
+                         ? make_memory_broker(server->config)
+                         : make_sqlite_broker(server);
+    return server->broker != NULL;
 }
 
 /* NULL: any address will do. */
@@ -433,7 +470,8 @@ static bool bind_all(struct server *server)
 static bool build(struct server *server)
 {
     const struct config *config = server->config;
-    server->broker = make_broker(config);
+    if (!make_broker(server))
+        return false;
     server->access = access_create(config->allowed_origins.items, config->allowed_origins.count,
                                    config->insecure_open);
     server->budget = make_budget(server);
@@ -447,10 +485,11 @@ static bool build(struct server *server)
         log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
     server->part_count = (size_t)config->workers;
     server->parts = mem_alloc(server->part_count * sizeof *server->parts);
-    server->metrics = mem_alloc(server->part_count * sizeof *server->metrics);
+    server->metrics = mem_alloc((server->part_count + 1) * sizeof *server->metrics);
+    server->metrics[server->part_count] = &server->broker_metrics;
     server->status.broker = server->broker;
     server->status.metrics = server->metrics;
-    server->status.metrics_count = server->part_count;
+    server->status.metrics_count = server->part_count + 1;
     for (size_t i = 0; i < server->part_count; i++) {
         if (!build_part(server, i)) {
             log_error("libmicrohttpd does not start");
@@ -465,8 +504,13 @@ static void say_ready(const struct server *server)
     char text[ENDPOINT_TEXT_MAX];
     if (server->config->insecure_open)
         log_warn("INSECURE: everyone who reaches this server may send, receive and manage");
-    log_warn("messages are kept in memory and end with this process",
-             LOG_TEXT("broker", server->broker->ops->name));
+    if (server->config->broker == CONFIG_BROKER_MEMORY)
+        log_warn("messages are kept in memory and end with this process",
+                 LOG_TEXT("broker", "memory"));
+    else
+        log_info("messages are kept on disk", LOG_TEXT("data_dir", data_folder(server->config)),
+                 LOG_NUMBER("messages", broker_stats(server->broker).messages),
+                 LOG_TEXT("sync", server->config->sync == CONFIG_SYNC_FULL ? "full" : "normal"));
     for (size_t i = 0; i < server->metrics_endpoints.count; i++) {
         endpoint_format(&server->metrics_endpoints.addresses[i], text);
         log_info("metrics", LOG_TEXT("listen", text));
@@ -514,10 +558,10 @@ int server_run(const struct config *config)
     hash_seed();
     json_object_seed(0); /* jansson's own tables hash what clients choose, too */
     server.status.max_fds = raise_nofile();
-    if (!bind_all(&server))
+    if (!bind_all(&server) || !build(&server)) {
+        broker_destroy(server.broker);
         return 1;
-    if (!build(&server))
-        return 1;
+    }
     run(&server);
     destroy(&server);
     log_info("stopped");

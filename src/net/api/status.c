@@ -25,6 +25,8 @@ void status_ready_serve(struct exchange *exchange)
     const struct status *status = exchange_state(exchange);
     if (atomic_load(&status->stopping))
         exchange_problem(exchange, ERR_STOPPING, NULL, "Send new connections elsewhere.");
+    else if (!broker_stats(status->broker).up)
+        exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "The data folder cannot be written.");
     else
         answer(exchange, ready, sizeof ready - 1);
 }
@@ -54,6 +56,8 @@ void status_metrics_serve(struct exchange *exchange)
     metrics_write_gauge(&body, "broker_messages", "Messages kept.", (int64_t)stats.messages);
     metrics_write_gauge(&body, "broker_bytes", "What the kept messages cost.",
                         (int64_t)stats.bytes);
+    metrics_write_gauge(&body, "disk_free_bytes", "Room left on the disk of the data folder.",
+                        (int64_t)stats.disk_free);
     metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
     metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
                         (int64_t)status->max_fds);
