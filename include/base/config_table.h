@@ -18,11 +18,11 @@
     X(INT, workers, "1", RANGE(1, 64), SERVER, RESTART, "",                                        \
       "threads that serve connections, one loop each")                                             \
     X(ENUM, broker, "sqlite", WORDS("sqlite|memory"), SERVER, RESTART, "",                         \
-      "what keeps the messages; memory ends with the process")                                     \
+      "what keeps the messages: a file, or memory alone")                                          \
     X(STRING, data_dir, "auto", FORM(FOLDER), SERVER, RESTART, "",                                 \
-      "folder of the messages; auto: $STATE_DIRECTORY, else ./pushwire-data")                      \
+      "folder; auto: $STATE_DIRECTORY, else ./pushwire-data")                                      \
     X(ENUM, sync, "full", WORDS("full|normal"), SERVER, RESTART, "",                               \
-      "full: safe from power loss; normal: only from the process's end")                           \
+      "full outlives power loss, normal only kill -9")                                             \
     X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
       "an address of its own for /metrics")                                                        \
     X(LIST, allowed_origins, "", FORM(ORIGIN), SERVER, RELOAD, "403",                              \

@@ -13,7 +13,7 @@
 const char *data_folder(const struct config *config)
 {
     const char *state = getenv("STATE_DIRECTORY"); /* systemd's, one folder as we ask for one */
-    if (strcmp(config->data_dir, "auto") != 0)
+    if (*config->data_dir && strcmp(config->data_dir, "auto") != 0)
         return config->data_dir;
     return state && *state ? state : "./pushwire-data";
 }
