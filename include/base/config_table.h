@@ -88,6 +88,8 @@
       "how long a message's key is remembered")                                                    \
     X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go",      \
       "message keys remembered")                                                                   \
+    X(INT, devices_per_user, "20", RANGE(1, 1000), KEEPING, RESTART, "oldest go",                  \
+      "devices of one user whose cursors are kept")                                                \
     X(DURATION, drain, "8s", RANGE(0, HOUR), STOPPING, RELOAD, "",                                 \
       "time to finish in when told to stop")                                                       \
     X(DURATION, drain_delay, "0s", RANGE(0, HOUR), STOPPING, RELOAD, "",                           \

@@ -304,6 +304,18 @@ bool memory_store_read(struct memory_store *store, struct read *read, uint64_t a
     return true;
 }
 
+struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms)
+{
+    for (struct list *at = store->log.prev; at != &store->log; at = at->prev) {
+        struct message *message = list_entry(at, struct kept, log)->message;
+        if (message->id < id)
+            return NULL;
+        if (message->id == id)
+            return message_expired(message, now_ms) ? NULL : message_ref(message);
+    }
+    return NULL;
+}
+
 /* ---- letting go ---- */
 
 static bool is_upto(const struct kept *kept, const void *upto)
