@@ -44,8 +44,10 @@ struct exchanges {
     uint64_t next_id;       /* makes request ids */
     struct exchange *spare; /* a few that ended, to begin anew */
     size_t spare_count;
+    size_t late;    /* answers that are still out, though their requests were answered */
     bool run_again; /* libmicrohttpd has work that its epoll set does not show */
     bool stopping;  /* answers close their connections */
+    bool ended;     /* nothing is asked any more */
     bool access_log;
 };
 
@@ -89,8 +91,14 @@ __attribute__((format(printf, 4, 5))) void exchange_problem(struct exchange *exc
                                                             const char *field, const char *detail,
                                                             ...);
 
-/* Says that the answer comes later. */
+/* Says that the answer comes later: who asks the broker calls this, and in the end one of the above
+ * as ever. When that takes too long the request is answered 503 meanwhile; the exchange then
+ * outlives it, with all that was borrowed from it, and the late answer goes nowhere. */
 void exchange_wait(struct exchange *exchange);
+
+/* To be asked before the broker is. False: a problem was answered, since too many answers are late
+ * already, or the server ends. */
+bool exchange_may_ask(struct exchange *exchange);
 
 /* Switches protocols (RFC 9110 section 7.8): answers 101 and hands the socket over. adopted() is
  * called exactly once: with the socket, now the callee's, and what was read past the head; or with
@@ -113,6 +121,10 @@ void exchange_write_head(const struct exchange *exchange, struct buf *buf, int s
 bool exchange_is_head(const struct exchange *exchange);
 
 /* ---- for the listener ---- */
+
+/* Answers a request that waits (its connection is in DEADLINE_WAIT) without the broker. Not from
+ * within libmicrohttpd. */
+void exchange_give_up(struct exchange *exchange);
 
 /* Frees what is kept to be used again; no exchange is open. */
 void exchanges_finish(struct exchanges *exchanges);

@@ -29,6 +29,7 @@
 #define INLINE_ROOM   512  /* for the target; longer ones are allocated */
 #define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE     64
+#define MAX_LATE      256
 #define PROBLEM_TYPE  "application/problem+json"
 
 enum stage { STAGE_HEAD, STAGE_BODY, STAGE_SERVED };
@@ -62,6 +63,8 @@ struct exchange {
     enum stage stage;
     bool waits;     /* the answer comes later */
     bool suspended; /* libmicrohttpd knows */
+    bool held;      /* who asked the broker still has it: its request was answered without it */
+    bool over;      /* its request has come to its end: connection and response are gone */
     bool close;     /* the connection cannot be used again */
     char request_id[MAX_GIVEN_ID + 1];
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
@@ -69,6 +72,62 @@ struct exchange {
     struct head head; /* its table of fields, and what follows, is not cleared beforehand */
     char room[INLINE_ROOM];
 };
+
+/* ---- memory ---- */
+
+/* Requests come and go by the ten thousand a second, and this struct is too large for the
+ * allocator's quick bins: a few are used again and again. */
+static struct exchange *exchange_create(struct exchanges *all, size_t room)
+{
+    struct exchange *exchange = all->spare;
+    struct buf body;
+    buf_init(&body);
+    if (exchange) {
+        all->spare = exchange->next_spare;
+        all->spare_count--;
+        body = exchange->body;
+    } else {
+        exchange = malloc(sizeof *exchange);
+    }
+    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
+    if (!exchange || (room > INLINE_ROOM && !target)) {
+        buf_finish(&body);
+        free(exchange);
+        free(target);
+        return NULL;
+    }
+    memset(exchange, 0, offsetof(struct exchange, head.fields));
+    exchange->all = all;
+    exchange->body = body;
+    exchange->target = target ? target : exchange->room;
+    return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+    struct exchanges *all = exchange->all;
+    if (exchange->target != exchange->room)
+        free(exchange->target);
+    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
+        !buf_ok(&exchange->body)) {
+        buf_finish(&exchange->body);
+        free(exchange);
+        return;
+    }
+    exchange->body.size = 0;
+    exchange->next_spare = all->spare;
+    all->spare = exchange;
+    all->spare_count++;
+}
+
+void exchanges_finish(struct exchanges *exchanges)
+{
+    for (struct exchange *exchange; (exchange = exchanges->spare);) {
+        exchanges->spare = exchange->next_spare;
+        buf_finish(&exchange->body);
+        free(exchange);
+    }
+}
 
 /* ---- what a route asks ---- */
 
@@ -153,6 +212,29 @@ static void add_cors(struct exchange *exchange)
         MHD_add_response_header(exchange->response, "Vary", "Origin");
 }
 
+static void hold(struct exchange *exchange)
+{
+    exchange->held = true;
+    exchange->all->late++;
+}
+
+static void release(struct exchange *exchange)
+{
+    exchange->held = false;
+    exchange->all->late--;
+    if (exchange->over)
+        exchange_destroy(exchange);
+}
+
+/* Does this answer come too late? Then it was the last thing the exchange stayed for. */
+static bool is_late(struct exchange *exchange)
+{
+    bool late = exchange->held;
+    if (late)
+        release(exchange);
+    return late;
+}
+
 /* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
 static void resume(struct exchange *exchange)
 {
@@ -183,7 +265,7 @@ static void answer(struct exchange *exchange, int status, const char *content_ty
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
-static void give_up(struct exchange *exchange)
+static void hang_up(struct exchange *exchange)
 {
     exchange->close = true;
     exchange->err = ERR_OUT_OF_MEMORY;
@@ -194,6 +276,10 @@ static void give_up(struct exchange *exchange)
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      struct buf *body)
 {
+    if (is_late(exchange)) {
+        buf_finish(body);
+        return;
+    }
     if (!buf_ok(body)) {
         buf_finish(body);
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
@@ -208,18 +294,20 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         return;
     }
     free(bytes);
-    give_up(exchange);
+    hang_up(exchange);
 }
 
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
+    if (is_late(exchange))
+        return;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
     if (response)
         answer(exchange, status, content_type, response);
     else
-        give_up(exchange);
+        hang_up(exchange);
 }
 
 static void write_problem(struct buf *buf, const struct exchange *exchange, enum err err,
@@ -242,16 +330,18 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 {
     char text[MAX_DETAIL];
     va_list args;
+    if (is_late(exchange))
+        return;
     va_start(args, detail);
     vsnprintf(text, sizeof text, detail, args);
     va_end(args);
     struct buf body;
     buf_init(&body);
-    write_problem(&body, exchange, err, field, text);
     exchange->err = err;
+    write_problem(&body, exchange, err, field, text);
     if (!buf_ok(&body)) {
         buf_finish(&body);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange_answer(exchange, err_status(err), PROBLEM_TYPE, &body);
@@ -260,6 +350,25 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 void exchange_wait(struct exchange *exchange)
 {
     exchange->waits = true;
+}
+
+bool exchange_may_ask(struct exchange *exchange)
+{
+    if (exchange->all->ended)
+        exchange_problem(exchange, ERR_STOPPING, NULL, "Try again in a moment.");
+    else if (exchange->all->late >= MAX_LATE)
+        exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "Try again in a moment.");
+    return !exchange->response && !exchange->close;
+}
+
+void exchange_give_up(struct exchange *exchange)
+{
+    if (!exchange->suspended) /* the answer has just come */
+        return;
+    exchange_problem(exchange, ERR_BROKER_DOWN, NULL,
+                     "No answer came in time, so this may have been done or not. Try again, and "
+                     "with the same key.");
+    hold(exchange);
 }
 
 /* Within MHD_run; the socket handed in is closed at the next one, so it must come (law 2). */
@@ -286,7 +395,7 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, exchange);
     if (!response) {
         adopted(context, -1, NULL, 0);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange->adopted = adopted;
@@ -576,62 +685,11 @@ static void move_deadline(struct exchange *exchange, enum deadline_phase phase)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info && info->socket_context)
-        deadlines_move(&exchange->all->deadlines, info->socket_context, phase, clock_mono_ms());
-}
-
-/* Requests come and go by the ten thousand a second, and this struct is too large for the
- * allocator's quick bins: a few are used again and again. */
-static struct exchange *exchange_create(struct exchanges *all, size_t room)
-{
-    struct exchange *exchange = all->spare;
-    struct buf body;
-    buf_init(&body);
-    if (exchange) {
-        all->spare = exchange->next_spare;
-        all->spare_count--;
-        body = exchange->body;
-    } else {
-        exchange = malloc(sizeof *exchange);
-    }
-    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
-    if (!exchange || (room > INLINE_ROOM && !target)) {
-        buf_finish(&body);
-        free(exchange);
-        free(target);
-        return NULL;
-    }
-    memset(exchange, 0, offsetof(struct exchange, head.fields));
-    exchange->all = all;
-    exchange->body = body;
-    exchange->target = target ? target : exchange->room;
-    return exchange;
-}
-
-static void exchange_destroy(struct exchange *exchange)
-{
-    struct exchanges *all = exchange->all;
-    if (exchange->target != exchange->room)
-        free(exchange->target);
-    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
-        !buf_ok(&exchange->body)) {
-        buf_finish(&exchange->body);
-        free(exchange);
+    struct deadline *deadline = info ? info->socket_context : NULL;
+    if (!deadline)
         return;
-    }
-    exchange->body.size = 0;
-    exchange->next_spare = all->spare;
-    all->spare = exchange;
-    all->spare_count++;
-}
-
-void exchanges_finish(struct exchanges *exchanges)
-{
-    for (struct exchange *exchange; (exchange = exchanges->spare);) {
-        exchanges->spare = exchange->next_spare;
-        buf_finish(&exchange->body);
-        free(exchange);
-    }
+    deadline->exchange = exchange;
+    deadlines_move(&exchange->all->deadlines, deadline, phase, clock_mono_ms());
 }
 
 void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection)
@@ -663,7 +721,7 @@ static int proceed(struct exchange *exchange)
         return queue_answer(exchange);
     if (exchange->waits && !exchange->suspended) {
         exchange->suspended = true;
-        move_deadline(exchange, DEADLINE_PAUSED);
+        move_deadline(exchange, DEADLINE_WAIT);
         MHD_suspend_connection(exchange->connection);
     }
     return MHD_YES;
@@ -772,5 +830,7 @@ void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
     }
     if (exchange->response)
         MHD_destroy_response(exchange->response);
-    exchange_destroy(exchange);
+    exchange->over = true;
+    if (!exchange->held)
+        exchange_destroy(exchange);
 }

@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "engine/worker.h"
 #include "model/access.h"
 #include "net/exchange.h"
 
 #define MAX_BODY 100
+#define MAX_LATE 256
 #define HOST     "Host: a\r\n"
 #define END      "\r\n\r\n"
 #define UPGRADE  "GET /upgrade HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: x\r\n\r\n"
@@ -45,6 +47,8 @@ static void serve_now(struct exchange *exchange)
 
 static void serve_later(struct exchange *exchange)
 {
+    if (!exchange_may_ask(exchange))
+        return;
     desk.served++;
     desk.waiting = exchange;
     exchange_wait(exchange);
@@ -149,7 +153,7 @@ static void run(void)
 
 static int open_desk(void **state)
 {
-    static const int64_t limits[DEADLINE_PAUSED] = {1000, 1000, 1000, 1000};
+    static const int64_t limits[DEADLINE_PHASES] = {1000, 1000, 1000, 1000, 1000};
     struct sockaddr_in peer = {.sin_family = AF_INET};
     int pair[2];
     (void)state;
@@ -276,7 +280,7 @@ static void an_answer_may_come_later(void **state)
 
     say("GET /later HTTP/1.1\r\n" HOST END);
     assert_string_equal(hear(), "");
-    assert_int_equal(desk.deadline.phase, DEADLINE_PAUSED);
+    assert_int_equal(desk.deadline.phase, DEADLINE_WAIT);
     desk.worker.again = false;
     exchange_answer_static(desk.waiting, 200, "text/plain", "later\n", 6);
     assert_true(desk.worker.again && desk.exchanges.run_again); /* the pump must hear of it */
@@ -310,6 +314,102 @@ static void requests_in_a_row_are_answered_in_their_order(void **state)
     assert_int_equal(count_of(hear(), "HTTP/1.1 200"), 2);
     assert_true(strstr(desk.heard, "Id: 4\r\n") < strstr(desk.heard, "Id: 5\r\n"));
     assert_int_equal(desk.served, 4);
+}
+
+/* The broker takes too long. What was borrowed of the exchange stays until its answer comes. */
+static void an_answer_that_comes_too_late_goes_nowhere(void **state)
+{
+    size_t size;
+    (void)state;
+
+    say("POST /later HTTP/1.1\r\n" HOST "Content-Length: 4" END "mine");
+    assert_ptr_equal(desk.deadline.exchange, desk.waiting);
+    exchange_give_up(desk.waiting);
+    assert_true(desk.worker.again && desk.exchanges.run_again);
+    run();
+    assert_has(hear(), "HTTP/1.1 503 ");
+    assert_has(desk.heard, "\"code\":\"broker_down\"");
+    assert_int_equal(desk.exchanges.late, 1);
+    say("GET /now HTTP/1.1\r\n" HOST END); /* the connection lives on */
+    assert_has(hear(), "\r\n\r\nnow\n");
+    assert_memory_equal(exchange_body(desk.waiting, &size), "mine", 4);
+    exchange_answer_static(desk.waiting, 200, NULL, "late", 4);
+    run();
+    assert_string_equal(hear(), "");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+/* As above, and the answer comes while the 503 is still on its way. */
+static void an_answer_may_be_late_by_a_hair(void **state)
+{
+    struct buf body;
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_give_up(desk.waiting);
+    exchange_give_up(desk.waiting); /* once is enough */
+    buf_init(&body);
+    buf_add_text(&body, "late");
+    exchange_answer(desk.waiting, 200, NULL, &body);
+    run();
+    assert_has(hear(), "HTTP/1.1 503 ");
+    assert_int_equal(count_of(desk.heard, "HTTP/1.1 "), 1);
+    assert_has(desk.heard, "broker_down");
+    assert_int_equal(desk.exchanges.late, 0);
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_answer_static(desk.waiting, 200, NULL, "", 0);
+    exchange_give_up(desk.waiting); /* late by a hair itself */
+    run();
+    assert_has(hear(), "HTTP/1.1 200 ");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+static void a_problem_may_come_too_late(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_give_up(desk.waiting);
+    hang_up();
+    assert_true(desk.gone);
+    exchange_problem(desk.waiting, ERR_NO_ROOM, NULL, "Too late.");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+/* Each late answer holds memory, so there is a bound to how many a broker may owe. */
+static void a_broker_that_owes_many_answers_is_not_asked(void **state)
+{
+    struct exchange *waiting[MAX_LATE];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        say("GET /later HTTP/1.1\r\n" HOST END);
+        waiting[i] = desk.waiting;
+        exchange_give_up(desk.waiting);
+        run();
+        assert_has(hear(), "HTTP/1.1 503 ");
+    }
+    assert_int_equal(desk.served, MAX_LATE);
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_has(hear(), "\"code\":\"broker_down\"");
+    assert_int_equal(desk.served, MAX_LATE);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++)
+        exchange_answer_static(waiting[i], 200, NULL, "", 0);
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_answer_static(desk.waiting, 200, NULL, "", 0);
+    run();
+    assert_has(hear(), "HTTP/1.1 200 ");
+}
+
+static void a_server_that_ends_asks_nothing(void **state)
+{
+    (void)state;
+
+    desk.exchanges.ended = true;
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_has(hear(), "\"code\":\"stopping\"");
+    assert_int_equal(desk.served, 0);
 }
 
 /* Nobody tells us before the answer; then it has nowhere to go. */
@@ -563,6 +663,11 @@ int main(void)
         DESK_TEST(a_head_may_come_byte_by_byte),
         DESK_TEST(an_answer_may_come_later),
         DESK_TEST(requests_in_a_row_are_answered_in_their_order),
+        DESK_TEST(an_answer_that_comes_too_late_goes_nowhere),
+        DESK_TEST(an_answer_may_be_late_by_a_hair),
+        DESK_TEST(a_problem_may_come_too_late),
+        DESK_TEST(a_broker_that_owes_many_answers_is_not_asked),
+        DESK_TEST(a_server_that_ends_asks_nothing),
         DESK_TEST(the_client_may_leave_while_its_request_waits),
         DESK_TEST(the_client_may_leave_in_the_middle_of_a_request),
         DESK_TEST(an_upgrade_hands_the_socket_over),

@@ -112,7 +112,7 @@ void send_message_serve(struct exchange *exchange)
 {
     struct sending_source source = {.key = exchange_header(exchange, "Idempotency-Key")};
     struct sending_problem problem;
-    json_t *body = json_body_read_around(exchange, "message");
+    json_t *body = exchange_may_ask(exchange) ? json_body_read_around(exchange, "message") : NULL;
     if (!body)
         return;
     struct sending *sending = malloc(sizeof *sending);
