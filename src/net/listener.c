@@ -255,6 +255,14 @@ static void end_left(struct listener *listener, int64_t now_ms)
     deadlines_visit_recent(deadlines, DEADLINE_NEXT_HEAD, now_ms - 2 * SECOND_MS, end_if_left);
 }
 
+/* libmicrohttpd hears nothing of a suspended connection, and must not be stopped with one. */
+static void end_waiting(struct listener *listener)
+{
+    list_for_each(waiting, &listener->exchanges.deadlines.by_phase[DEADLINE_WAIT], struct deadline,
+                  link)
+        exchange_give_up(waiting->exchange);
+}
+
 static void on_second(struct worker_hook *hook)
 {
     struct listener *listener = list_entry(hook, struct listener, second);
@@ -268,6 +276,8 @@ static void on_second(struct worker_hook *hook)
          (late = deadlines_take_late(&listener->exchanges.deadlines, now_ms));)
         end_late(listener, late);
     end_left(listener, now_ms);
+    if (listener->exchanges.ended) /* a body may have come to a wait since */
+        end_waiting(listener);
     if (listener->shut)
         set_doors(listener, true);
     pump(listener);
@@ -430,12 +440,8 @@ size_t listener_connections(const struct listener *listener)
 
 void listener_abort(struct listener *listener)
 {
-    /* Who waits for the broker is answered first: libmicrohttpd must not be stopped, and hears
-     * nothing, while a connection is suspended. */
     listener->exchanges.ended = true;
-    list_for_each(waiting, &listener->exchanges.deadlines.by_phase[DEADLINE_WAIT], struct deadline,
-                  link)
-        exchange_give_up(waiting->exchange);
+    end_waiting(listener);
     pump(listener);
     for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
         list_for_each(deadline, &listener->exchanges.deadlines.by_phase[phase], struct deadline,
