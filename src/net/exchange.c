@@ -46,6 +46,8 @@ struct exchange {
     const struct route *route;
     struct head_body announced;
     struct buf body;
+    void *taker; /* the intake's, while it is open */
+    size_t taken;
     size_t swallowed;
     char *target; /* a copy (the parser writes into the original), with room to decode into */
     const char *target_place;
@@ -130,6 +132,11 @@ void exchanges_finish(struct exchanges *exchanges)
 }
 
 /* ---- what a route asks ---- */
+
+size_t exchange_max_body(const struct exchange *exchange)
+{
+    return exchange->all->limits.max_body;
+}
 
 void *exchange_state(const struct exchange *exchange)
 {
@@ -218,7 +225,7 @@ static void hold(struct exchange *exchange)
     exchange->all->late++;
 }
 
-static void release(struct exchange *exchange)
+void exchange_release(struct exchange *exchange)
 {
     exchange->held = false;
     exchange->all->late--;
@@ -231,7 +238,7 @@ static bool is_late(struct exchange *exchange)
 {
     bool late = exchange->held;
     if (late)
-        release(exchange);
+        exchange_release(exchange);
     return late;
 }
 
@@ -365,9 +372,11 @@ void exchange_give_up(struct exchange *exchange)
 {
     if (!exchange->suspended) /* the answer has just come */
         return;
-    exchange_problem(exchange, ERR_BROKER_DOWN, NULL,
-                     "No answer came in time, so this may have been done or not. Try again, and "
-                     "with the same key.");
+    if (exchange->taker) {
+        exchange->route->intake->give_up(exchange->taker);
+        return;
+    }
+    exchange_problem(exchange, ERR_BROKER_DOWN, NULL, EXCHANGE_GIVEN_UP);
     hold(exchange);
 }
 
@@ -650,10 +659,40 @@ static bool check_access(struct exchange *exchange)
     return true;
 }
 
+static size_t max_body(const struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    return intake ? intake->max_size : exchange->all->limits.max_body;
+}
+
 static void refuse_body(struct exchange *exchange)
 {
-    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL, "max_body is %zu bytes.",
-                     exchange->all->limits.max_body);
+    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL,
+                     exchange->route->intake ? "A body has at most %zu bytes here."
+                                             : "max_body is %zu bytes.",
+                     max_body(exchange));
+}
+
+/* Nobody here unpacks what is packed (RFC 9110 section 15.5.16). */
+static bool is_packed(const struct exchange *exchange)
+{
+    const char *coding = exchange_header(exchange, "Content-Encoding");
+    return exchange->announced.any && coding && strcasecmp(coding, "identity") != 0;
+}
+
+/* What can be said of the body before it comes. */
+static void judge_body(struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (is_packed(exchange)) {
+        exchange_add_header(exchange, "Accept-Encoding", "identity");
+        exchange_problem(exchange, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                         "Send the body as it is, without Content-Encoding.");
+    } else if (exchange->announced.length > max_body(exchange)) {
+        refuse_body(exchange);
+    } else if (intake) {
+        exchange->taker = intake->open(exchange);
+    }
 }
 
 /* The first call: everything that can be said before the body. */
@@ -673,10 +712,9 @@ static void begin(struct exchange *exchange)
     }
     if (!check_access(exchange))
         return;
-    if (exchange->announced.length > exchange->all->limits.max_body)
-        refuse_body(exchange);
-    else
-        route_request(exchange);
+    route_request(exchange);
+    if (exchange->route && !exchange->response)
+        judge_body(exchange);
 }
 
 /* ---- libmicrohttpd's calls ---- */
@@ -706,6 +744,18 @@ void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *c
     return exchange;
 }
 
+void exchange_progress(struct exchange *exchange)
+{
+    move_deadline(exchange, DEADLINE_BODY);
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    exchange->waits = false;
+    move_deadline(exchange, DEADLINE_BODY);
+    resume(exchange);
+}
+
 static int queue_answer(struct exchange *exchange)
 {
     if (!exchange->response)
@@ -714,11 +764,8 @@ static int queue_answer(struct exchange *exchange)
     return MHD_queue_response(exchange->connection, (unsigned)exchange->status, exchange->response);
 }
 
-/* What libmicrohttpd is told after a step. */
-static int proceed(struct exchange *exchange)
+static int suspend_if_waits(struct exchange *exchange)
 {
-    if (exchange->response || exchange->close)
-        return queue_answer(exchange);
     if (exchange->waits && !exchange->suspended) {
         exchange->suspended = true;
         move_deadline(exchange, DEADLINE_WAIT);
@@ -727,8 +774,32 @@ static int proceed(struct exchange *exchange)
     return MHD_YES;
 }
 
+/* What libmicrohttpd is told after a step. */
+static int proceed(struct exchange *exchange)
+{
+    if (exchange->response || exchange->close)
+        return queue_answer(exchange);
+    return suspend_if_waits(exchange);
+}
+
+/* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A taker
+ * that has had enough takes all and does nothing: who sends twice what is allowed is cut off. */
+static int give_to_taker(struct exchange *exchange, const char *bytes, size_t *size)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (exchange->suspended)
+        return MHD_YES;
+    size_t taken = intake->take(exchange->taker, bytes, *size);
+    assert(taken == *size || exchange->waits);
+    *size -= taken;
+    exchange->taken += taken;
+    return exchange->taken > 2 * intake->max_size ? MHD_NO : suspend_if_waits(exchange);
+}
+
 static int take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
+    if (exchange->taker)
+        return give_to_taker(exchange, bytes, size);
     size_t taken = *size;
     *size = 0;
     if (!exchange->response && exchange->body.size + taken > exchange->all->limits.max_body)
@@ -750,6 +821,8 @@ static void serve(struct exchange *exchange)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else if (exchange->route->upgrade && exchange->all->stopping)
         exchange_problem(exchange, ERR_STOPPING, NULL, "Connect again in a moment.");
+    else if (exchange->taker)
+        exchange->route->intake->end(exchange->taker);
     else
         exchange->route->serve(exchange);
     assert(exchange->response || exchange->waits || exchange->close);
@@ -828,6 +901,8 @@ void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
             log_access(exchange);
         move_deadline(exchange, DEADLINE_NEXT_HEAD);
     }
+    if (exchange->taker && exchange->route->intake->close(exchange->taker))
+        hold(exchange);
     if (exchange->response)
         MHD_destroy_response(exchange->response);
     exchange->over = true;

@@ -23,6 +23,7 @@
 #include "net/api/channels.h"
 #include "net/api/page.h"
 #include "net/api/send.h"
+#include "net/api/send_lines.h"
 #include "net/api/status.h"
 #include "net/api/users.h"
 #include "net/budget.h"
@@ -98,6 +99,7 @@ static void add_routes(struct part *part)
     struct server *server = part->server;
     const struct route routes[] = {
         {"POST", "/send-message", send_message_serve, &server->send, false},
+        {"POST", "/send-messages", NULL, &server->send, false, &send_lines_intake},
         {"GET", "/ws/:id", websocket_session_serve, &part->door, true},
         {"GET", "/ws", room_lobby_serve, &part->door, true},
         {"GET", "/rooms/:id", room_serve, &part->door, true},
