@@ -29,7 +29,7 @@
 #define INLINE_ROOM   512  /* for the target; longer ones are allocated */
 #define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE     64
-#define MAX_LATE      256
+#define MAX_LATE      256 /* answers; each keeps a body and what was made of it */
 #define PROBLEM_TYPE  "application/problem+json"
 
 enum stage { STAGE_HEAD, STAGE_BODY, STAGE_SERVED };
@@ -793,7 +793,10 @@ static int give_to_taker(struct exchange *exchange, const char *bytes, size_t *s
     assert(taken == *size || exchange->waits);
     *size -= taken;
     exchange->taken += taken;
-    return exchange->taken > 2 * intake->max_size ? MHD_NO : suspend_if_waits(exchange);
+    if (exchange->taken <= 2 * intake->max_size)
+        return suspend_if_waits(exchange);
+    exchange->err = ERR_BODY_TOO_LARGE;
+    return MHD_NO;
 }
 
 static int take_body(struct exchange *exchange, const char *bytes, size_t *size)

@@ -258,9 +258,9 @@ static void end_left(struct listener *listener, int64_t now_ms)
 /* libmicrohttpd hears nothing of a suspended connection, and must not be stopped with one. */
 static void end_waiting(struct listener *listener)
 {
-    list_for_each(waiting, &listener->exchanges.deadlines.by_phase[DEADLINE_WAIT], struct deadline,
-                  link)
-        exchange_give_up(waiting->exchange);
+    struct list *by_phase = listener->exchanges.deadlines.by_phase;
+    list_for_each_safe(waiting, &by_phase[DEADLINE_WAIT], struct deadline, link)
+        exchange_give_up(waiting->exchange); /* which may move it to another phase */
 }
 
 static void on_second(struct worker_hook *hook)

@@ -18,6 +18,9 @@ static struct {
     int adoptions;
     int adopted;
     char extra[64];
+    size_t room; /* of the taker; then it waits */
+    int opened, gave_up, closed;
+    bool owes;
 } book;
 
 /* ---- the routes ---- */
@@ -71,6 +74,63 @@ static void serve_upgrade(struct exchange *exchange)
     exchange_upgrade(exchange, "accepted", "protocol", on_adopted, &book);
 }
 
+/* ---- an intake: what it has taken is in book.said ---- */
+
+static void *open_taker(struct exchange *exchange)
+{
+    if (exchange_header(exchange, "X-Refuse")) {
+        exchange_problem(exchange, ERR_FORBIDDEN, NULL, "No.");
+        return NULL;
+    }
+    book.opened++;
+    book.waiting = exchange;
+    return &book;
+}
+
+static size_t take_pieces(void *taker, const char *bytes, size_t size)
+{
+    size_t taken = size < book.room ? size : book.room;
+    assert_ptr_equal(taker, &book);
+    assert_int_not_equal(size, 0);
+    assert_int_not_equal(desk.deadline.phase, DEADLINE_WAIT); /* never while it waits */
+    strncat(book.said, bytes, taken);
+    book.room -= taken;
+    if (taken < size)
+        exchange_wait(book.waiting);
+    return taken;
+}
+
+static void end_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    strcat(book.said, ".");
+    exchange_answer_static(book.waiting, 200, NULL, "taken", 5);
+}
+
+static void give_up_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    book.gave_up++;
+    book.room = 1000;
+    exchange_go_on(book.waiting);
+}
+
+static bool close_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    book.closed++;
+    return book.owes;
+}
+
+static const struct intake pieces = {
+    .max_size = 20,
+    .open = open_taker,
+    .take = take_pieces,
+    .end = end_taker,
+    .give_up = give_up_taker,
+    .close = close_taker,
+};
+
 /* The client leaves while its handshake is looked at. */
 static void serve_upgrade_of_nobody(struct exchange *exchange)
 {
@@ -86,6 +146,7 @@ static const struct route routes[] = {
     {.method = "POST", .path = "/later", .serve = serve_later},
     {.method = "GET", .path = "/users/:id/words", .serve = serve_words},
     {.method = "GET", .path = "/upgrade", .serve = serve_upgrade, .upgrade = true},
+    {.method = "POST", .path = "/pieces", .intake = &pieces},
     {.method = "GET", .path = "/nobody", .serve = serve_upgrade_of_nobody, .upgrade = true},
 };
 
@@ -371,6 +432,118 @@ static void a_body_has_a_limit(void **state)
     assert_int_equal(book.served, 2);
 }
 
+#define PIECES "POST /pieces HTTP/1.1\r\n" HOST
+
+static void an_intake_takes_the_body_as_it_comes(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    say(PIECES "Transfer-Encoding: chunked" END "3\r\nabc\r\n");
+    assert_string_equal(book.said, "abc");
+    say("2\r\nd");
+    assert_string_equal(book.said, "abcd");
+    say("e\r\n0\r\n");
+    assert_string_equal(book.said, "abcde");
+    assert_int_equal(book.closed, 0);
+    say("\r\n");
+    assert_has(hear(), END "taken");
+    assert_string_equal(book.said, "abcde.");
+    assert_int_equal(book.opened, 1);
+    assert_int_equal(book.closed, 1);
+    say(PIECES "Content-Length: 0" END);
+    assert_has(hear(), END "taken");
+    assert_string_equal(book.said, "abcde..");
+}
+
+/* Several chunks lie in one buffer of libmicrohttpd's; none is given while the taker waits. */
+static void an_intake_may_wait_in_mid_body(void **state)
+{
+    (void)state;
+
+    book.room = 2;
+    say(PIECES "Transfer-Encoding: chunked" END
+               "3\r\nabc\r\n3\r\ndef\r\n1\r\ng\r\n0\r\n\r\nGET /now HTTP/1.1\r\n" HOST END);
+    for (size_t taken = 2; taken < 7; taken++) {
+        assert_int_equal(strlen(book.said), taken);
+        assert_int_equal(desk.deadline.phase, DEADLINE_WAIT);
+        book.room = 1;
+        exchange_go_on(book.waiting);
+        assert_int_equal(desk.deadline.phase, DEADLINE_BODY);
+        run();
+    }
+    assert_string_equal(book.said, "abcdefg.");
+    assert_has(hear(), END "taken");
+    assert_has(desk.heard, END "now\n");
+}
+
+static void an_intake_is_told_that_it_waits_too_long(void **state)
+{
+    (void)state;
+
+    say(PIECES "Content-Length: 5" END "abcde");
+    assert_ptr_equal(desk.deadline.exchange, book.waiting);
+    exchange_give_up(book.waiting);
+    run();
+    assert_int_equal(book.gave_up, 1);
+    assert_string_equal(book.said, "abcde.");
+    assert_has(hear(), END "taken");
+}
+
+static void an_intake_may_refuse_by_the_head(void **state)
+{
+    (void)state;
+
+    say(PIECES "X-Refuse: 1\r\nContent-Length: 5" END "abcde");
+    assert_has(hear(), "HTTP/1.1 403 ");
+    say(PIECES "Content-Length: 21\r\nExpect: 100-continue" END);
+    assert_has(hear(), "HTTP/1.1 413 ");
+    assert_has(desk.heard, "\"detail\":\"A body has at most 20 bytes here.\"");
+    assert_int_equal(book.opened, 0);
+    assert_int_equal(book.closed, 0);
+}
+
+static void an_intake_whose_client_leaves_is_closed(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    book.owes = true;
+    say(PIECES "Content-Length: 5" END "abc");
+    hang_up();
+    assert_true(desk.gone);
+    assert_string_equal(book.said, "abc");
+    assert_int_equal(book.closed, 1);
+    assert_int_equal(desk.exchanges.late, 1);
+    exchange_release(book.waiting); /* it was still there */
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+static void an_intake_is_given_twice_its_size_at_most(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    say(PIECES "Transfer-Encoding: chunked" END
+               "28\r\n0123456789012345678901234567890123456789\r\n");
+    assert_false(desk.gone);
+    say("1\r\n!\r\n");
+    assert_true(desk.gone);
+    assert_int_equal(book.closed, 1);
+}
+
+static void a_packed_body_is_not_read(void **state)
+{
+    (void)state;
+
+    say("POST /now HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 2" END "hi");
+    assert_has(hear(), "HTTP/1.1 415 ");
+    assert_has(desk.heard, "Accept-Encoding: identity\r\n");
+    say("POST /now HTTP/1.1\r\n" HOST "Content-Encoding: identity\r\nContent-Length: 2" END "hi");
+    assert_has(hear(), "200 OK");
+    assert_int_equal(book.served, 1);
+}
+
 static void nobody_waits_for_a_body_that_is_not_wanted(void **state)
 {
     (void)state;
@@ -533,6 +706,13 @@ int main(void)
         DESK_TEST(http_1_0_is_not_upgraded),
         DESK_TEST(a_body_is_gathered),
         DESK_TEST(a_body_has_a_limit),
+        DESK_TEST(an_intake_takes_the_body_as_it_comes),
+        DESK_TEST(an_intake_may_wait_in_mid_body),
+        DESK_TEST(an_intake_is_told_that_it_waits_too_long),
+        DESK_TEST(an_intake_may_refuse_by_the_head),
+        DESK_TEST(an_intake_whose_client_leaves_is_closed),
+        DESK_TEST(an_intake_is_given_twice_its_size_at_most),
+        DESK_TEST(a_packed_body_is_not_read),
         DESK_TEST(nobody_waits_for_a_body_that_is_not_wanted),
         DESK_TEST(words_of_the_address_are_decoded_once),
         DESK_TEST(refusals_leave_the_connection_open),

@@ -360,7 +360,6 @@ static void give_up(void *taker)
 static bool close_batch(void *taker)
 {
     struct batch *batch = taker;
-    gather_results(batch);
     for (struct entry *entry; (entry = first_entry(batch)); gather_results(batch))
         make_orphan(entry);
     batch->closed = true;
