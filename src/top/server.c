@@ -55,6 +55,7 @@ struct part {
     struct door door;
     struct listener *listener;
     struct listener *metrics; /* of the first part, where metrics_listen is set */
+    struct send_lines send_lines;
     struct route routes[MAX_ROUTES];
     size_t route_count;
     struct worker_hook turn;
@@ -97,9 +98,10 @@ static void add_route(struct part *part, struct route route)
 static void add_routes(struct part *part)
 {
     struct server *server = part->server;
+    part->send_lines.sending = &server->send;
     const struct route routes[] = {
         {"POST", "/send-message", send_message_serve, &server->send, false},
-        {"POST", "/send-messages", NULL, &server->send, false, &send_lines_intake},
+        {"POST", "/send-messages", NULL, &part->send_lines, false, &send_lines_intake},
         {"GET", "/ws/:id", websocket_session_serve, &part->door, true},
         {"GET", "/ws", room_lobby_serve, &part->door, true},
         {"GET", "/rooms/:id", room_serve, &part->door, true},

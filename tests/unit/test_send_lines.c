@@ -68,8 +68,10 @@ static void clerk_answers(size_t from, size_t to, enum err err)
 
 static struct sending_options options = {.max_message = 1000, .ttl_ms = 60000, .ttl_max_ms = 60000};
 
+static struct send_lines all = {.sending = &options};
+
 static const struct route routes[] = {
-    {.method = "POST", .path = "/send-messages", .state = &options, .intake = &send_lines_intake},
+    {.method = "POST", .path = "/send-messages", .state = &all, .intake = &send_lines_intake},
 };
 
 static char *heard; /* the whole answer */
@@ -94,6 +96,7 @@ static int close_ours(void **state)
     heard = NULL;
     desk_close(state);
     assert_int_equal(desk.exchanges.late, 0);
+    assert_int_equal(all.held, 0);
     return 0;
 }
 
@@ -198,7 +201,7 @@ static void the_last_line_needs_no_end(void **state)
 
 static void results_have_the_order_of_their_lines(void **state)
 {
-    char all[1024] = "";
+    char wanted[1024] = "";
     (void)state;
 
     say(CHUNKED);
@@ -213,18 +216,19 @@ static void results_have_the_order_of_their_lines(void **state)
     assert_string_equal(hear(), "");
     clerk_answers(0, 1, ERR_NONE);
     run();
-    strcat(all, sent(0, 1));
-    strcat(all, "{\"index\":1,\"status\":422,\"code\":\"missing_field\",\"field\":\"receiver\","
-                "\"detail\":\"Give exactly one of receiver, receivers, channel, broadcast.\"}\n");
-    strcat(all, "{\"index\":2,\"status\":507,\"code\":\"no_room\","
-                "\"detail\":\"Send it with \\\"ttl\\\":0, or raise keep_total.\"}\n");
-    strcat(all, sent(3, 3));
-    strcat(all, "{\"index\":4,\"status\":400,\"code\":\"bad_json\",\"detail\":\"Column 1: "
-                "']' expected near end of file\"}\n");
-    strcat(all, "{\"index\":5,\"status\":400,\"code\":\"bad_json\","
-                "\"detail\":\"A line must be a JSON object.\"}\n");
+    strcat(wanted, sent(0, 1));
+    strcat(wanted,
+           "{\"index\":1,\"status\":422,\"code\":\"missing_field\",\"field\":\"receiver\","
+           "\"detail\":\"Give exactly one of receiver, receivers, channel, broadcast.\"}\n");
+    strcat(wanted, "{\"index\":2,\"status\":507,\"code\":\"no_room\","
+                   "\"detail\":\"Send it with \\\"ttl\\\":0, or raise keep_total.\"}\n");
+    strcat(wanted, sent(3, 3));
+    strcat(wanted, "{\"index\":4,\"status\":400,\"code\":\"bad_json\",\"detail\":\"Column 1: "
+                   "']' expected near end of file\"}\n");
+    strcat(wanted, "{\"index\":5,\"status\":400,\"code\":\"bad_json\","
+                   "\"detail\":\"A line must be a JSON object.\"}\n");
     assert_has(hear(), END);
-    assert_string_equal(strstr(desk.heard, END) + 4, all);
+    assert_string_equal(strstr(desk.heard, END) + 4, wanted);
 }
 
 /* What is on its way is bounded by lines... */
@@ -433,6 +437,24 @@ static void there_may_be_so_many_lines(void **state)
     free(chunk);
 }
 
+/* However many requests there are. */
+static void results_have_so_much_memory(void **state)
+{
+    (void)state;
+
+    clerk.at_once = 0;
+    all.held = SEND_LINES_MAX_HELD - strlen(sent(0, 1));
+    say(CHUNKED);
+    say_lines(0, 1);
+    assert_int_equal(all.held, SEND_LINES_MAX_HELD);
+    say_lines(1, 5);
+    assert_int_equal(clerk.count, 2);
+    say("0\r\n\r\n");
+    assert_has(hear(), "{\"index\":2,\"status\":503,\"code\":\"out_of_memory\","
+                       "\"detail\":\"This line and those after it were not taken.\"}\n");
+    all.held -= SEND_LINES_MAX_HELD - strlen(sent(0, 1));
+}
+
 static void a_longer_body_is_refused_before_it_comes(void **state)
 {
     (void)state;
@@ -526,6 +548,7 @@ int main(void)
         DESK_TEST(a_broker_that_is_late_midway_stops_the_rest),
         DESK_TEST(each_line_has_its_deadline_and_all_of_them_one),
         DESK_TEST(there_may_be_so_many_lines),
+        DESK_TEST(results_have_so_much_memory),
         DESK_TEST(a_longer_body_is_refused_before_it_comes),
         DESK_TEST(a_body_without_an_end_is_cut_off),
         DESK_TEST(heads_that_cannot_be),

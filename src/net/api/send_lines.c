@@ -17,12 +17,14 @@
 /* The body of one request. */
 struct batch {
     struct exchange *exchange;
+    struct send_lines *all;
     struct worker *worker;
     struct lines lines;
     struct list entries; /* lines without a result in `results`, in order */
     size_t entry_count;
     size_t entry_bytes;
     struct buf results;
+    size_t held;  /* of theirs, as counted in all->held */
     size_t count; /* of lines that were taken */
     size_t bytes; /* of the body so far */
     size_t orphans;
@@ -148,6 +150,8 @@ static void gather_results(struct batch *batch)
         entry_remove(entry);
         entry_destroy(entry);
     }
+    batch->all->held += batch->results.size - batch->held;
+    batch->held = batch->results.size;
 }
 
 /* ---- the batch ---- */
@@ -238,7 +242,7 @@ static void publish(struct entry *entry, const struct line *line)
     json_t *body = parse(entry, line);
     if (!body)
         return;
-    if (sending_read(sending, body, &source, exchange_state(entry->batch->exchange), &problem)) {
+    if (sending_read(sending, body, &source, entry->batch->all->sending, &problem)) {
         refuse(entry, problem.err, problem.field, problem.detail);
         return;
     }
@@ -266,7 +270,7 @@ static enum err limit_reached(const struct batch *batch)
         return ERR_TOO_MANY_LINES;
     if (clock_mono_us() - exchange_began_us(batch->exchange) > SEND_LINES_MAX_US)
         return ERR_REQUEST_TIMEOUT;
-    return ERR_NONE;
+    return batch->all->held > SEND_LINES_MAX_HELD ? ERR_OUT_OF_MEMORY : ERR_NONE;
 }
 
 static void take_line(struct batch *batch, const struct line *line)
@@ -308,6 +312,7 @@ static void *open_batch(struct exchange *exchange)
         return NULL;
     }
     batch->exchange = exchange;
+    batch->all = exchange_state(exchange);
     batch->worker = exchange_worker(exchange);
     lines_init(&batch->lines, exchange_max_body(exchange));
     list_init(&batch->entries);
@@ -362,6 +367,7 @@ static bool close_batch(void *taker)
     struct batch *batch = taker;
     for (struct entry *entry; (entry = first_entry(batch)); gather_results(batch))
         make_orphan(entry);
+    batch->all->held -= batch->held;
     batch->closed = true;
     bool owed = batch->orphans > 0;
     if (!owed)
