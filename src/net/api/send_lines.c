@@ -177,7 +177,12 @@ static void answer_if_done(struct batch *batch)
     if (batch->left_out)
         write_refusal(batch, &batch->results, batch->count, batch->stopped, NULL,
                       "This line and those after it were not taken.");
-    exchange_answer(batch->exchange, 200, "application/x-ndjson", &batch->results);
+    if (buf_ok(&batch->results))
+        exchange_answer(batch->exchange, 200, "application/x-ndjson", &batch->results);
+    else
+        exchange_problem(batch->exchange, ERR_OUT_OF_MEMORY, NULL,
+                         "The results are lost, though lines were published. Send all of them "
+                         "again, with the same keys.");
 }
 
 static void go_on(struct batch *batch)
