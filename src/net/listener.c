@@ -438,6 +438,11 @@ size_t listener_connections(const struct listener *listener)
     return listener->exchanges.deadlines.count;
 }
 
+size_t listener_late_answers(const struct listener *listener)
+{
+    return listener->exchanges.late;
+}
+
 void listener_abort(struct listener *listener)
 {
     listener->exchanges.ended = true;

@@ -60,6 +60,7 @@ struct part {
     size_t route_count;
     struct worker_hook turn;
     bool draining;
+    bool aborted;
     bool finished;
     atomic_bool gone; /* said to the main thread */
 };
@@ -164,9 +165,11 @@ static bool listen_for_metrics(struct part *part)
     return part->metrics != NULL;
 }
 
+/* Late answers are waited for only while there is time. */
 static bool is_idle(const struct part *part)
 {
     return !listener_connections(part->listener) && !part->door.open &&
+           (part->aborted || !listener_late_answers(part->listener)) &&
            !catch_up_in_flight(part->worker->catch_up) &&
            !(part->metrics && listener_connections(part->metrics));
 }
@@ -272,6 +275,7 @@ static void abort_part(void *context)
     struct part *part = context;
     if (part->finished)
         return;
+    part->aborted = true;
     log_warn("time is up, closing what is left",
              LOG_NUMBER("connections", listener_connections(part->listener)),
              LOG_NUMBER("sessions", part->door.open));
