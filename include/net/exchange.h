@@ -41,7 +41,7 @@ struct intake {
 
 struct route {
     const char *method; /* GET also serves HEAD */
-    const char *path;   /* `/users/:id/messages`: one `:id` segment at most */
+    const char *path;   /* `/users/:id/devices/:name`: two such segments at most */
     void (*serve)(struct exchange *exchange);
     void *state;                 /* the family's, see exchange_state */
     bool upgrade;                /* a WebSocket handshake */
@@ -78,8 +78,10 @@ struct worker *exchange_worker(const struct exchange *exchange);
 /* When its head was whole, on the monotonic clock. */
 int64_t exchange_began_us(const struct exchange *exchange);
 
-/* The decoded `:id` segment, proper by address_is_name. */
+/* The decoded `:id` segment, proper by address_is_name; a NUL follows. */
 const char *exchange_id(const struct exchange *exchange, size_t *ret_length);
+/* The second such segment. */
+const char *exchange_name(const struct exchange *exchange, size_t *ret_length);
 
 /* A query parameter, decoded, borrowed; NULL: not there. */
 const char *exchange_query(struct exchange *exchange, const char *name);

@@ -55,6 +55,8 @@ struct exchange {
     char *query; /* decoded, as `name\0value\0…\0`; or NULL */
     char *id;    /* the `:id` segment, decoded */
     size_t id_length;
+    char *name; /* the `:name` segment, likewise */
+    size_t name_length;
     const char *origin; /* allowed, to be answered with CORS headers */
     struct MHD_Response *response;
     int status;
@@ -189,6 +191,12 @@ const struct sockaddr *exchange_peer(const struct exchange *exchange)
 {
     return MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
         ->client_addr;
+}
+
+const char *exchange_name(const struct exchange *exchange, size_t *ret_length)
+{
+    *ret_length = exchange->name_length;
+    return exchange->name;
 }
 
 const char *exchange_query(struct exchange *exchange, const char *name)
@@ -401,6 +409,10 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
                       void (*adopted)(void *context, int fd, const char *extra, size_t size),
                       void *context)
 {
+    if (is_late(exchange)) {
+        adopted(context, -1, NULL, 0);
+        return;
+    }
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, exchange);
     if (!response) {
         adopted(context, -1, NULL, 0);
@@ -415,10 +427,13 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
         MHD_add_response_header(response, "Sec-WebSocket-Protocol", protocol);
     exchange->response = response;
     exchange->status = MHD_HTTP_SWITCHING_PROTOCOLS;
+    resume(exchange);
 }
 
 int exchange_adopt(struct exchange *exchange)
 {
+    if (exchange->held) /* the connection is answered, and may be gone */
+        return -1;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     int fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
@@ -428,6 +443,7 @@ int exchange_adopt(struct exchange *exchange)
     exchange->status = MHD_HTTP_OK;
     exchange->all->run_again = true;
     worker_again(exchange->all->worker);
+    resume(exchange);
     return fd;
 }
 
@@ -540,14 +556,19 @@ struct segment {
     size_t length;
 };
 
-/* Does the path fit the pattern? Then *ret_id is the raw `:id` segment, if there is one. */
-static bool path_fits(const char *pattern, const char *path, struct segment *ret_id)
+#define MAX_SEGMENTS 2
+
+/* Does the path fit the pattern? Then ret_ids are the raw segments that begin with a colon there.
+ */
+static bool path_fits(const char *pattern, const char *path, struct segment *ret_ids)
 {
+    struct segment *ret_id = ret_ids;
+    ret_ids[0] = ret_ids[1] = (struct segment){NULL, 0};
     while (*pattern && *path) {
         if (*pattern == ':') {
             pattern += strcspn(pattern, "/");
             size_t length = strcspn(path, "/");
-            *ret_id = (struct segment){path, length};
+            *ret_id++ = (struct segment){path, length};
             path += length;
         } else if (*pattern++ != *path++) {
             return false;
@@ -569,12 +590,12 @@ static bool method_fits(const struct route *route, const char *method)
 
 /* The route for path and method. Else NULL, with the methods the path knows (none: no such path).
  */
-static const struct route *find_route(const struct exchange *exchange, struct segment *ret_id,
+static const struct route *find_route(const struct exchange *exchange, struct segment *ret_ids,
                                       struct buf *ret_allow)
 {
     for (size_t i = 0; i < exchange->all->route_count; i++) {
         const struct route *route = &exchange->all->routes[i];
-        if (!path_fits(route->path, exchange->path, ret_id))
+        if (!path_fits(route->path, exchange->path, ret_ids))
             continue;
         if (method_fits(route, exchange->head.method))
             return route;
@@ -586,13 +607,21 @@ static const struct route *find_route(const struct exchange *exchange, struct se
     return NULL;
 }
 
-static bool decode_id(struct exchange *exchange, struct segment raw)
+static bool decode_segment(char *to, struct segment raw, size_t *ret_length)
 {
-    ptrdiff_t length = text_percent_decode(exchange->id, raw.text, raw.length);
-    if (length < 0 || !address_is_name(exchange->id, (size_t)length))
+    ptrdiff_t length = text_percent_decode(to, raw.text, raw.length);
+    *ret_length = length < 0 ? 0 : (size_t)length;
+    to[*ret_length] = '\0';
+    return address_is_name(to, *ret_length);
+}
+
+/* The second follows the first in its room: what parts them in the path is the NUL's. */
+static bool decode_ids(struct exchange *exchange, const struct segment *ids)
+{
+    if (ids[0].text && !decode_segment(exchange->id, ids[0], &exchange->id_length))
         return false;
-    exchange->id_length = (size_t)length;
-    return true;
+    exchange->name = exchange->id + exchange->id_length + 1;
+    return !ids[1].text || decode_segment(exchange->name, ids[1], &exchange->name_length);
 }
 
 static void answer_preflight(struct exchange *exchange)
@@ -626,15 +655,15 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
 
 static void route_request(struct exchange *exchange)
 {
-    struct segment id = {NULL, 0};
+    struct segment ids[MAX_SEGMENTS];
     struct buf allow;
     buf_init(&allow);
-    exchange->route = find_route(exchange, &id, &allow);
+    exchange->route = find_route(exchange, ids, &allow);
     if (!exchange->route && (allow.size || !buf_ok(&allow)))
         answer_methods(exchange, &allow);
     else if (!exchange->route)
         exchange_problem(exchange, ERR_NOT_FOUND, NULL, "See docs/wire.md for what is served.");
-    else if (id.text && !decode_id(exchange, id))
+    else if (!decode_ids(exchange, ids))
         exchange_problem(exchange, ERR_BAD_ID, NULL,
                          "An id is 1 to 128 bytes of UTF-8 without control characters or /.");
     buf_finish(&allow);

@@ -543,25 +543,27 @@ static void read_page(struct asked *asked)
     use_page(asked);
 }
 
-void poll_serve(struct exchange *exchange)
+static void ask(struct exchange *exchange, struct receiving *receiving)
 {
-    struct receiving receiving;
-    size_t wait;
-    if (!read_wait(exchange, &wait) || !receiving_read(exchange, &receiving))
-        return;
     struct asked *asked = calloc(1, sizeof *asked);
     if (!asked) {
-        receiving_finish(&receiving);
+        receiving_finish(receiving);
         door_refuse(exchange, ERR_OUT_OF_MEMORY);
         return;
     }
     asked->exchange = exchange;
-    asked->receiving = receiving;
-    asked->wait = wait;
-    if (list_addresses(asked)) {
+    asked->receiving = *receiving;
+    if (read_wait(exchange, &asked->wait) && list_addresses(asked)) {
         read_page(asked);
         return;
     }
     asked_destroy(asked);
     door_refuse(exchange, ERR_OUT_OF_MEMORY);
+}
+
+void poll_serve(struct exchange *exchange)
+{
+    size_t wait;
+    if (read_wait(exchange, &wait))
+        receiving_start(exchange, ask);
 }

@@ -22,6 +22,8 @@
 #include "model/access.h"
 #include "net/adoption.h"
 #include "net/api/channels.h"
+#include "net/api/devices.h"
+#include "net/api/messages.h"
 #include "net/api/page.h"
 #include "net/api/send.h"
 #include "net/api/send_lines.h"
@@ -117,6 +119,9 @@ static void add_routes(struct part *part)
         {"GET", "/users/:id", users_describe_serve, NULL, false},
         {"GET", "/users/:id/messages", users_messages_serve, NULL, false},
         {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false},
+        {"POST", "/users/:id/ack", devices_ack_serve, NULL, false},
+        {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false},
+        {"GET", "/messages/:id", messages_describe_serve, NULL, false},
         {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false},
         {"GET", "/channels/:id", channels_describe_serve, NULL, false},
         {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false},
