@@ -24,6 +24,9 @@ struct memory_store_limits {
 struct memory_store *memory_store_create(const struct memory_store_limits *limits, uint64_t floor);
 void memory_store_destroy(struct memory_store *store);
 
+/* What keeping a message costs, in bytes. */
+uint64_t memory_store_charge(const struct message *message);
+
 /* Could it be kept at all, within keep_total? */
 bool memory_store_fits(const struct memory_store *store, const struct message *message);
 

@@ -27,6 +27,7 @@
 
 #define READERS        2
 #define MAX_BATCH      2000
+#define LET_IN         128
 #define SLICE_US       2000
 #define LONG_SLICE_US  20000
 #define QUIET_MS       1000
@@ -91,6 +92,7 @@ struct broker_sqlite {
     uint64_t last_noted; /* of those not kept, what the file knows */
     int64_t published_at_ms;
     int64_t second_at_ms;
+    int64_t rest_until_ms; /* from housekeeping, after it failed */
     int seconds;
     bool no_room;
     bool late; /* more waits for the index than memory is meant for */
@@ -334,8 +336,13 @@ static void finish_job(struct broker_sqlite *sqlite, struct batch *batch, struct
 static void finish(struct broker_sqlite *sqlite, struct batch *batch)
 {
     lock(sqlite);
-    for (size_t i = 0; i < batch->count; i++)
+    for (size_t i = 0; i < batch->count; i++) {
         finish_job(sqlite, batch, batch->jobs[i]);
+        if (i % LET_IN == LET_IN - 1) { /* whoever waits for the lock */
+            unlock(sqlite);
+            lock(sqlite);
+        }
+    }
     if (sqlite->writer) {
         sqlite->indexed_upto = sqlite_writer_indexed_upto(sqlite->writer);
         sqlite->messages = sqlite_writer_messages(sqlite->writer);
@@ -662,6 +669,7 @@ static int each_second(struct broker_sqlite *sqlite)
 /* After an error the transaction, and what was done in it, is lost: the file says what is true. */
 static void start_anew(struct broker_sqlite *sqlite, int err)
 {
+    sqlite->rest_until_ms = clock_mono_ms() + SECOND_MS;
     close_file(sqlite);
     if (err != ERR_BROKER_DOWN)
         reopen_file(sqlite);
@@ -674,7 +682,8 @@ static bool is_quiet(const struct broker_sqlite *sqlite)
 
 static bool has_work(const struct broker_sqlite *sqlite)
 {
-    return sqlite->writer && sqlite_writer_has_work(sqlite->writer, is_quiet(sqlite));
+    return sqlite->writer && clock_mono_ms() >= sqlite->rest_until_ms &&
+           sqlite_writer_has_work(sqlite->writer, is_quiet(sqlite));
 }
 
 /* A slice of the housekeeping, in the transaction that the batch is going to use. */

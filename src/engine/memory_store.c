@@ -25,7 +25,7 @@ struct memory_store {
 
 /* ---- what is kept ---- */
 
-static uint64_t charge(const struct message *message)
+uint64_t memory_store_charge(const struct message *message)
 {
     return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
 }
@@ -37,7 +37,7 @@ static void release(struct kept *kept, void *owner)
         return;
     list_remove(&kept->log);
     store->log_count--;
-    store->log_bytes -= charge(kept->message);
+    store->log_bytes -= memory_store_charge(kept->message);
     message_unref(kept->message);
     free(kept);
 }
@@ -157,7 +157,7 @@ static void prune_address(struct memory_store *store, struct mailbox *mailbox, i
 
 bool memory_store_fits(const struct memory_store *store, const struct message *message)
 {
-    return charge(message) <= store->limits.keep_total;
+    return memory_store_charge(message) <= store->limits.keep_total;
 }
 
 /* Undoes what memory_store_reserve made before it failed. */
@@ -192,7 +192,7 @@ bool memory_store_add(struct memory_store *store, struct message *message)
     *kept = (struct kept){.message = message_ref(message)};
     list_append(&store->log, &kept->log);
     store->log_count++;
-    store->log_bytes += charge(message);
+    store->log_bytes += memory_store_charge(message);
     for (uint32_t i = 0; i < message->address_count; i++) {
         struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
         wake_mailbox(store, mailbox);
