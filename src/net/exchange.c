@@ -233,8 +233,7 @@ void exchange_release(struct exchange *exchange)
         exchange_destroy(exchange);
 }
 
-/* Does this answer come too late? Then it was the last thing the exchange stayed for. */
-static bool is_late(struct exchange *exchange)
+bool exchange_drop_late(struct exchange *exchange)
 {
     bool late = exchange->held;
     if (late)
@@ -283,7 +282,7 @@ static void hang_up(struct exchange *exchange)
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      struct buf *body)
 {
-    if (is_late(exchange)) {
+    if (exchange_drop_late(exchange)) {
         buf_finish(body);
         return;
     }
@@ -307,7 +306,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
-    if (is_late(exchange))
+    if (exchange_drop_late(exchange))
         return;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
@@ -337,7 +336,7 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 {
     char text[MAX_DETAIL];
     va_list args;
-    if (is_late(exchange))
+    if (exchange_drop_late(exchange))
         return;
     va_start(args, detail);
     vsnprintf(text, sizeof text, detail, args);
@@ -426,6 +425,7 @@ int exchange_adopt(struct exchange *exchange)
         return -1;
     exchange->close = true; /* MHD_NO without an answer */
     exchange->status = MHD_HTTP_OK;
+    resume(exchange);
     exchange->all->run_again = true;
     worker_again(exchange->all->worker);
     return fd;

@@ -487,15 +487,17 @@ static void say_ready(const struct server *server)
     log_info("ready", LOG_TEXT("listen", text));
 }
 
+/* The broker first: until its threads have ended it may put late answers into the workers' inboxes,
+ * where they are found when these are destroyed. */
 static void destroy(struct server *server)
 {
+    broker_destroy(server->broker);
     for (size_t i = 0; i < server->part_count; i++)
         destroy_part(&server->parts[i]);
     endpoints_finish(&server->endpoints);
     endpoints_finish(&server->metrics_endpoints);
     budget_destroy(server->budget);
     access_destroy(server->access);
-    broker_destroy(server->broker);
     free(server->metrics);
     free(server->parts);
 }
