@@ -278,7 +278,8 @@ static void abort_part(void *context)
     part->aborted = true;
     log_warn("time is up, closing what is left",
              LOG_NUMBER("connections", listener_connections(part->listener)),
-             LOG_NUMBER("sessions", part->door.open));
+             LOG_NUMBER("sessions", part->door.open),
+             LOG_NUMBER("late_answers", listener_late_answers(part->listener)));
     listener_abort(part->listener);
     if (part->metrics)
         listener_abort(part->metrics);
