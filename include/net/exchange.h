@@ -118,6 +118,10 @@ __attribute__((format(printf, 4, 5))) void exchange_problem(struct exchange *exc
  * outlives it, with all that was borrowed from it, and the late answer goes nowhere. */
 void exchange_wait(struct exchange *exchange);
 
+/* Does the answer come too late? Then the exchange is let go. To be asked first by those who do
+ * more with what they asked for than to answer. */
+bool exchange_drop_late(struct exchange *exchange);
+
 /* What the 503 says. */
 #define EXCHANGE_GIVEN_UP                                                                          \
     "No answer came in time, so this may have been done or not. Try again, with the same key."

@@ -256,7 +256,9 @@ static int compare_entries(const void *a, const void *b)
 
 static void finish_collecting(struct retention *retention)
 {
-    qsort(retention->entries, retention->entry_count, sizeof *retention->entries, compare_entries);
+    if (retention->entry_count)
+        qsort(retention->entries, retention->entry_count, sizeof *retention->entries,
+              compare_entries);
     next_step(retention, UNFILE);
 }
 

@@ -241,8 +241,7 @@ void exchange_release(struct exchange *exchange)
         exchange_destroy(exchange);
 }
 
-/* Does this answer come too late? Then it was the last thing the exchange stayed for. */
-static bool is_late(struct exchange *exchange)
+bool exchange_drop_late(struct exchange *exchange)
 {
     bool late = exchange->held;
     if (late)
@@ -291,7 +290,7 @@ static void hang_up(struct exchange *exchange)
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      struct buf *body)
 {
-    if (is_late(exchange)) {
+    if (exchange_drop_late(exchange)) {
         buf_finish(body);
         return;
     }
@@ -315,7 +314,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
-    if (is_late(exchange))
+    if (exchange_drop_late(exchange))
         return;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
@@ -345,7 +344,7 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 {
     char text[MAX_DETAIL];
     va_list args;
-    if (is_late(exchange))
+    if (exchange_drop_late(exchange))
         return;
     va_start(args, detail);
     vsnprintf(text, sizeof text, detail, args);
@@ -409,10 +408,6 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
                       void (*adopted)(void *context, int fd, const char *extra, size_t size),
                       void *context)
 {
-    if (is_late(exchange)) {
-        adopted(context, -1, NULL, 0);
-        return;
-    }
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, exchange);
     if (!response) {
         adopted(context, -1, NULL, 0);
@@ -432,8 +427,6 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
 
 int exchange_adopt(struct exchange *exchange)
 {
-    if (exchange->held) /* the connection is answered, and may be gone */
-        return -1;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     int fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
@@ -441,9 +434,9 @@ int exchange_adopt(struct exchange *exchange)
         return -1;
     exchange->close = true; /* MHD_NO without an answer */
     exchange->status = MHD_HTTP_OK;
+    resume(exchange);
     exchange->all->run_again = true;
     worker_again(exchange->all->worker);
-    resume(exchange);
     return fd;
 }
 

@@ -489,7 +489,11 @@ static void use_page(struct asked *asked)
 
 static void on_page(struct call *call)
 {
-    use_page((struct asked *)call);
+    struct asked *asked = (struct asked *)call;
+    if (exchange_drop_late(asked->exchange))
+        asked_destroy(asked);
+    else
+        use_page(asked);
 }
 
 /* wait, in seconds. False: a problem was answered. */

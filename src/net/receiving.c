@@ -122,7 +122,9 @@ static void on_device(struct call *call)
 {
     struct opening *opening = (struct opening *)call;
     struct catch_up_start *start = &opening->receiving.start;
-    if (opening->call.err) {
+    if (exchange_drop_late(opening->exchange)) {
+        receiving_finish(&opening->receiving);
+    } else if (opening->call.err) {
         exchange_problem(opening->exchange, opening->call.err, NULL, "Try again in a moment.");
         receiving_finish(&opening->receiving);
     } else {

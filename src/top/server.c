@@ -287,7 +287,8 @@ static void abort_part(void *context)
     part->aborted = true;
     log_warn("time is up, closing what is left",
              LOG_NUMBER("connections", listener_connections(part->listener)),
-             LOG_NUMBER("sessions", part->door.open));
+             LOG_NUMBER("sessions", part->door.open),
+             LOG_NUMBER("late_answers", listener_late_answers(part->listener)));
     listener_abort(part->listener);
     if (part->metrics)
         listener_abort(part->metrics);
@@ -538,15 +539,17 @@ static void say_ready(const struct server *server)
     log_info("ready", LOG_TEXT("listen", text));
 }
 
+/* The broker first: until its threads have ended it may put late answers into the workers' inboxes,
+ * where they are found when these are destroyed. */
 static void destroy(struct server *server)
 {
+    broker_destroy(server->broker);
     for (size_t i = 0; i < server->part_count; i++)
         destroy_part(&server->parts[i]);
     endpoints_finish(&server->endpoints);
     endpoints_finish(&server->metrics_endpoints);
     budget_destroy(server->budget);
     access_destroy(server->access);
-    broker_destroy(server->broker);
     free(server->metrics);
     free(server->parts);
 }

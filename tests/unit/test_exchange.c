@@ -275,6 +275,35 @@ static void an_answer_may_be_late_by_a_hair(void **state)
     assert_int_equal(desk.exchanges.late, 0);
 }
 
+/* What a poll does when there is nothing to give. */
+static void a_socket_may_be_adopted_later(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    int fd = exchange_adopt(book.waiting);
+    assert_true(fd >= 0);
+    run();
+    assert_true(desk.gone); /* the daemon has let go of it */
+    assert_int_equal(send(fd, "mine", 4, 0), 4);
+    assert_string_equal(hear(), "mine");
+    assert_false(has_ended());
+    close(fd);
+    assert_true(has_ended());
+}
+
+static void who_does_more_than_answer_asks_whether_it_is_late(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_false(exchange_drop_late(book.waiting));
+    exchange_give_up(book.waiting);
+    run();
+    assert_true(exchange_drop_late(book.waiting));
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
 static void a_problem_may_come_too_late(void **state)
 {
     (void)state;
@@ -696,6 +725,8 @@ int main(void)
         DESK_TEST(requests_in_a_row_are_answered_in_their_order),
         DESK_TEST(an_answer_that_comes_too_late_goes_nowhere),
         DESK_TEST(an_answer_may_be_late_by_a_hair),
+        DESK_TEST(a_socket_may_be_adopted_later),
+        DESK_TEST(who_does_more_than_answer_asks_whether_it_is_late),
         DESK_TEST(a_problem_may_come_too_late),
         DESK_TEST(a_broker_that_owes_many_answers_is_not_asked),
         DESK_TEST(a_server_that_ends_asks_nothing),

@@ -128,11 +128,12 @@ static void answer_description(struct asking *asking)
 static void on_presence(struct call *call)
 {
     struct asking *asking = list_entry(call, struct asking, inquiry.call);
-    if (!asking->inquiry.err) {
+    if (asking->inquiry.err) {
+        refuse(asking->exchange, asking->inquiry.err);
+    } else if (!exchange_drop_late(asking->exchange)) {
         ask(asking);
         return;
     }
-    refuse(asking->exchange, asking->inquiry.err);
     free(asking);
 }
 
