@@ -33,6 +33,7 @@
 #define QUIET_MS       1000
 #define SECOND_MS      1000
 #define SEEN_EVERY_S   60
+#define JOIN_SECONDS   5
 #define DAY_MS         ((int64_t)24 * 3600 * 1000)
 #define DISTRUST_MS    ((int64_t)3600 * 1000)
 #define LOG_BYTES_MAX  ((uint64_t)64 * 1024 * 1024)
@@ -1278,6 +1279,19 @@ static void destroy(struct broker_sqlite *sqlite)
     free(sqlite);
 }
 
+/* A disk that does not come back must not keep the process: what was acknowledged is on it, and
+ * nobody waits for the rest any more. */
+static void join(pthread_t thread)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_SECONDS;
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+        return;
+    log_error("the disk does not answer, ending without it");
+    _exit(1);
+}
+
 static void sqlite_destroy(struct broker *broker)
 {
     struct broker_sqlite *sqlite = self(broker);
@@ -1287,7 +1301,7 @@ static void sqlite_destroy(struct broker *broker)
     pthread_cond_broadcast(&sqlite->has_reads);
     unlock(sqlite);
     for (size_t i = 0; i < 1 + READERS; i++)
-        pthread_join(sqlite->threads[i], NULL);
+        join(sqlite->threads[i]);
     destroy(sqlite);
 }
 
