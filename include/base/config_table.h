@@ -45,7 +45,8 @@
     X(DURATION, head_timeout, "10s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART, "408 and close",   \
       "time for a request's head to arrive")                                                       \
     X(DURATION, request_timeout, "15s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART,                 \
-      "408 and close", "time for a request's body to arrive, and for its answer to leave")         \
+      "408 and close, 503",                                                                        \
+      "time for a request's body to arrive, for the broker to answer, for the answer to leave")    \
     X(DURATION, keepalive, "75s", RANGE(SECOND, HOUR), HTTP, RESTART, "close",                     \
       "time an idle connection waits for its next request")                                        \
     X(INT, max_sessions, "auto", RANGE_OR(1, 10000000, "auto"), SESSIONS, RELOAD, "503",           \
@@ -88,6 +89,8 @@
       "how long a message's key is remembered")                                                    \
     X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go",      \
       "message keys remembered")                                                                   \
+    X(INT, devices_per_user, "20", RANGE(1, 1000), KEEPING, RESTART, "oldest go",                  \
+      "devices of one user whose cursors are kept")                                                \
     X(DURATION, drain, "8s", RANGE(0, HOUR), STOPPING, RELOAD, "",                                 \
       "time to finish in when told to stop")                                                       \
     X(DURATION, drain_delay, "0s", RANGE(0, HOUR), STOPPING, RELOAD, "",                           \

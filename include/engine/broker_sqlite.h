@@ -24,6 +24,7 @@ struct broker_sqlite_options {
     uint64_t keep_bytes;  /* an address, to within an eighth */
     uint64_t keep_total;
     uint64_t disk_reserve; /* free space of the disk that is left alone; at most 2 % of the disk */
+    size_t devices_per_user;
     size_t idempotency_entries;
     int64_t idempotency_ttl_ms;
     int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */

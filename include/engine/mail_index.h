@@ -34,7 +34,7 @@ bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *curs
 /* Drops it: the address was erased. */
 void mail_index_forget(struct mail_index *index, uint64_t hash);
 
-/* Entries and bytes of messages noted and not yet in a bulk. */
+/* Entries noted and not yet in a bulk, and what their messages cost in memory. */
 size_t mail_index_noted(const struct mail_index *index);
 uint64_t mail_index_noted_bytes(const struct mail_index *index);
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 struct address;
+struct device_call;
+struct lookup;
 struct read;
 struct sqlite_file_error;
 struct sqlite_reader;
@@ -20,6 +22,13 @@ void sqlite_reader_close(struct sqlite_reader *reader); /* NULL is fine */
  * what has expired by then is passed over. Returns 0, ERR_OUT_OF_MEMORY or ERR_BROKER_DOWN. */
 int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t upto,
                        int64_t now_ms);
+
+/* Where a device stands: *ret_found, *ret_cursor. Errors as above. */
+int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call *call,
+                         bool *ret_found, uint64_t *ret_cursor);
+
+/* Fills in the message, if it is kept and not past its time, and who has it. Errors as above. */
+int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms);
 
 /* When a user's last session left; 0: not known. */
 int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct address *address);

@@ -15,6 +15,7 @@
 #include "engine/retention.h"
 
 struct address;
+struct device;
 struct idempotency_key;
 struct message;
 struct sqlite_file_error;
@@ -82,6 +83,15 @@ int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
                           const struct idempotency_key *key, bool kept);
 int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life);
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
+
+/* A device of a user: made with a cursor, and then the user's that moved longest ago goes where it
+ * has more than so many; moved up, if it is there; removed. ERR_NO_ROOM from the first, with the
+ * transaction whole: there are too many in all. */
+int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
+                              size_t per_user);
+int sqlite_writer_move_device(struct sqlite_writer *writer, const struct device *device);
+int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct device *device,
+                                bool *ret_found);
 
 /* Records that ids up to here have been given, though nothing of them is kept. */
 int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
+#include "engine/devices.h"
 #include "engine/dispatcher.h"
 #include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
@@ -26,11 +27,13 @@
 
 #define READERS        2
 #define MAX_BATCH      2000
+#define LET_IN         128
 #define SLICE_US       2000
 #define LONG_SLICE_US  20000
 #define QUIET_MS       1000
 #define SECOND_MS      1000
 #define SEEN_EVERY_S   60
+#define JOIN_SECONDS   5
 #define DAY_MS         ((int64_t)24 * 3600 * 1000)
 #define DISTRUST_MS    ((int64_t)3600 * 1000)
 #define LOG_BYTES_MAX  ((uint64_t)64 * 1024 * 1024)
@@ -38,7 +41,15 @@
 #define ID_CLOCK_SHIFT 20
 
 /* What waits in the writer's and the readers' queues. */
-enum job_kind { JOB_PUBLISH, JOB_ERASE, JOB_READ, JOB_INQUIRY };
+enum job_kind {
+    JOB_PUBLISH,
+    JOB_ERASE,
+    JOB_DEVICE,
+    JOB_READ,
+    JOB_INQUIRY,
+    JOB_FIND_DEVICE,
+    JOB_LOOKUP
+};
 
 /* A user's last session left, and the disk does not know yet. */
 struct sighting {
@@ -66,6 +77,7 @@ struct broker_sqlite {
     pthread_cond_t has_jobs;
     pthread_cond_t has_reads;
     struct map sightings;
+    struct devices devices; /* that moved since they were last written */
     uint64_t messages;
     uint64_t bytes;
     uint64_t disk_free;
@@ -81,6 +93,7 @@ struct broker_sqlite {
     uint64_t last_noted; /* of those not kept, what the file knows */
     int64_t published_at_ms;
     int64_t second_at_ms;
+    int64_t rest_until_ms; /* from housekeeping, after it failed */
     int seconds;
     bool no_room;
     bool late; /* more waits for the index than memory is meant for */
@@ -191,11 +204,39 @@ static int erase_filed(struct broker_sqlite *sqlite, struct erase *erase)
                                      &erase->erased);
 }
 
+/* A device is on disk before its session hears of it: what comes after its cursor is not lost. */
+static int file_device(struct broker_sqlite *sqlite, struct batch *batch, struct device_call *call)
+{
+    if (batch->err || !sqlite->writer)
+        return batch->err ? batch->err : ERR_BROKER_DOWN;
+    if (!call->has_cursor)
+        call->cursor = sqlite->last;
+    struct device device = {
+        .user = call->user.hash,
+        .cursor = call->cursor,
+        .moved_at_ms = sqlite->options.wall_ms(),
+        .length = call->length,
+    };
+    memcpy(device.name, call->device, call->length);
+    if (sqlite->no_room && call->verb == DEVICE_OPEN)
+        return ERR_NO_ROOM;
+    batch->err = sqlite_writer_begin(sqlite->writer);
+    if (!batch->err && call->verb == DEVICE_FORGET)
+        batch->err = sqlite_writer_forget_device(sqlite->writer, &device, &call->found);
+    else if (!batch->err)
+        batch->err =
+            sqlite_writer_open_device(sqlite->writer, &device, sqlite->options.devices_per_user);
+    return batch->err;
+}
+
 static void do_job(struct broker_sqlite *sqlite, struct batch *batch, struct call *call)
 {
     if (call->record.kind == JOB_PUBLISH) {
         struct publish *publish = (struct publish *)call;
         publish->err = (enum err)sequence(sqlite, batch, publish);
+    } else if (call->record.kind == JOB_DEVICE) {
+        struct device_call *device = (struct device_call *)call;
+        device->err = (enum err)file_device(sqlite, batch, device);
     } else {
         struct erase *erase = (struct erase *)call;
         batch->err = erase_filed(sqlite, erase);
@@ -219,6 +260,10 @@ static void take_back(struct broker_sqlite *sqlite, struct batch *batch)
         struct publish *publish = (struct publish *)batch->jobs[i];
         if (batch->jobs[i]->record.kind == JOB_ERASE) {
             ((struct erase *)batch->jobs[i])->err = (enum err)batch->err;
+            continue;
+        }
+        if (batch->jobs[i]->record.kind == JOB_DEVICE) {
+            ((struct device_call *)batch->jobs[i])->err = (enum err)batch->err;
             continue;
         }
         if (publish->err || !publish->kept || publish->id <= batch->last_before)
@@ -271,15 +316,33 @@ static void finish_erase(struct broker_sqlite *sqlite, struct erase *erase)
     dispatcher_answer(&sqlite->dispatcher, &erase->call);
 }
 
+static void finish_device(struct broker_sqlite *sqlite, struct device_call *call)
+{
+    if (!call->err && call->verb == DEVICE_FORGET)
+        devices_forget(&sqlite->devices, call->user.hash, call->device, call->length);
+    dispatcher_answer(&sqlite->dispatcher, &call->call);
+}
+
+static void finish_job(struct broker_sqlite *sqlite, struct batch *batch, struct call *call)
+{
+    if (call->record.kind == JOB_PUBLISH)
+        finish_publish(sqlite, batch, (struct publish *)call);
+    else if (call->record.kind == JOB_DEVICE)
+        finish_device(sqlite, (struct device_call *)call);
+    else
+        finish_erase(sqlite, (struct erase *)call);
+}
+
 /* The messages first, in id order, then the answers: each inbox has them in this order. */
 static void finish(struct broker_sqlite *sqlite, struct batch *batch)
 {
     lock(sqlite);
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->jobs[i]->record.kind == JOB_PUBLISH)
-            finish_publish(sqlite, batch, (struct publish *)batch->jobs[i]);
-        else
-            finish_erase(sqlite, (struct erase *)batch->jobs[i]);
+        finish_job(sqlite, batch, batch->jobs[i]);
+        if (i % LET_IN == LET_IN - 1) { /* whoever waits for the lock */
+            unlock(sqlite);
+            lock(sqlite);
+        }
     }
     if (sqlite->writer) {
         sqlite->indexed_upto = sqlite_writer_indexed_upto(sqlite->writer);
@@ -510,6 +573,64 @@ static int write_sightings(struct broker_sqlite *sqlite)
     return err;
 }
 
+/* What has moved, by user and name, copied. NULL: nothing has, or there is no memory for it now. */
+static struct device *take_devices(struct broker_sqlite *sqlite, size_t *ret_count)
+{
+    struct device *list = NULL;
+    size_t cursor = 0, count = 0;
+    lock(sqlite);
+    if (sqlite->devices.count)
+        list = malloc(sqlite->devices.count * sizeof *list);
+    for (struct device *at = NULL; list && (at = devices_next(&sqlite->devices, &cursor, at));)
+        list[count++] = *at;
+    unlock(sqlite);
+    *ret_count = count;
+    return list;
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+    const struct device *x = a, *y = b;
+    if (x->user != y->user)
+        return (int64_t)x->user > (int64_t)y->user ? 1 : -1;
+    size_t length = x->length < y->length ? x->length : y->length;
+    int order = memcmp(x->name, y->name, length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static void forget_devices(struct broker_sqlite *sqlite, const struct device *list, size_t count)
+{
+    lock(sqlite);
+    for (size_t i = 0; i < count; i++) {
+        const struct device *written = &list[i];
+        const struct device *now =
+            devices_find(&sqlite->devices, written->user, written->name, written->length);
+        if (now && now->cursor == written->cursor)
+            devices_forget(&sqlite->devices, written->user, written->name, written->length);
+    }
+    unlock(sqlite);
+}
+
+static int write_devices(struct broker_sqlite *sqlite)
+{
+    size_t count;
+    struct device *list = take_devices(sqlite, &count);
+    if (!count) {
+        free(list);
+        return 0;
+    }
+    qsort(list, count, sizeof *list, compare_devices);
+    int err = sqlite_writer_begin(sqlite->writer);
+    for (size_t i = 0; !err && i < count; i++)
+        err = sqlite_writer_move_device(sqlite->writer, &list[i]);
+    if (!err)
+        err = sqlite_writer_commit(sqlite->writer);
+    if (!err)
+        forget_devices(sqlite, list, count);
+    free(list);
+    return err;
+}
+
 /* A cursor may be the id of what was not kept; no gap must be told for that. */
 static int note_last(struct broker_sqlite *sqlite)
 {
@@ -537,6 +658,8 @@ static int each_second(struct broker_sqlite *sqlite)
     int err = sqlite_writer_look(sqlite->writer, age_ms(sqlite), expiry_ms(sqlite) > 0);
     if (!err && !sqlite->no_room)
         err = note_last(sqlite);
+    if (!err && !sqlite->no_room)
+        err = write_devices(sqlite);
     if (!err && !sqlite->no_room && sqlite->seconds % SEEN_EVERY_S == 0)
         err = write_sightings(sqlite);
     return err;
@@ -547,6 +670,7 @@ static int each_second(struct broker_sqlite *sqlite)
 /* After an error the transaction, and what was done in it, is lost: the file says what is true. */
 static void start_anew(struct broker_sqlite *sqlite, int err)
 {
+    sqlite->rest_until_ms = clock_mono_ms() + SECOND_MS;
     close_file(sqlite);
     if (err != ERR_BROKER_DOWN)
         reopen_file(sqlite);
@@ -559,7 +683,8 @@ static bool is_quiet(const struct broker_sqlite *sqlite)
 
 static bool has_work(const struct broker_sqlite *sqlite)
 {
-    return sqlite->writer && sqlite_writer_has_work(sqlite->writer, is_quiet(sqlite));
+    return sqlite->writer && clock_mono_ms() >= sqlite->rest_until_ms &&
+           sqlite_writer_has_work(sqlite->writer, is_quiet(sqlite));
 }
 
 /* A slice of the housekeeping, in the transaction that the batch is going to use. */
@@ -645,7 +770,7 @@ static void *write_loop(void *context)
                 start_anew(sqlite, err);
         }
     }
-    if (sqlite->writer && (note_last(sqlite) || write_sightings(sqlite)))
+    if (sqlite->writer && (note_last(sqlite) || write_devices(sqlite) || write_sightings(sqlite)))
         log_warn("not all was noted before the end; nothing that was sent is lost");
     return NULL;
 }
@@ -660,6 +785,14 @@ static void enqueue(struct broker_sqlite *sqlite, struct call *call, enum job_ki
     list_append(&sqlite->jobs, &call->record.link);
     if (first)
         pthread_cond_signal(&sqlite->has_jobs);
+}
+
+/* Under the lock. */
+static void ask_disk(struct broker_sqlite *sqlite, struct call *call, enum job_kind kind)
+{
+    call->record.kind = kind;
+    list_append(&sqlite->reads, &call->record.link);
+    pthread_cond_signal(&sqlite->has_reads);
 }
 
 static int sqlite_publish(struct broker *broker, struct publish *publish)
@@ -769,9 +902,7 @@ static int sqlite_read(struct broker *broker, struct read *read)
     if (!err && !done && !sqlite->up)
         err = ERR_BROKER_DOWN;
     if (!err && !done) {
-        read->call.record.kind = JOB_READ;
-        list_append(&sqlite->reads, &read->call.record.link);
-        pthread_cond_signal(&sqlite->has_reads);
+        ask_disk(sqlite, &read->call, JOB_READ);
     }
     unlock(sqlite);
     if (err)
@@ -864,9 +995,7 @@ static int sqlite_inquire(struct broker *broker, struct inquiry *inquiry)
     lock(sqlite);
     bool done = answer_from_memory(sqlite, inquiry) || !sqlite->up;
     if (!done) {
-        inquiry->call.record.kind = JOB_INQUIRY;
-        list_append(&sqlite->reads, &inquiry->call.record.link);
-        pthread_cond_signal(&sqlite->has_reads);
+        ask_disk(sqlite, &inquiry->call, JOB_INQUIRY);
     }
     unlock(sqlite);
     return done ? 0 : BROKER_PENDING;
@@ -881,6 +1010,119 @@ static void serve_inquiry(struct sqlite_reader *reader, struct inquiry *inquiry)
     }
 }
 
+/* ---- devices and single messages ---- */
+
+/* Under the lock: what moved lately is known without the disk. */
+static bool use_moved(struct broker_sqlite *sqlite, struct device_call *call)
+{
+    struct device *device =
+        devices_find(&sqlite->devices, call->user.hash, call->device, call->length);
+    if (!device)
+        return false;
+    call->found = true;
+    if (call->verb == DEVICE_ACK)
+        devices_move(&sqlite->devices, call->user.hash, call->device, call->length, call->cursor,
+                     sqlite->options.wall_ms());
+    call->cursor = device->cursor;
+    return true;
+}
+
+/* Under the lock: it is known to be on disk. */
+static int move_device(struct broker_sqlite *sqlite, struct device_call *call)
+{
+    return devices_move(&sqlite->devices, call->user.hash, call->device, call->length, call->cursor,
+                        sqlite->options.wall_ms())
+               ? 0
+               : ERR_OUT_OF_MEMORY;
+}
+
+static int sqlite_device(struct broker *broker, struct device_call *call)
+{
+    struct broker_sqlite *sqlite = self(broker);
+    int err = BROKER_PENDING;
+    lock(sqlite);
+    if (call->verb == DEVICE_FORGET)
+        enqueue(sqlite, &call->call, JOB_DEVICE);
+    else if (use_moved(sqlite, call))
+        err = 0;
+    else if (call->verb == DEVICE_ACK && !call->call.done)
+        err = move_device(sqlite, call);
+    else if (!sqlite->up)
+        err = ERR_BROKER_DOWN;
+    else
+        ask_disk(sqlite, &call->call, JOB_FIND_DEVICE);
+    unlock(sqlite);
+    if (err != BROKER_PENDING)
+        call->err = (enum err)err;
+    return err;
+}
+
+/* False: the writer goes on with it. */
+static bool find_device(struct broker_sqlite *sqlite, struct sqlite_reader *reader,
+                        struct device_call *call)
+{
+    uint64_t cursor = 0;
+    bool on_disk = false;
+    call->err =
+        reader ? (enum err)sqlite_reader_device(reader, call, &on_disk, &cursor) : ERR_BROKER_DOWN;
+    if (call->err)
+        return true;
+    lock(sqlite);
+    bool moved = use_moved(sqlite, call);
+    if (call->verb == DEVICE_ACK && on_disk && !moved)
+        call->err = (enum err)move_device(sqlite, call);
+    if (call->verb == DEVICE_OPEN && on_disk && (!moved || cursor > call->cursor))
+        call->cursor = cursor;
+    call->found = on_disk || moved;
+    bool done = call->found || call->verb == DEVICE_ACK;
+    if (!done)
+        enqueue(sqlite, &call->call, JOB_DEVICE);
+    unlock(sqlite);
+    return done;
+}
+
+static int sqlite_lookup(struct broker *broker, struct lookup *lookup)
+{
+    struct broker_sqlite *sqlite = self(broker);
+    int err = BROKER_PENDING;
+    lookup->durable = true;
+    lock(sqlite);
+    if (!sqlite->up)
+        err = ERR_BROKER_DOWN;
+    else
+        ask_disk(sqlite, &lookup->call, JOB_LOOKUP);
+    unlock(sqlite);
+    if (err != BROKER_PENDING)
+        lookup->err = (enum err)err;
+    return err;
+}
+
+/* Under the lock: devices that moved lately. */
+static bool add_moved(const struct broker_sqlite *sqlite, struct lookup *lookup,
+                      const struct address *user)
+{
+    const struct list *list = devices_of(&sqlite->devices, user->hash);
+    if (user->kind != ADDRESS_USER || !list)
+        return true;
+    list_for_each(device, list, struct device, link) {
+        if (device->cursor >= lookup->id &&
+            !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
+            return false;
+    }
+    return true;
+}
+
+static void serve_lookup(struct broker_sqlite *sqlite, struct sqlite_reader *reader,
+                         struct lookup *lookup)
+{
+    int err = reader ? sqlite_reader_lookup(reader, lookup, expiry_ms(sqlite)) : ERR_BROKER_DOWN;
+    lock(sqlite);
+    for (uint32_t i = 0; !err && lookup->message && i < lookup->message->address_count; i++)
+        err = add_moved(sqlite, lookup, &lookup->message->addresses[i]) ? 0 : ERR_OUT_OF_MEMORY;
+    unlock(sqlite);
+    lookup->err = (enum err)err;
+}
+
 /* ---- the readers' threads ---- */
 
 static struct sqlite_reader *open_reader(struct broker_sqlite *sqlite)
@@ -892,12 +1134,25 @@ static struct sqlite_reader *open_reader(struct broker_sqlite *sqlite)
     return reader;
 }
 
-static void serve(struct broker_sqlite *sqlite, struct sqlite_reader *reader, struct call *call)
+/* False: it is not answered yet. */
+static bool serve(struct broker_sqlite *sqlite, struct sqlite_reader *reader, struct call *call)
 {
-    if (call->record.kind == JOB_READ)
+    switch ((enum job_kind)call->record.kind) {
+    case JOB_READ:
         serve_read(sqlite, reader, (struct read *)call);
-    else
+        return true;
+    case JOB_INQUIRY:
         serve_inquiry(reader, (struct inquiry *)call);
+        return true;
+    case JOB_FIND_DEVICE:
+        return find_device(sqlite, reader, (struct device_call *)call);
+    case JOB_LOOKUP:
+        serve_lookup(sqlite, reader, (struct lookup *)call);
+        return true;
+    default: /* the writer's */
+        assert(false);
+        return true;
+    }
 }
 
 static void *read_loop(void *context)
@@ -920,9 +1175,10 @@ static void *read_loop(void *context)
             sqlite_reader_close(reader);
             reader = open_reader(sqlite);
         }
-        serve(sqlite, reader, call);
+        bool answered = serve(sqlite, reader, call);
         lock(sqlite);
-        dispatcher_answer(&sqlite->dispatcher, call);
+        if (answered)
+            dispatcher_answer(&sqlite->dispatcher, call);
     }
     unlock(sqlite);
     sqlite_reader_close(reader);
@@ -1008,6 +1264,7 @@ static void destroy(struct broker_sqlite *sqlite)
     for (struct sighting *one; (one = map_next(&sqlite->sightings, &cursor));)
         free(one);
     map_finish(&sqlite->sightings);
+    devices_finish(&sqlite->devices);
     memory_store_destroy(sqlite->window);
     dispatcher_finish(&sqlite->dispatcher);
     idempotency_destroy(sqlite->keys);
@@ -1022,6 +1279,19 @@ static void destroy(struct broker_sqlite *sqlite)
     free(sqlite);
 }
 
+/* A disk that does not come back must not keep the process: what was acknowledged is on it, and
+ * nobody waits for the rest any more. */
+static void join(pthread_t thread)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_SECONDS;
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+        return;
+    log_error("the disk does not answer, ending without it");
+    _exit(1);
+}
+
 static void sqlite_destroy(struct broker *broker)
 {
     struct broker_sqlite *sqlite = self(broker);
@@ -1031,7 +1301,7 @@ static void sqlite_destroy(struct broker *broker)
     pthread_cond_broadcast(&sqlite->has_reads);
     unlock(sqlite);
     for (size_t i = 0; i < 1 + READERS; i++)
-        pthread_join(sqlite->threads[i], NULL);
+        join(sqlite->threads[i]);
     destroy(sqlite);
 }
 
@@ -1046,6 +1316,8 @@ static const struct broker_ops ops = {
     .count = sqlite_count,
     .inquire = sqlite_inquire,
     .erase = sqlite_erase,
+    .device = sqlite_device,
+    .lookup = sqlite_lookup,
     .tick = sqlite_tick,
     .stats = sqlite_stats,
 };
@@ -1123,6 +1395,7 @@ static void init(struct broker_sqlite *sqlite)
     pthread_mutex_init(&sqlite->mutex, NULL);
     dispatcher_init(&sqlite->dispatcher);
     map_init(&sqlite->sightings);
+    devices_init(&sqlite->devices, SIZE_MAX, SIZE_MAX);
     list_init(&sqlite->jobs);
     list_init(&sqlite->reads);
     sqlite->keys =

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
 #include "model/message.h"
 
@@ -121,7 +122,7 @@ bool mail_index_note(struct mail_index *index, const struct message *message)
     for (uint32_t i = 0; i < message->address_count; i++)
         noted->items[noted->count++] =
             (struct entry){place_of(message->addresses[i].hash), message->id, size};
-    index->noted_bytes += message->size;
+    index->noted_bytes += memory_store_charge(message);
     index->noted_messages++;
     index->noted_upto = message->id;
     return true;

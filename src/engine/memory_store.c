@@ -25,7 +25,7 @@ struct memory_store {
 
 /* ---- what is kept ---- */
 
-static uint64_t charge(const struct message *message)
+uint64_t memory_store_charge(const struct message *message)
 {
     return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
 }
@@ -37,7 +37,7 @@ static void release(struct kept *kept, void *owner)
         return;
     list_remove(&kept->log);
     store->log_count--;
-    store->log_bytes -= charge(kept->message);
+    store->log_bytes -= memory_store_charge(kept->message);
     message_unref(kept->message);
     free(kept);
 }
@@ -157,7 +157,7 @@ static void prune_address(struct memory_store *store, struct mailbox *mailbox, i
 
 bool memory_store_fits(const struct memory_store *store, const struct message *message)
 {
-    return charge(message) <= store->limits.keep_total;
+    return memory_store_charge(message) <= store->limits.keep_total;
 }
 
 /* Undoes what memory_store_reserve made before it failed. */
@@ -192,7 +192,7 @@ bool memory_store_add(struct memory_store *store, struct message *message)
     *kept = (struct kept){.message = message_ref(message)};
     list_append(&store->log, &kept->log);
     store->log_count++;
-    store->log_bytes += charge(message);
+    store->log_bytes += memory_store_charge(message);
     for (uint32_t i = 0; i < message->address_count; i++) {
         struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
         wake_mailbox(store, mailbox);
@@ -302,6 +302,18 @@ bool memory_store_read(struct memory_store *store, struct read *read, uint64_t a
     if (sources != few)
         free(sources);
     return true;
+}
+
+struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms)
+{
+    for (struct list *at = store->log.prev; at != &store->log; at = at->prev) {
+        struct message *message = list_entry(at, struct kept, log)->message;
+        if (message->id < id)
+            return NULL;
+        if (message->id == id)
+            return message_expired(message, now_ms) ? NULL : message_ref(message);
+    }
+    return NULL;
 }
 
 /* ---- letting go ---- */

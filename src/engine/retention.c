@@ -11,10 +11,11 @@
 #include "engine/sqlite_message.h"
 #include "model/message.h"
 
-#define MAX_ROUND      20000 /* messages of one round */
-#define CHUNK          200   /* rows between two looks at the clock */
-#define VACUUM_CHUNK   32    /* pages */
-#define ID_CLOCK_SHIFT 20
+#define MAX_ROUND        20000 /* messages of one round */
+#define CHUNK            200   /* rows between two looks at the clock */
+#define VACUUM_CHUNK     32    /* pages */
+#define COUNT_KEYS_EVERY 60
+#define ID_CLOCK_SHIFT   20
 
 struct entry {
     int64_t hash;
@@ -62,6 +63,7 @@ struct retention {
     size_t next;
     uint64_t *ids;
     size_t id_count;
+    unsigned looks;
     int64_t page_size;
     int64_t pages; /* in use */
     int64_t free_pages;
@@ -144,10 +146,14 @@ static bool is_over(const struct retention *retention)
 static int judge_keys(struct retention *retention)
 {
     int64_t oldest_ms = retention->now_ms - retention->limits.idempotency_ttl_ms;
-    uint64_t surplus;
+    uint64_t surplus = 0;
+    int rc = SQLITE_OK;
     sqlite3_stmt *statement = retention->statements[SURPLUS_KEY];
-    sqlite3_bind_int64(statement, 1, (int64_t)retention->limits.idempotency_entries);
-    int rc = first_number(statement, &surplus);
+    /* Walks over all the keys there may be, so not each time. */
+    if (retention->looks++ % COUNT_KEYS_EVERY == 0) {
+        sqlite3_bind_int64(statement, 1, (int64_t)retention->limits.idempotency_entries);
+        rc = first_number(statement, &surplus);
+    }
     retention->keys_upto = oldest_ms > 0 ? (uint64_t)oldest_ms << ID_CLOCK_SHIFT : 0;
     if (surplus > retention->keys_upto)
         retention->keys_upto = surplus;
@@ -250,7 +256,9 @@ static int compare_entries(const void *a, const void *b)
 
 static void finish_collecting(struct retention *retention)
 {
-    qsort(retention->entries, retention->entry_count, sizeof *retention->entries, compare_entries);
+    if (retention->entry_count)
+        qsort(retention->entries, retention->entry_count, sizeof *retention->entries,
+              compare_entries);
     next_step(retention, UNFILE);
 }
 

@@ -10,7 +10,7 @@
 #include "engine/sqlite_message.h"
 #include "model/message.h"
 
-enum { BEGIN, END, ASCENDING, DESCENDING, MESSAGE, ADDRESS, SEEN, STATEMENTS };
+enum { BEGIN, END, ASCENDING, DESCENDING, MESSAGE, ADDRESS, SEEN, DEVICE, ACKS, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN",
@@ -22,6 +22,8 @@ static const char *const texts[STATEMENTS] = {
     [MESSAGE] = "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id = ?",
     [ADDRESS] = "SELECT pruned_upto, erased_upto FROM address WHERE hash = ?",
     [SEEN] = "SELECT at FROM seen WHERE hash = ?",
+    [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",
+    [ACKS] = "SELECT name, moved_at FROM device WHERE address = ? AND cursor >= ?",
 };
 
 struct sqlite_reader {
@@ -290,6 +292,53 @@ int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t
         return ERR_BROKER_DOWN;
     int err = read_page(&paging);
     sqlite_file_run(reader->statements[END]);
+    return err;
+}
+
+int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call *call,
+                         bool *ret_found, uint64_t *ret_cursor)
+{
+    sqlite3_stmt *statement = reader->statements[DEVICE];
+    sqlite3_bind_int64(statement, 1, (int64_t)call->user.hash);
+    sqlite3_bind_text(statement, 2, call->device, (int)call->length, SQLITE_STATIC);
+    int rc = sqlite3_step(statement);
+    *ret_found = rc == SQLITE_ROW;
+    *ret_cursor = *ret_found ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const struct address *user)
+{
+    sqlite3_stmt *statement = reader->statements[ACKS];
+    int rc, err = 0;
+    sqlite3_bind_int64(statement, 1, (int64_t)user->hash);
+    sqlite3_bind_int64(statement, 2, (int64_t)lookup->id);
+    while (!err && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        size_t length = (size_t)sqlite3_column_bytes(statement, 0);
+        if (name && length <= ADDRESS_NAME_MAX &&
+            !broker_add_ack(lookup, user, name, length, sqlite3_column_int64(statement, 1)))
+            err = ERR_OUT_OF_MEMORY;
+    }
+    sqlite3_reset(statement);
+    return err ? err : rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms)
+{
+    struct paging paging = {.reader = reader};
+    int err;
+    struct message *message = fetch(&paging, lookup->id, &err);
+    if (message && message_expired(message, now_ms)) {
+        message_unref(message);
+        message = NULL;
+    }
+    lookup->message = message;
+    for (uint32_t i = 0; !err && message && i < message->address_count; i++) {
+        if (message->addresses[i].kind == ADDRESS_USER)
+            err = add_acks(reader, lookup, &message->addresses[i]);
+    }
     return err;
 }
 

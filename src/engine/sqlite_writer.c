@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/devices.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/address.h"
@@ -17,10 +18,28 @@
 #include "model/message.h"
 
 #define BULK_ENTRIES   100000
+#define MAX_DEVICES    1000000
 #define RESTART_MS     50 /* readers end a page well within */
 #define NORMAL_WAIT_MS 5000
 
-enum { BEGIN, COMMIT, ROLLBACK, ADD, ADD_KEY, SAW, SET, ERASED, MAIL_OF, UNMAIL, DROP, STATEMENTS };
+enum {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    ADD,
+    ADD_KEY,
+    SAW,
+    SET,
+    ERASED,
+    MAIL_OF,
+    UNMAIL,
+    DROP,
+    OPEN_DEVICE,
+    TRIM_DEVICES,
+    MOVE_DEVICE,
+    FORGET_DEVICE,
+    STATEMENTS
+};
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -35,6 +54,13 @@ static const char *const texts[STATEMENTS] = {
     [MAIL_OF] = "SELECT id FROM mail WHERE address = ? ORDER BY id",
     [UNMAIL] = "DELETE FROM mail WHERE address = ?",
     [DROP] = "DELETE FROM message WHERE id = ? AND shared = 0 RETURNING expires_at > ?",
+    [OPEN_DEVICE] = "INSERT OR IGNORE INTO device(address, name, cursor, moved_at)"
+                    " VALUES (?1,?2,?3,?4)",
+    [TRIM_DEVICES] = "DELETE FROM device WHERE address = ?1 AND name IN (SELECT name FROM device"
+                     " WHERE address = ?1 ORDER BY moved_at DESC, name <> ?2 LIMIT -1 OFFSET ?3)",
+    [MOVE_DEVICE] = "UPDATE device SET cursor = ?3, moved_at = ?4 WHERE address = ?1 AND name = ?2"
+                    " AND cursor < ?3",
+    [FORGET_DEVICE] = "DELETE FROM device WHERE address = ?1 AND name = ?2",
 };
 
 struct sqlite_writer {
@@ -50,6 +76,7 @@ struct sqlite_writer {
     int64_t messages;
     int64_t more_messages; /* by this transaction */
     int64_t newest_ms;
+    int64_t devices;
     int log_pages;
 };
 
@@ -107,6 +134,8 @@ static int read_state(struct sqlite_writer *writer)
     if (rc == SQLITE_OK)
         rc = read_number(writer->db, "SELECT sent_at FROM message ORDER BY id DESC LIMIT 1",
                          &writer->newest_ms);
+    if (rc == SQLITE_OK)
+        rc = read_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
     snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
     if (rc == SQLITE_OK)
         rc = read_number(writer->db, sql, &tail);
@@ -421,6 +450,51 @@ int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms
     sqlite3_bind_int64(statement, 1, (int64_t)hash);
     sqlite3_bind_int64(statement, 2, at_ms);
     return run(writer, SAW, "note who left");
+}
+
+static sqlite3_stmt *bind_device(struct sqlite_writer *writer, int which,
+                                 const struct device *device)
+{
+    sqlite3_stmt *statement = writer->statements[which];
+    sqlite3_bind_int64(statement, 1, (int64_t)device->user);
+    sqlite3_bind_text(statement, 2, device->name, (int)device->length, SQLITE_STATIC);
+    return statement;
+}
+
+int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
+                              size_t per_user)
+{
+    if (writer->devices >= MAX_DEVICES)
+        return ERR_NO_ROOM;
+    sqlite3_stmt *statement = bind_device(writer, OPEN_DEVICE, device);
+    sqlite3_bind_int64(statement, 3, (int64_t)device->cursor);
+    sqlite3_bind_int64(statement, 4, device->moved_at_ms);
+    int err = run(writer, OPEN_DEVICE, "open a device");
+    if (err)
+        return err;
+    writer->devices += sqlite3_changes(writer->db);
+    sqlite3_bind_int64(bind_device(writer, TRIM_DEVICES, device), 3, (int64_t)per_user);
+    err = run(writer, TRIM_DEVICES, "open a device");
+    writer->devices -= err ? 0 : sqlite3_changes(writer->db);
+    return err;
+}
+
+int sqlite_writer_move_device(struct sqlite_writer *writer, const struct device *device)
+{
+    sqlite3_stmt *statement = bind_device(writer, MOVE_DEVICE, device);
+    sqlite3_bind_int64(statement, 3, (int64_t)device->cursor);
+    sqlite3_bind_int64(statement, 4, device->moved_at_ms);
+    return run(writer, MOVE_DEVICE, "move a device");
+}
+
+int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct device *device,
+                                bool *ret_found)
+{
+    bind_device(writer, FORGET_DEVICE, device);
+    int err = run(writer, FORGET_DEVICE, "forget a device");
+    *ret_found = !err && sqlite3_changes(writer->db);
+    writer->devices -= *ret_found;
+    return err;
 }
 
 int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last)

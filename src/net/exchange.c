@@ -29,6 +29,7 @@
 #define INLINE_ROOM   512  /* for the target; longer ones are allocated */
 #define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE     64
+#define MAX_LATE      256 /* answers; each keeps a body and what was made of it */
 #define PROBLEM_TYPE  "application/problem+json"
 
 enum stage { STAGE_HEAD, STAGE_BODY, STAGE_SERVED };
@@ -45,6 +46,8 @@ struct exchange {
     const struct route *route;
     struct head_body announced;
     struct buf body;
+    void *taker; /* the intake's, while it is open */
+    size_t taken;
     size_t swallowed;
     char *target; /* a copy (the parser writes into the original), with room to decode into */
     const char *target_place;
@@ -52,6 +55,8 @@ struct exchange {
     char *query; /* decoded, as `name\0value\0…\0`; or NULL */
     char *id;    /* the `:id` segment, decoded */
     size_t id_length;
+    char *name; /* the `:name` segment, likewise */
+    size_t name_length;
     const char *origin; /* allowed, to be answered with CORS headers */
     struct MHD_Response *response;
     int status;
@@ -62,6 +67,8 @@ struct exchange {
     enum stage stage;
     bool waits;     /* the answer comes later */
     bool suspended; /* libmicrohttpd knows */
+    bool held;      /* who asked the broker still has it: its request was answered without it */
+    bool over;      /* its request has come to its end: connection and response are gone */
     bool close;     /* the connection cannot be used again */
     char request_id[MAX_GIVEN_ID + 1];
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
@@ -70,7 +77,68 @@ struct exchange {
     char room[INLINE_ROOM];
 };
 
+/* ---- memory ---- */
+
+/* Requests come and go by the ten thousand a second, and this struct is too large for the
+ * allocator's quick bins: a few are used again and again. */
+static struct exchange *exchange_create(struct exchanges *all, size_t room)
+{
+    struct exchange *exchange = all->spare;
+    struct buf body;
+    buf_init(&body);
+    if (exchange) {
+        all->spare = exchange->next_spare;
+        all->spare_count--;
+        body = exchange->body;
+    } else {
+        exchange = malloc(sizeof *exchange);
+    }
+    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
+    if (!exchange || (room > INLINE_ROOM && !target)) {
+        buf_finish(&body);
+        free(exchange);
+        free(target);
+        return NULL;
+    }
+    memset(exchange, 0, offsetof(struct exchange, head.fields));
+    exchange->all = all;
+    exchange->body = body;
+    exchange->target = target ? target : exchange->room;
+    return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+    struct exchanges *all = exchange->all;
+    if (exchange->target != exchange->room)
+        free(exchange->target);
+    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
+        !buf_ok(&exchange->body)) {
+        buf_finish(&exchange->body);
+        free(exchange);
+        return;
+    }
+    exchange->body.size = 0;
+    exchange->next_spare = all->spare;
+    all->spare = exchange;
+    all->spare_count++;
+}
+
+void exchanges_finish(struct exchanges *exchanges)
+{
+    for (struct exchange *exchange; (exchange = exchanges->spare);) {
+        exchanges->spare = exchange->next_spare;
+        buf_finish(&exchange->body);
+        free(exchange);
+    }
+}
+
 /* ---- what a route asks ---- */
+
+size_t exchange_max_body(const struct exchange *exchange)
+{
+    return exchange->all->limits.max_body;
+}
 
 void *exchange_state(const struct exchange *exchange)
 {
@@ -125,6 +193,12 @@ const struct sockaddr *exchange_peer(const struct exchange *exchange)
         ->client_addr;
 }
 
+const char *exchange_name(const struct exchange *exchange, size_t *ret_length)
+{
+    *ret_length = exchange->name_length;
+    return exchange->name;
+}
+
 const char *exchange_query(struct exchange *exchange, const char *name)
 {
     for (const char *at = exchange->query; at && *at; at += strlen(at) + 1) {
@@ -151,6 +225,28 @@ static void add_cors(struct exchange *exchange)
                                 exchange->origin);
     if (exchange->origin || strcmp(exchange->head.method, "POST") != 0)
         MHD_add_response_header(exchange->response, "Vary", "Origin");
+}
+
+static void hold(struct exchange *exchange)
+{
+    exchange->held = true;
+    exchange->all->late++;
+}
+
+void exchange_release(struct exchange *exchange)
+{
+    exchange->held = false;
+    exchange->all->late--;
+    if (exchange->over)
+        exchange_destroy(exchange);
+}
+
+bool exchange_drop_late(struct exchange *exchange)
+{
+    bool late = exchange->held;
+    if (late)
+        exchange_release(exchange);
+    return late;
 }
 
 /* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
@@ -183,7 +279,7 @@ static void answer(struct exchange *exchange, int status, const char *content_ty
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
-static void give_up(struct exchange *exchange)
+static void hang_up(struct exchange *exchange)
 {
     exchange->close = true;
     exchange->err = ERR_OUT_OF_MEMORY;
@@ -194,6 +290,10 @@ static void give_up(struct exchange *exchange)
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      struct buf *body)
 {
+    if (exchange_drop_late(exchange)) {
+        buf_finish(body);
+        return;
+    }
     if (!buf_ok(body)) {
         buf_finish(body);
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
@@ -208,18 +308,20 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         return;
     }
     free(bytes);
-    give_up(exchange);
+    hang_up(exchange);
 }
 
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
+    if (exchange_drop_late(exchange))
+        return;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
     if (response)
         answer(exchange, status, content_type, response);
     else
-        give_up(exchange);
+        hang_up(exchange);
 }
 
 static void write_problem(struct buf *buf, const struct exchange *exchange, enum err err,
@@ -242,16 +344,18 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 {
     char text[MAX_DETAIL];
     va_list args;
+    if (exchange_drop_late(exchange))
+        return;
     va_start(args, detail);
     vsnprintf(text, sizeof text, detail, args);
     va_end(args);
     struct buf body;
     buf_init(&body);
-    write_problem(&body, exchange, err, field, text);
     exchange->err = err;
+    write_problem(&body, exchange, err, field, text);
     if (!buf_ok(&body)) {
         buf_finish(&body);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange_answer(exchange, err_status(err), PROBLEM_TYPE, &body);
@@ -260,6 +364,27 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 void exchange_wait(struct exchange *exchange)
 {
     exchange->waits = true;
+}
+
+bool exchange_may_ask(struct exchange *exchange)
+{
+    if (exchange->all->ended)
+        exchange_problem(exchange, ERR_STOPPING, NULL, "Try again in a moment.");
+    else if (exchange->all->late >= MAX_LATE)
+        exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "Try again in a moment.");
+    return !exchange->response && !exchange->close;
+}
+
+void exchange_give_up(struct exchange *exchange)
+{
+    if (!exchange->suspended) /* the answer has just come */
+        return;
+    if (exchange->taker) {
+        exchange->route->intake->give_up(exchange->taker);
+        return;
+    }
+    exchange_problem(exchange, ERR_BROKER_DOWN, NULL, EXCHANGE_GIVEN_UP);
+    hold(exchange);
 }
 
 /* Within MHD_run; the socket handed in is closed at the next one, so it must come (law 2). */
@@ -286,7 +411,7 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, exchange);
     if (!response) {
         adopted(context, -1, NULL, 0);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange->adopted = adopted;
@@ -297,6 +422,7 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
         MHD_add_response_header(response, "Sec-WebSocket-Protocol", protocol);
     exchange->response = response;
     exchange->status = MHD_HTTP_SWITCHING_PROTOCOLS;
+    resume(exchange);
 }
 
 int exchange_adopt(struct exchange *exchange)
@@ -308,6 +434,7 @@ int exchange_adopt(struct exchange *exchange)
         return -1;
     exchange->close = true; /* MHD_NO without an answer */
     exchange->status = MHD_HTTP_OK;
+    resume(exchange);
     exchange->all->run_again = true;
     worker_again(exchange->all->worker);
     return fd;
@@ -422,14 +549,19 @@ struct segment {
     size_t length;
 };
 
-/* Does the path fit the pattern? Then *ret_id is the raw `:id` segment, if there is one. */
-static bool path_fits(const char *pattern, const char *path, struct segment *ret_id)
+#define MAX_SEGMENTS 2
+
+/* Does the path fit the pattern? Then ret_ids are the raw segments that begin with a colon there.
+ */
+static bool path_fits(const char *pattern, const char *path, struct segment *ret_ids)
 {
+    struct segment *ret_id = ret_ids;
+    ret_ids[0] = ret_ids[1] = (struct segment){NULL, 0};
     while (*pattern && *path) {
         if (*pattern == ':') {
             pattern += strcspn(pattern, "/");
             size_t length = strcspn(path, "/");
-            *ret_id = (struct segment){path, length};
+            *ret_id++ = (struct segment){path, length};
             path += length;
         } else if (*pattern++ != *path++) {
             return false;
@@ -451,12 +583,12 @@ static bool method_fits(const struct route *route, const char *method)
 
 /* The route for path and method. Else NULL, with the methods the path knows (none: no such path).
  */
-static const struct route *find_route(const struct exchange *exchange, struct segment *ret_id,
+static const struct route *find_route(const struct exchange *exchange, struct segment *ret_ids,
                                       struct buf *ret_allow)
 {
     for (size_t i = 0; i < exchange->all->route_count; i++) {
         const struct route *route = &exchange->all->routes[i];
-        if (!path_fits(route->path, exchange->path, ret_id))
+        if (!path_fits(route->path, exchange->path, ret_ids))
             continue;
         if (method_fits(route, exchange->head.method))
             return route;
@@ -468,13 +600,21 @@ static const struct route *find_route(const struct exchange *exchange, struct se
     return NULL;
 }
 
-static bool decode_id(struct exchange *exchange, struct segment raw)
+static bool decode_segment(char *to, struct segment raw, size_t *ret_length)
 {
-    ptrdiff_t length = text_percent_decode(exchange->id, raw.text, raw.length);
-    if (length < 0 || !address_is_name(exchange->id, (size_t)length))
+    ptrdiff_t length = text_percent_decode(to, raw.text, raw.length);
+    *ret_length = length < 0 ? 0 : (size_t)length;
+    to[*ret_length] = '\0';
+    return address_is_name(to, *ret_length);
+}
+
+/* The second follows the first in its room: what parts them in the path is the NUL's. */
+static bool decode_ids(struct exchange *exchange, const struct segment *ids)
+{
+    if (ids[0].text && !decode_segment(exchange->id, ids[0], &exchange->id_length))
         return false;
-    exchange->id_length = (size_t)length;
-    return true;
+    exchange->name = exchange->id + exchange->id_length + 1;
+    return !ids[1].text || decode_segment(exchange->name, ids[1], &exchange->name_length);
 }
 
 static void answer_preflight(struct exchange *exchange)
@@ -508,15 +648,15 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
 
 static void route_request(struct exchange *exchange)
 {
-    struct segment id = {NULL, 0};
+    struct segment ids[MAX_SEGMENTS];
     struct buf allow;
     buf_init(&allow);
-    exchange->route = find_route(exchange, &id, &allow);
+    exchange->route = find_route(exchange, ids, &allow);
     if (!exchange->route && (allow.size || !buf_ok(&allow)))
         answer_methods(exchange, &allow);
     else if (!exchange->route)
         exchange_problem(exchange, ERR_NOT_FOUND, NULL, "See docs/wire.md for what is served.");
-    else if (id.text && !decode_id(exchange, id))
+    else if (!decode_ids(exchange, ids))
         exchange_problem(exchange, ERR_BAD_ID, NULL,
                          "An id is 1 to 128 bytes of UTF-8 without control characters or /.");
     buf_finish(&allow);
@@ -541,10 +681,40 @@ static bool check_access(struct exchange *exchange)
     return true;
 }
 
+static size_t max_body(const struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    return intake ? intake->max_size : exchange->all->limits.max_body;
+}
+
 static void refuse_body(struct exchange *exchange)
 {
-    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL, "max_body is %zu bytes.",
-                     exchange->all->limits.max_body);
+    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL,
+                     exchange->route->intake ? "A body has at most %zu bytes here."
+                                             : "max_body is %zu bytes.",
+                     max_body(exchange));
+}
+
+/* Nobody here unpacks what is packed (RFC 9110 section 15.5.16). */
+static bool is_packed(const struct exchange *exchange)
+{
+    const char *coding = exchange_header(exchange, "Content-Encoding");
+    return exchange->announced.any && coding && strcasecmp(coding, "identity") != 0;
+}
+
+/* What can be said of the body before it comes. */
+static void judge_body(struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (is_packed(exchange)) {
+        exchange_add_header(exchange, "Accept-Encoding", "identity");
+        exchange_problem(exchange, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                         "Send the body as it is, without Content-Encoding.");
+    } else if (exchange->announced.length > max_body(exchange)) {
+        refuse_body(exchange);
+    } else if (intake) {
+        exchange->taker = intake->open(exchange);
+    }
 }
 
 /* The first call: everything that can be said before the body. */
@@ -564,10 +734,9 @@ static void begin(struct exchange *exchange)
     }
     if (!check_access(exchange))
         return;
-    if (exchange->announced.length > exchange->all->limits.max_body)
-        refuse_body(exchange);
-    else
-        route_request(exchange);
+    route_request(exchange);
+    if (exchange->route && !exchange->response)
+        judge_body(exchange);
 }
 
 /* ---- libmicrohttpd's calls ---- */
@@ -576,62 +745,11 @@ static void move_deadline(struct exchange *exchange, enum deadline_phase phase)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info && info->socket_context)
-        deadlines_move(&exchange->all->deadlines, info->socket_context, phase, clock_mono_ms());
-}
-
-/* Requests come and go by the ten thousand a second, and this struct is too large for the
- * allocator's quick bins: a few are used again and again. */
-static struct exchange *exchange_create(struct exchanges *all, size_t room)
-{
-    struct exchange *exchange = all->spare;
-    struct buf body;
-    buf_init(&body);
-    if (exchange) {
-        all->spare = exchange->next_spare;
-        all->spare_count--;
-        body = exchange->body;
-    } else {
-        exchange = malloc(sizeof *exchange);
-    }
-    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
-    if (!exchange || (room > INLINE_ROOM && !target)) {
-        buf_finish(&body);
-        free(exchange);
-        free(target);
-        return NULL;
-    }
-    memset(exchange, 0, offsetof(struct exchange, head.fields));
-    exchange->all = all;
-    exchange->body = body;
-    exchange->target = target ? target : exchange->room;
-    return exchange;
-}
-
-static void exchange_destroy(struct exchange *exchange)
-{
-    struct exchanges *all = exchange->all;
-    if (exchange->target != exchange->room)
-        free(exchange->target);
-    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
-        !buf_ok(&exchange->body)) {
-        buf_finish(&exchange->body);
-        free(exchange);
+    struct deadline *deadline = info ? info->socket_context : NULL;
+    if (!deadline)
         return;
-    }
-    exchange->body.size = 0;
-    exchange->next_spare = all->spare;
-    all->spare = exchange;
-    all->spare_count++;
-}
-
-void exchanges_finish(struct exchanges *exchanges)
-{
-    for (struct exchange *exchange; (exchange = exchanges->spare);) {
-        exchanges->spare = exchange->next_spare;
-        buf_finish(&exchange->body);
-        free(exchange);
-    }
+    deadline->exchange = exchange;
+    deadlines_move(&exchange->all->deadlines, deadline, phase, clock_mono_ms());
 }
 
 void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection)
@@ -648,6 +766,18 @@ void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *c
     return exchange;
 }
 
+void exchange_progress(struct exchange *exchange)
+{
+    move_deadline(exchange, DEADLINE_BODY);
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    exchange->waits = false;
+    move_deadline(exchange, DEADLINE_BODY);
+    resume(exchange);
+}
+
 static int queue_answer(struct exchange *exchange)
 {
     if (!exchange->response)
@@ -656,21 +786,45 @@ static int queue_answer(struct exchange *exchange)
     return MHD_queue_response(exchange->connection, (unsigned)exchange->status, exchange->response);
 }
 
-/* What libmicrohttpd is told after a step. */
-static int proceed(struct exchange *exchange)
+static int suspend_if_waits(struct exchange *exchange)
 {
-    if (exchange->response || exchange->close)
-        return queue_answer(exchange);
     if (exchange->waits && !exchange->suspended) {
         exchange->suspended = true;
-        move_deadline(exchange, DEADLINE_PAUSED);
+        move_deadline(exchange, DEADLINE_WAIT);
         MHD_suspend_connection(exchange->connection);
     }
     return MHD_YES;
 }
 
+/* What libmicrohttpd is told after a step. */
+static int proceed(struct exchange *exchange)
+{
+    if (exchange->response || exchange->close)
+        return queue_answer(exchange);
+    return suspend_if_waits(exchange);
+}
+
+/* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A taker
+ * that has had enough takes all and does nothing: who sends twice what is allowed is cut off. */
+static int give_to_taker(struct exchange *exchange, const char *bytes, size_t *size)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (exchange->suspended)
+        return MHD_YES;
+    size_t taken = intake->take(exchange->taker, bytes, *size);
+    assert(taken == *size || exchange->waits);
+    *size -= taken;
+    exchange->taken += taken;
+    if (exchange->taken <= 2 * intake->max_size)
+        return suspend_if_waits(exchange);
+    exchange->err = ERR_BODY_TOO_LARGE;
+    return MHD_NO;
+}
+
 static int take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
+    if (exchange->taker)
+        return give_to_taker(exchange, bytes, size);
     size_t taken = *size;
     *size = 0;
     if (!exchange->response && exchange->body.size + taken > exchange->all->limits.max_body)
@@ -692,6 +846,8 @@ static void serve(struct exchange *exchange)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else if (exchange->route->upgrade && exchange->all->stopping)
         exchange_problem(exchange, ERR_STOPPING, NULL, "Connect again in a moment.");
+    else if (exchange->taker)
+        exchange->route->intake->end(exchange->taker);
     else
         exchange->route->serve(exchange);
     assert(exchange->response || exchange->waits || exchange->close);
@@ -770,7 +926,11 @@ void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
             log_access(exchange);
         move_deadline(exchange, DEADLINE_NEXT_HEAD);
     }
+    if (exchange->taker && exchange->route->intake->close(exchange->taker))
+        hold(exchange);
     if (exchange->response)
         MHD_destroy_response(exchange->response);
-    exchange_destroy(exchange);
+    exchange->over = true;
+    if (!exchange->held)
+        exchange_destroy(exchange);
 }

@@ -489,7 +489,11 @@ static void use_page(struct asked *asked)
 
 static void on_page(struct call *call)
 {
-    use_page((struct asked *)call);
+    struct asked *asked = (struct asked *)call;
+    if (exchange_drop_late(asked->exchange))
+        asked_destroy(asked);
+    else
+        use_page(asked);
 }
 
 /* wait, in seconds. False: a problem was answered. */
@@ -543,25 +547,27 @@ static void read_page(struct asked *asked)
     use_page(asked);
 }
 
-void poll_serve(struct exchange *exchange)
+static void ask(struct exchange *exchange, struct receiving *receiving)
 {
-    struct receiving receiving;
-    size_t wait;
-    if (!read_wait(exchange, &wait) || !receiving_read(exchange, &receiving))
-        return;
     struct asked *asked = calloc(1, sizeof *asked);
     if (!asked) {
-        receiving_finish(&receiving);
+        receiving_finish(receiving);
         door_refuse(exchange, ERR_OUT_OF_MEMORY);
         return;
     }
     asked->exchange = exchange;
-    asked->receiving = receiving;
-    asked->wait = wait;
-    if (list_addresses(asked)) {
+    asked->receiving = *receiving;
+    if (read_wait(exchange, &asked->wait) && list_addresses(asked)) {
         read_page(asked);
         return;
     }
     asked_destroy(asked);
     door_refuse(exchange, ERR_OUT_OF_MEMORY);
+}
+
+void poll_serve(struct exchange *exchange)
+{
+    size_t wait;
+    if (read_wait(exchange, &wait))
+        receiving_start(exchange, ask);
 }

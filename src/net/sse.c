@@ -350,28 +350,29 @@ static int open_session(struct sse *self, struct exchange *exchange,
     return err ? err : ERR_TOO_MANY_SESSIONS;
 }
 
-void sse_serve(struct exchange *exchange)
+static void start(struct exchange *exchange, struct receiving *receiving)
 {
-    const struct door *door = exchange_state(exchange);
-    struct receiving receiving;
-    if (!receiving_read(exchange, &receiving))
-        return;
-    if (!door->can_adopt) {
-        receiving_finish(&receiving);
-        exchange_problem(exchange, ERR_NOT_IMPLEMENTED, NULL,
-                         "Not with this version of libmicrohttpd; use /ws or /poll.");
-        return;
-    }
-    if (exchange_is_head(exchange)) {
-        receiving_finish(&receiving);
-        exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);
-        return;
-    }
     struct sse *self = calloc(1, sizeof *self);
-    int err = self ? open_session(self, exchange, &receiving) : ERR_OUT_OF_MEMORY;
-    receiving_finish(&receiving);
+    int err = self ? open_session(self, exchange, receiving) : ERR_OUT_OF_MEMORY;
+    receiving_finish(receiving);
     if (!err)
         return;
     free(self);
     door_refuse(exchange, err);
+}
+
+static void answer_head(struct exchange *exchange, struct receiving *receiving)
+{
+    receiving_finish(receiving);
+    exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);
+}
+
+void sse_serve(struct exchange *exchange)
+{
+    const struct door *door = exchange_state(exchange);
+    if (door->can_adopt)
+        receiving_start(exchange, exchange_is_head(exchange) ? answer_head : start);
+    else
+        exchange_problem(exchange, ERR_NOT_IMPLEMENTED, NULL,
+                         "Not with this version of libmicrohttpd; use /ws or /poll.");
 }

@@ -347,6 +347,23 @@ static void serve_send(const struct asked *asked)
     on_sent(&publish->call);
 }
 
+static void serve_ack(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    const json_t *ref = json_object_get(asked->frame, "ref");
+    const json_t *id = json_object_get(asked->frame, "id");
+    uint64_t cursor;
+    if (!json_is_string(id) || !receiving_parse_cursor(json_string_value(id), &cursor)) {
+        send_error(self, ERR_BAD_FIELD, ref, "id is a message's id.");
+        return;
+    }
+    int err = catch_up_ack(self->place.door->worker->catch_up, &self->session, cursor);
+    if (err == ERR_BAD_FIELD)
+        send_error(self, ERR_BAD_FIELD, ref, "This session was given nothing with that id yet.");
+    else if (err)
+        send_error(self, (enum err)err, ref, "Open the session with ?device= to acknowledge.");
+}
+
 struct request {
     const char *type;
     void (*serve)(const struct asked *asked);
@@ -357,6 +374,7 @@ static const struct request requests[] = {
     {"subscribe", serve_subscribe},
     {"unsubscribe", serve_unsubscribe},
     {"send", serve_send},
+    {"ack", serve_ack},
 };
 
 static void serve_frame(const struct asked *asked)
@@ -563,13 +581,23 @@ static void open_session(struct exchange *exchange, const char *accept, const ch
     door_refuse(exchange, err);
 }
 
+/* What the handshake says is looked at again: it costs less than to keep it. */
+static void upgrade(struct exchange *exchange, struct receiving *receiving)
+{
+    char accept[DIGEST_ACCEPT_SIZE];
+    const char *protocol;
+    bool json;
+    if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol))
+        open_session(exchange, accept, protocol, json, receiving);
+    else
+        receiving_finish(receiving);
+}
+
 void websocket_session_serve(struct exchange *exchange)
 {
     char accept[DIGEST_ACCEPT_SIZE];
-    struct receiving receiving;
     const char *protocol;
     bool json;
-    if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol) &&
-        receiving_read(exchange, &receiving))
-        open_session(exchange, accept, protocol, json, &receiving);
+    if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol))
+        receiving_start(exchange, upgrade);
 }
