@@ -181,6 +181,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(c.disk_reserve, 67108864);
     assert_int_equal(c.idempotency_ttl_ms, 86400000);
     assert_int_equal(c.idempotency_entries, 1000000);
+    assert_int_equal(c.devices_per_user, 20);
     assert_int_equal(c.drain_ms, 8000);
     assert_int_equal(c.drain_delay_ms, 0);
     assert_int_equal(c.retry_spread_ms, 5000);
@@ -734,6 +735,7 @@ static const char every_key[] = "listen: [\"a:1\", \"[::1]:2\"]\n"
                                 "disk_reserve: 0B\n"
                                 "idempotency_ttl: 25h\n"
                                 "idempotency_entries: 6\n"
+                                "devices_per_user: 7\n"
                                 "drain: 9s\n"
                                 "drain_delay: 1s\n"
                                 "retry_spread: 6s\n";
