@@ -1,0 +1,110 @@
+// Requests over HTTP: with the token, within a time, and with problems (RFC 9457) as errors.
+
+import { backoff, bearer, fetchWithin, sleep } from './time.js';
+import type { Token } from './token.js';
+import { PushwireError, type Outgoing, type SendOptions, type Sent } from './types.js';
+
+const ANSWER_MS = 10_000;
+const RETRY_FOR_MS = 30_000;
+const MAX_DOUBLINGS = 3; // a message waits at most 4 s for its next attempt
+
+export interface Call {
+  body?: object;
+  signal?: AbortSignal | undefined;
+  withinMs?: number;
+}
+
+/** A refusal that may be none the next time. */
+class Passing extends PushwireError {
+  /** When the server said how soon. */
+  retryMs: number | undefined;
+}
+
+export const UNREACHABLE = 'The server is out of reach, or refuses this page.';
+const PASSING = [408, 425, 429, 502, 503, 504];
+
+async function problemOf(response: Response): Promise<PushwireError> {
+  const problem = (await response.json().catch(() => ({}))) as Record<string, string>;
+  const { code, detail, title, field } = problem;
+  const passes = PASSING.includes(response.status) || code === 'in_flight';
+  const error = new (passes ? Passing : PushwireError)(
+    code ?? `http_${response.status}`,
+    detail ?? title ?? `The server answered ${response.status}.`,
+    { status: response.status, field },
+  );
+  const after = Number(response.headers.get('Retry-After'));
+  if (error instanceof Passing && after) error.retryMs = after * 1000;
+  return error;
+}
+
+export class Http {
+  #base: () => Promise<string>;
+  #token: Token;
+  #closing: AbortSignal;
+
+  constructor(base: () => Promise<string>, token: Token, closing: AbortSignal) {
+    this.#base = base;
+    this.#token = token;
+    this.#closing = closing;
+  }
+
+  /** The answer's JSON; POST when there is a body. A refused token is renewed once. */
+  async json<R>(path: string, call: Call = {}): Promise<R> {
+    let response = await this.#fetch(path, call, false);
+    if (response.status === 401 && this.#token.renewable) {
+      response = await this.#fetch(path, call, true);
+    }
+    if (!response.ok) throw await problemOf(response);
+    try {
+      return (await response.json()) as R;
+    } catch {
+      const { status } = response;
+      throw new PushwireError('bad_answer', 'The answer is not JSON.', { status });
+    }
+  }
+
+  async #fetch(path: string, call: Call, fresh: boolean): Promise<Response> {
+    const init: RequestInit = {};
+    try {
+      const headers = bearer(await this.#token.get(fresh));
+      init.headers = headers;
+      if (call.body) {
+        init.method = 'POST';
+        init.body = JSON.stringify(call.body);
+        headers['Content-Type'] = 'application/json';
+      }
+      const url = (await this.#base()) + path;
+      const ms = call.withinMs ?? ANSWER_MS;
+      return await fetchWithin(ms, url, init, call.signal, this.#closing);
+    } catch (error) {
+      if (this.#closing.aborted) throw new PushwireError('closed', 'The client was closed.');
+      if (call.signal?.aborted) throw new PushwireError('aborted', 'The call was aborted.');
+      throw new Passing('unreachable', `${UNREACHABLE} (${error})`);
+    }
+  }
+
+  /** Tries for 30 s with one key, so that it arrives once however often it was sent. */
+  async send(user: string, message: Outgoing, { key, signal }: SendOptions): Promise<Sent> {
+    const body = { sender: user, ...message, key: key ?? newKey() };
+    const until = Date.now() + RETRY_FOR_MS;
+    for (let attempt = 0; ; attempt++) {
+      const withinMs = Math.min(ANSWER_MS, until - Date.now());
+      try {
+        const answer = await this.json<Sent>('/send-message', { body, signal, withinMs });
+        const { id, delivered = 0, duplicate = false } = answer;
+        return { id, delivered, duplicate };
+      } catch (error) {
+        if (!(error instanceof Passing)) throw error;
+        const wait = error.retryMs ?? backoff(Math.min(attempt, MAX_DOUBLINGS));
+        if (Date.now() + wait >= until) throw error;
+        await sleep(wait, signal, this.#closing);
+      }
+    }
+  }
+}
+
+/** 128 random bits; crypto.randomUUID is for secure pages only. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
+}
