@@ -31,8 +31,6 @@ const STOP = [1000, 1002, 1003, 1007, 1008, 1009, 4400, 4403];
 const TOKEN = [4401, 4440];
 const LOST = 1006;
 
-const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 export interface ConnectionOptions {
   base: () => Promise<string>;
   user: string;
@@ -51,276 +49,258 @@ export interface ConnectionOptions {
   onError(error: PushwireError, final: boolean): void;
 }
 
-export class Connection {
-  #o: ConnectionOptions;
-  #state: State = 'connecting';
-  #turn = 0;
-  #transport: Transport | undefined;
-  /** The one thing waited for: an address, a welcome, the next attempt, a sign of life. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #renewal: ReturnType<typeof setTimeout> | undefined;
-  #heartbeat = SILENCE_SECONDS;
-
-  #rung = 0; // of the ladder of transports: the next attempt's
-  #current = 0; // this one's
-  #failures = 0; // on this rung, in a row
-  #proven = new Set<number>(); // rungs that have worked
-  #attempt = 0; // since the last welcome
-  #welcomed = false;
-  #waiting = false; // for the next attempt
-  #ordered = false; // by the server, for how long
-  #told = false; // of this outage
-  #renewed = false; // the token, since the last welcome
-  #fresh = false; // the next attempt needs another token
-  #bye: Frame | undefined;
-
-  #wanted = new Set<string>(); // channels
-  #asked = new Set<string>(); // of these, what this session was told
-  #acked: string | undefined; // to be told
-
-  constructor(options: ConnectionOptions) {
-    this.#o = options;
-  }
-
-  get state(): State {
-    return this.#state;
-  }
-
-  start(): void {
-    void this.#open();
-  }
-
-  /** Ends it for good; the state stays what it was. */
-  close(): void {
-    this.#drop();
-  }
-
+export interface Connection {
   /** The browser came back from somewhere: sleep, another network, a hidden tab. */
-  wake(newNetwork: boolean): void {
-    if (newNetwork) {
-      this.#rung = this.#failures = 0; // what was blocked there may pass here
-      this.#proven.clear();
-    }
-    if (this.#waiting && !this.#ordered) this.start();
-    else if (this.#welcomed) this.#probe();
-  }
+  wake(newNetwork: boolean): void;
+  setChannels(channels: Iterable<string>): void;
+  ack(id: string): void;
+  /** Ends it without a word. */
+  close(): void;
+}
 
-  setChannels(channels: Iterable<string>): void {
-    this.#wanted = new Set(channels);
-    this.#reconcile();
-  }
+type Timer = ReturnType<typeof setTimeout>;
 
-  ack(id: string): void {
-    this.#acked = id;
-    this.#sendAck();
-  }
+/** Begins at once, with these channels. */
+export function openConnection(o: ConnectionOptions, channels: Iterable<string>): Connection {
+  const { token, transports } = o;
+  let state: State = 'connecting';
+  let turn = 0;
+  let transport: Transport | undefined;
+  /** The one thing waited for: a welcome, the next attempt, a sign of life. */
+  let timer: Timer | undefined;
+  let renewal: Timer | undefined;
+  let heartbeat = SILENCE_SECONDS;
+
+  let rung = 0; // of the ladder of transports: the next attempt's
+  let current = 0; // this one's
+  let failures = 0; // on this rung, in a row
+  const proven = new Set<number>(); // rungs that have worked
+  let attempts = 0; // since the last welcome
+  let welcomed = false;
+  let waiting = false; // for the next attempt
+  let ordered = false; // by the server, for how long
+  let told = false; // of this outage
+  let renewed = false; // the token, since the last welcome
+  let fresh = false; // the next attempt needs another token
+  let bye: Frame | undefined;
+
+  let wanted = new Set(channels);
+  let asked = new Set<string>(); // of these, what this session was told
+  let acked: string | undefined; // to be told
 
   // ---- attempts ----
 
-  async #open(): Promise<void> {
-    this.#drop();
-    const turn = this.#turn;
-    const { base, token, user, device, after } = this.#o;
-    this.#current = this.#rung;
-    let url: string, first: string | undefined;
+  async function open(): Promise<void> {
+    drop();
+    const mine = turn;
+    current = rung;
+    let base: string, first: string | undefined;
     try {
-      [url, first] = await Promise.all([base(), token.get(this.#fresh)]);
+      [base, first] = await Promise.all([o.base(), token.get(fresh)]);
     } catch (error) {
-      if (turn === this.#turn) this.#tell(new PushwireError('unreachable', why(error)));
-      if (turn === this.#turn) this.#retry(backoff(this.#attempt++));
-      return;
+      if (mine !== turn) return;
+      tell(new PushwireError('unreachable', String(error)));
+      return retry(backoff(attempts++));
     }
-    if (turn !== this.#turn) return;
-    this.#fresh = false;
-    this.#asked = new Set(this.#wanted);
-    this.#after(WELCOME_MS, () => this.#lost(LOST));
+    if (mine !== turn) return;
+    fresh = false;
+    asked = new Set(wanted);
+    after(WELCOME_MS, () => lost(LOST));
     try {
-      this.#transport = OPEN[this.#name](
+      transport = OPEN[transports[current]!](
         {
-          base: url,
-          user,
-          device,
-          after: after(),
-          channels: [...this.#wanted],
+          ...o,
+          base,
+          after: o.after(),
+          channels: [...wanted],
           token: first,
           current: () => token.get(),
-          WebSocket: this.#o.WebSocket,
         },
         {
-          frame: frame => turn === this.#turn && this.#take(frame),
-          end: (code, retryMs) => turn === this.#turn && this.#lost(code, retryMs),
+          frame: frame => mine === turn && take(frame),
+          end: (code, retryMs) => mine === turn && lost(code, retryMs),
         },
       );
     } catch (error) {
-      this.#stop(new PushwireError('bad_request', why(error))); // an address or token that is none
+      stop(new PushwireError('bad_request', String(error))); // an address or token that is none
     }
   }
 
-  get #name(): TransportName {
-    return this.#o.transports[this.#current]!;
-  }
-
-  #drop(): void {
-    this.#turn++;
-    this.#welcomed = this.#waiting = this.#ordered = false;
-    this.#bye = undefined;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#renewal);
-    const transport = this.#transport;
-    this.#transport = undefined;
+  function drop(): void {
+    turn++;
+    welcomed = waiting = ordered = false;
+    bye = undefined;
+    clearTimeout(timer);
+    clearTimeout(renewal);
     transport?.close();
+    transport = undefined;
   }
 
-  #after(ms: number, f: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(f, ms);
+  function after(ms: number, f: () => void): void {
+    clearTimeout(timer);
+    timer = setTimeout(f, ms);
   }
 
-  #lost(code: number, retryMs?: number): void {
-    const bye = this.#bye;
-    const failed = !this.#welcomed;
+  function lost(code: number, retryMs?: number): void {
     const error = new PushwireError(
       bye ? String(bye['code']) : code === LOST ? 'unreachable' : `close_${code}`,
-      bye ? 'The server ended the session.' : UNREACHABLE,
+      code === LOST ? UNREACHABLE : 'The server ended the session.',
     );
-    if (STOP.includes(code)) return this.#stop(error);
-    if (TOKEN.includes(code)) return this.#refused(error);
+    if (STOP.includes(code)) return stop(error);
+    if (TOKEN.includes(code)) return refused(error);
     // An EventSource cannot tell what it died of.
-    this.#fresh = this.#o.token.renewable && this.#name === 'sse' && code === LOST;
-    const ordered = typeof bye?.['retry_ms'] === 'number' ? (bye['retry_ms'] as number) : retryMs;
-    const fell = failed && this.#fall(code);
-    if (!failed) this.#rung = Math.min(this.#current, ...this.#proven);
-    if (failed && !fell) this.#tell(error);
-    this.#retry(fell ? 0 : (ordered ?? backoff(this.#attempt++)), ordered !== undefined);
+    fresh = token.renewable && transports[current] === 'sse' && code === LOST;
+    const order = (bye?.['retry_ms'] as number | undefined) ?? retryMs;
+    if (welcomed)
+      rung = Math.min(current, ...proven); // the best one that ever worked
+    else if (fall(code)) return retry(0);
+    else tell(error);
+    retry(order ?? backoff(attempts++), order !== undefined);
   }
 
-  /** Waits for the next attempt. `ordered`: others were told the same, spread out; it is kept. */
-  #retry(ms: number, ordered = false): void {
-    this.#drop();
-    this.#waiting = true;
-    this.#ordered = ordered;
-    this.#after(ms, () => void this.#open());
+  /** Waits for the next attempt. `order`: others were told the same, spread out; it is kept. */
+  function retry(ms: number, order = false): void {
+    drop();
+    waiting = true;
+    ordered = order;
+    after(ms, open);
     const away = globalThis.navigator?.onLine === false;
-    this.#setState(away ? 'offline' : this.#state === 'connecting' ? 'connecting' : 'reconnecting');
+    setState(away ? 'offline' : state === 'connecting' ? state : 'reconnecting');
   }
 
   /** One rung down, or up again from the last. True: that one is worth an attempt at once. */
-  #fall(code: number): boolean {
-    const patience = this.#proven.has(this.#rung) ? PATIENCE : 1;
-    if (code !== LOST || ++this.#failures < patience) return false;
-    this.#failures = 0;
-    this.#rung = (this.#rung + 1) % this.#o.transports.length;
-    return this.#rung > 0;
+  function fall(code: number): boolean {
+    if (code !== LOST || ++failures < (proven.has(current) ? PATIENCE : 1)) return false;
+    failures = 0;
+    rung = (current + 1) % transports.length;
+    return rung > 0;
   }
 
-  #refused(error: PushwireError): void {
-    if (!this.#o.token.renewable || this.#renewed) {
-      this.#drop();
-      this.#setState('unauthorized');
-      this.#o.onError(error, true);
-      return;
-    }
-    this.#renewed = this.#fresh = true;
-    this.#retry(0);
+  function refused(error: PushwireError): void {
+    if (!token.renewable || renewed) return stop(error, 'unauthorized');
+    renewed = fresh = true;
+    retry(0);
   }
 
-  #stop(error: PushwireError): void {
-    this.#drop();
-    this.#setState('offline');
-    this.#o.onError(error, true);
+  function stop(error: PushwireError, end: State = 'offline'): void {
+    drop();
+    setState(end);
+    o.onError(error, true);
   }
 
   /** Once an outage. */
-  #tell(error: PushwireError): void {
-    if (!this.#told) this.#o.onError(error, false);
-    this.#told = true;
+  function tell(error: PushwireError): void {
+    if (!told) o.onError(error, false);
+    told = true;
   }
 
-  #setState(state: State): void {
-    if (state === this.#state) return;
-    this.#state = state;
-    this.#o.onState(state);
+  function setState(next: State): void {
+    if (next === state) return;
+    state = next;
+    o.onState(state);
   }
 
   // ---- a session ----
 
-  #take(frame: Frame): void {
-    this.#watch();
-    if (frame.type === 'welcome') this.#welcome(frame);
-    else if (frame.type === 'bye') this.#bye = frame;
-    else if (frame.type === 'error')
-      this.#o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
-    if (['welcome', 'message', 'gap'].includes(frame.type)) this.#o.onFrame(frame);
+  function take(frame: Frame): void {
+    const { type } = frame;
+    watch();
+    if (type === 'welcome') onWelcome(frame);
+    if (type === 'bye') bye = frame;
+    else if (type === 'error')
+      o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
+    else if (['welcome', 'message', 'gap'].includes(type)) o.onFrame(frame);
   }
 
-  #welcome(frame: Frame): void {
-    this.#attempt = this.#failures = 0;
-    this.#told = this.#renewed = false;
-    this.#welcomed = true;
-    this.#proven.add(this.#current);
-    const heartbeat = Number(frame['heartbeat']);
-    this.#heartbeat = this.#transport?.send && heartbeat > 0 ? heartbeat : SILENCE_SECONDS;
-    this.#watch();
-    this.#scheduleRenewal();
-    if (this.#transport?.send) this.#asked = new Set([...this.#asked].filter(sayable));
-    this.#setState('online');
-    this.#reconcile();
-    this.#sendAck();
+  function onWelcome(frame: Frame): void {
+    attempts = failures = 0;
+    told = renewed = false;
+    welcomed = true;
+    proven.add(current);
+    heartbeat = SILENCE_SECONDS;
+    if (transport?.send) {
+      heartbeat = Number(frame['heartbeat']) || SILENCE_SECONDS;
+      asked = new Set([...asked].filter(sayable));
+    }
+    watch();
+    scheduleRenewal();
+    setState('online');
+    reconcile();
+    sendAck();
   }
 
   /** A sign of life puts off the doubt. */
-  #watch(): void {
-    this.#after(this.#heartbeat * 1000, () => this.#probe(2 * PONG_MS));
+  function watch(): void {
+    after(heartbeat * 1000, () => probe(2 * PONG_MS));
   }
 
   /** Is anybody there? Where that cannot be asked, a new session is the question. */
-  #probe(ms = PONG_MS): void {
-    if (!this.#transport?.send) return this.start();
-    this.#transport.send({ type: 'ping' });
-    this.#after(ms, () => this.#lost(LOST));
+  function probe(ms: number): void {
+    if (!transport?.send) return void open();
+    transport.send({ type: 'ping' });
+    after(ms, () => lost(LOST));
   }
 
-  #reconcile(): void {
-    if (!this.#welcomed) return;
-    const missing = [...this.#wanted].filter(channel => !this.#asked.has(channel));
-    const left = [...this.#asked].filter(channel => !this.#wanted.has(channel));
-    const { send } = this.#transport ?? {};
-    if (send) {
-      for (const channel of missing) send({ type: 'subscribe', channel });
-      for (const channel of left) send({ type: 'unsubscribe', channel });
-      this.#asked = new Set(this.#wanted);
+  function reconcile(): void {
+    if (!welcomed) return;
+    const missing = [...wanted].filter(channel => !asked.has(channel));
+    const left = [...asked].filter(channel => !wanted.has(channel));
+    if (transport?.send) {
+      for (const channel of missing) transport.send({ type: 'subscribe', channel });
+      for (const channel of left) transport.send({ type: 'unsubscribe', channel });
+      asked = new Set(wanted);
     } else if (missing.length) {
-      this.#drop();
-      this.#after(0, () => void this.#open()); // with all that are named in this turn
+      drop();
+      after(0, open); // with all that are named in this turn
     }
   }
 
-  #sendAck(): void {
-    const { send } = this.#transport ?? {};
-    const id = this.#acked;
-    if (!this.#welcomed || id === undefined) return;
-    this.#acked = undefined;
-    if (send) send({ type: 'ack', id });
-    else this.#o.onAck(id);
+  function sendAck(): void {
+    const id = acked;
+    if (!welcomed || id === undefined) return;
+    acked = undefined;
+    if (transport?.send) transport.send({ type: 'ack', id });
+    else o.onAck(id);
   }
 
-  #scheduleRenewal(): void {
-    const ms = this.#o.token.renewIn;
-    if (ms !== undefined) this.#renewal = setTimeout(() => void this.#renew(), ms);
+  function scheduleRenewal(): void {
+    const ms = token.renewIn;
+    if (ms !== undefined) renewal = setTimeout(renew, ms);
   }
 
   /** Before the server has to ask for it. A long poll takes the current one by itself. */
-  async #renew(): Promise<void> {
-    const turn = this.#turn;
+  async function renew(): Promise<void> {
+    const mine = turn;
     try {
-      const token = await this.#o.token.get(true);
-      if (turn !== this.#turn) return;
-      if (this.#transport?.send) this.#transport.send({ type: 'auth', token });
-      else if (this.#name === 'sse') return this.start();
+      const next = await token.get(true);
+      if (mine !== turn) return;
+      if (transport?.send) transport.send({ type: 'auth', token: next });
+      else if (transports[current] === 'sse') return open();
     } catch (error) {
-      if (turn !== this.#turn) return;
-      this.#o.onError(new PushwireError('unreachable', why(error)), false);
+      if (mine !== turn) return;
+      o.onError(new PushwireError('unreachable', String(error)), false);
     }
-    this.#scheduleRenewal();
+    scheduleRenewal();
   }
+
+  void open();
+  return {
+    wake(newNetwork) {
+      if (newNetwork) {
+        rung = failures = 0; // what was blocked there may pass here
+        proven.clear();
+      }
+      if (waiting && !ordered) void open();
+      else if (welcomed) probe(PONG_MS);
+    },
+    setChannels(all) {
+      wanted = new Set(all);
+      reconcile();
+    },
+    ack(id) {
+      acked = id;
+      sendAck();
+    },
+    close: drop,
+  };
 }

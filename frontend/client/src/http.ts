@@ -6,6 +6,7 @@ import { PushwireError, type Outgoing, type SendOptions, type Sent } from './typ
 
 const ANSWER_MS = 10_000;
 const RETRY_FOR_MS = 30_000;
+const AGAIN = ['unreachable', 'in_flight'];
 const MAX_DOUBLINGS = 3; // a message waits at most 4 s for its next attempt
 
 export interface Call {
@@ -14,27 +15,26 @@ export interface Call {
   withinMs?: number;
 }
 
-/** A refusal that may be none the next time. */
-class Passing extends PushwireError {
-  /** When the server said how soon. */
-  retryMs: number | undefined;
-}
-
 export const UNREACHABLE = 'The server is out of reach, or refuses this page.';
-const PASSING = [408, 425, 429, 502, 503, 504];
+
+/** May the answer be another one the next time? */
+export const passes = (status: number): boolean => [408, 425, 429].includes(status) || status > 501;
+
+export const retryMs = (response: Response): number | undefined =>
+  Number(response.headers.get('Retry-After')) * 1000 || undefined;
 
 async function problemOf(response: Response): Promise<PushwireError> {
-  const problem = (await response.json().catch(() => ({}))) as Record<string, string>;
-  const { code, detail, title, field } = problem;
-  const passes = PASSING.includes(response.status) || code === 'in_flight';
-  const error = new (passes ? Passing : PushwireError)(
-    code ?? `http_${response.status}`,
-    detail ?? title ?? `The server answered ${response.status}.`,
-    { status: response.status, field },
+  const { status } = response;
+  const { code, detail, title, field } = await response.json().catch(() => ({}));
+  return new PushwireError(
+    code ?? `http_${status}`,
+    detail ?? title ?? `The answer is ${status}.`,
+    {
+      status,
+      field,
+      retryMs: retryMs(response),
+    },
   );
-  const after = Number(response.headers.get('Retry-After'));
-  if (error instanceof Passing && after) error.retryMs = after * 1000;
-  return error;
 }
 
 export class Http {
@@ -55,12 +55,9 @@ export class Http {
       response = await this.#fetch(path, call, true);
     }
     if (!response.ok) throw await problemOf(response);
-    try {
-      return (await response.json()) as R;
-    } catch {
-      const { status } = response;
-      throw new PushwireError('bad_answer', 'The answer is not JSON.', { status });
-    }
+    return response.json().catch(() => {
+      throw new PushwireError('bad_answer', 'The answer is not JSON.');
+    });
   }
 
   async #fetch(path: string, call: Call, fresh: boolean): Promise<Response> {
@@ -79,7 +76,7 @@ export class Http {
     } catch (error) {
       if (this.#closing.aborted) throw new PushwireError('closed', 'The client was closed.');
       if (call.signal?.aborted) throw new PushwireError('aborted', 'The call was aborted.');
-      throw new Passing('unreachable', `${UNREACHABLE} (${error})`);
+      throw new PushwireError('unreachable', `${UNREACHABLE} ${error}`);
     }
   }
 
@@ -93,9 +90,11 @@ export class Http {
         const answer = await this.json<Sent>('/send-message', { body, signal, withinMs });
         const { id, delivered = 0, duplicate = false } = answer;
         return { id, delivered, duplicate };
-      } catch (error) {
-        if (!(error instanceof Passing)) throw error;
+      } catch (e) {
+        const error = e as PushwireError;
         const wait = error.retryMs ?? backoff(Math.min(attempt, MAX_DOUBLINGS));
+        const again = AGAIN.includes(error.code) || passes(error.status ?? 0);
+        if (!again) throw error;
         if (Date.now() + wait >= until) throw error;
         await sleep(wait, signal, this.#closing);
       }

@@ -16,9 +16,9 @@ import { connect } from './client.js';
 import { Inbox, type Store } from './inbox.js';
 import type { Client, ConnectOptions, Message, PushwireError, Sent, State } from './types.js';
 
-type Props = (ConnectOptions | { client: Client<never> }) & { children?: ReactNode };
+type Props = (ConnectOptions | { client: Client<unknown> }) & { children?: ReactNode };
 
-const Context = createContext<Inbox<never> | undefined>(undefined);
+const Context = createContext<Inbox<unknown> | undefined>(undefined);
 
 /** By what a connection is told from another one. A new token function is none. */
 function keyOf(props: Props): string {
@@ -38,7 +38,7 @@ export function PushwireProvider(props: Props): ReactNode {
   });
   const inbox = useMemo(() => {
     const server = 'client' in props || typeof props.url !== 'string' ? '' : props.url;
-    return new Inbox<never>(server, given?.user ?? (props as ConnectOptions).user);
+    return new Inbox<unknown>(server, given?.user ?? (props as ConnectOptions).user);
     // eslint-disable-next-line
   }, [given, key]);
   useEffect(() => {
@@ -54,11 +54,11 @@ export function PushwireProvider(props: Props): ReactNode {
 }
 
 /** Functions are asked for when they are needed, so that a render with new ones changes them. */
-function connectBy(options: () => ConnectOptions): Client<never> {
+function connectBy(options: () => ConnectOptions): Client<unknown> {
   const { token, url, ...rest } = options();
   const call = <R>(f: R | (() => R | Promise<R>)) =>
     typeof f === 'function' ? (f as () => R | Promise<R>)() : f;
-  return connect<never>({
+  return connect<unknown>({
     ...rest,
     ...(url === undefined ? {} : { url: () => call<string>(options().url!) }),
     ...(token === undefined ? {} : { token: async () => call<string>(options().token!) }),
@@ -68,7 +68,7 @@ function connectBy(options: () => ConnectOptions): Client<never> {
 function useInbox<T>(): Inbox<T> {
   const inbox = useContext(Context);
   if (!inbox) throw new Error('Put a <PushwireProvider> around this.');
-  return inbox as unknown as Inbox<T>;
+  return inbox as Inbox<T>;
 }
 
 function useStore<S extends object>(store: Store<S>): S {

@@ -23,146 +23,137 @@ export interface TabsHooks<E> {
 
 type Word<E> = { from: string; channels: string[]; ask?: boolean } | { event: E } | { wake: true };
 
-export class Tabs<E> {
-  #name: string;
-  #id: string;
-  #hooks: TabsHooks<E>;
-  #bus: BroadcastChannel;
-  #mine: string[] = [];
-  #others = new Map<string, string[]>();
-  #closing = new AbortController();
-  #waiting = new AbortController(); // for the lock
-  #doubt: ReturnType<typeof setTimeout> | undefined;
-  #release: (() => void) | undefined;
-  leading = false;
-
-  static get possible(): boolean {
-    return typeof BroadcastChannel === 'function' && !!globalThis.navigator?.locks;
-  }
-
-  constructor(name: string, id: string, channels: string[], hooks: TabsHooks<E>) {
-    this.#name = name;
-    this.#id = id;
-    this.#mine = channels;
-    this.#hooks = hooks;
-    this.#bus = new BroadcastChannel(name);
-    this.#bus.onmessage = event => this.#hear(event.data as Word<E>);
-    this.#hold(this.#lockOf(id), () => this.#introduce(true));
-    this.#queue();
-    this.#ask();
-  }
-
+export interface Tabs<E> {
   /** Of the other tabs. */
-  get channels(): string[] {
-    return [...this.#others.values()].flat();
-  }
-
-  setChannels(channels: string[]): void {
-    this.#mine = channels;
-    this.#introduce(false);
-  }
-
+  channels(): string[];
+  /** Of this one. */
+  setChannels(channels: string[]): void;
   /** The leader's word to all others. */
-  post(event: E): void {
-    this.#say({ event });
-  }
-
+  post(event: E): void;
   /** A leader that does not answer is asleep, and loses its place. */
-  wake(): void {
-    if (!this.leading) this.#ask();
+  wake(): void;
+  close(): void;
+}
+
+export const canShare = (): boolean =>
+  typeof BroadcastChannel === 'function' && !!globalThis.navigator?.locks;
+
+/** `id` is this tab's own among all with this name. News come later, never from within. */
+export function joinTabs<E>(
+  name: string,
+  id: string,
+  mine: string[],
+  hooks: TabsHooks<E>,
+): Tabs<E> {
+  const { locks } = navigator;
+  const bus = new BroadcastChannel(name);
+  const others = new Map<string, string[]>(); // and their channels
+  const closing = new AbortController();
+  let waiting = new AbortController(); // for the lock
+  let doubt: ReturnType<typeof setTimeout> | undefined;
+  let leading = false;
+
+  function say(word: Word<E>): void {
+    if (!closing.signal.aborted) bus.postMessage(word);
   }
 
-  close(): void {
-    this.leading = false;
-    clearTimeout(this.#doubt);
-    this.#closing.abort();
-    this.#waiting.abort();
-    this.#release?.();
-    this.#bus.close();
+  const introduce = (ask: boolean) => say({ from: id, channels: mine, ask });
+  const post = (event: E) => say({ event });
+
+  function ask(): void {
+    say({ wake: true });
+    clearTimeout(doubt);
+    doubt = setTimeout(queue, ANSWER_MS, true);
   }
 
-  #say(word: Word<E>): void {
-    if (!this.#closing.signal.aborted) this.#bus.postMessage(word);
-  }
-
-  #introduce(ask: boolean): void {
-    this.#say({ from: this.#id, channels: this.#mine, ask });
-  }
-
-  #ask(): void {
-    this.#say({ wake: true });
-    clearTimeout(this.#doubt);
-    this.#doubt = setTimeout(() => this.#queue(true), ANSWER_MS);
-  }
-
-  #hear(word: Word<E>): void {
-    if ('from' in word) return this.#meet(word.from, word.channels, word.ask);
-    if ('event' in word) {
-      clearTimeout(this.#doubt);
-      if (!this.leading) this.#hooks.hear(word.event);
-    } else if (this.leading) {
-      this.#hooks.wake();
-      this.post(this.#hooks.hello());
+  bus.onmessage = ({ data }: { data: Word<E> }) => {
+    if ('from' in data) {
+      meet(data.from, data.channels);
+      if (data.ask) introduce(false);
+    } else if ('event' in data) {
+      clearTimeout(doubt);
+      if (!leading) hooks.hear(data.event);
+    } else if (leading) {
+      hooks.wake();
+      post(hooks.hello());
     }
-  }
+  };
 
-  #meet(other: string, channels: string[], ask: boolean | undefined): void {
-    const known = this.#others.has(other);
-    this.#others.set(other, channels);
-    this.#hooks.onChannels();
-    if (ask) this.#introduce(false);
+  function meet(other: string, channels: string[]): void {
+    const known = others.has(other);
+    others.set(other, channels);
+    hooks.onChannels();
     if (known) return;
-    this.#hold(this.#lockOf(other), () => {
-      this.#others.delete(other);
-      this.#hooks.onChannels();
+    hold(other, () => {
+      others.delete(other);
+      hooks.onChannels();
       return true;
     });
   }
 
   // ---- locks ----
 
-  #lockOf(id: string): string {
-    return `${this.#name}#${id}`;
-  }
+  const untilClosed = () =>
+    new Promise<void>(resolve => closing.signal.addEventListener('abort', () => resolve()));
 
-  /** Waits for a lock and keeps it until this tab closes, unless `then` says that it is done. */
-  #hold(name: string, then: () => boolean | void): void {
-    const { signal } = this.#closing;
-    navigator.locks
-      .request(name, { signal }, () => {
-        if (signal.aborted || then()) return undefined;
-        return new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()));
-      })
+  /** Waits for a tab's own lock and keeps it until this one closes, unless `then` is all. */
+  function hold(tab: string, then: () => boolean | void): void {
+    const { signal } = closing;
+    locks
+      .request(`${name}#${tab}`, { signal }, () =>
+        signal.aborted || then() ? undefined : untilClosed(),
+      )
       .catch(() => {}); // closed while waiting
   }
 
   /** Leads when its turn comes, or by force at once. */
-  #queue(steal = false): void {
-    clearTimeout(this.#doubt);
-    this.#waiting.abort();
-    this.#waiting = new AbortController();
-    const { signal } = this.#closing;
-    navigator.locks
-      .request(this.#name, steal ? { steal } : { signal: this.#waiting.signal }, () => {
-        if (signal.aborted) return undefined;
-        return new Promise<void>(resolve => {
-          this.#release = resolve;
-          this.#lead();
-        });
+  function queue(steal?: boolean): void {
+    waiting.abort();
+    waiting = new AbortController();
+    const { signal } = waiting;
+    locks
+      .request(name, steal ? { steal } : { signal }, () => {
+        if (closing.signal.aborted) return undefined;
+        lead();
+        return untilClosed();
       })
-      .catch(() => {
-        // Given up while waiting, or taken away while leading.
-        if (!this.leading || signal.aborted) return;
-        this.leading = false;
-        this.#hooks.follow();
-        this.#queue();
+      .catch((error: Error) => {
+        if (closing.signal.aborted) return;
+        if (leading) {
+          leading = false; // it was taken away
+          hooks.follow();
+          queue();
+        } else if (error.name !== 'AbortError') {
+          lead(); // a page without locks, as in a sandbox: each for itself
+        }
       });
   }
 
-  #lead(): void {
-    clearTimeout(this.#doubt);
-    this.leading = true;
-    this.#hooks.lead();
-    this.post(this.#hooks.hello());
+  function lead(): void {
+    clearTimeout(doubt);
+    leading = true;
+    hooks.lead();
+    post(hooks.hello());
   }
+
+  hold(id, () => introduce(true));
+  queue();
+  ask();
+  return {
+    channels: () => [...others.values()].flat(),
+    setChannels(channels) {
+      mine = channels;
+      introduce(false);
+    },
+    post,
+    wake() {
+      if (!leading) ask();
+    },
+    close() {
+      clearTimeout(doubt);
+      closing.abort();
+      waiting.abort();
+      bus.close();
+    },
+  };
 }

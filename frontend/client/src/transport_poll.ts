@@ -1,3 +1,4 @@
+import { passes, retryMs } from './http.js';
 import { bearer, fetchWithin, sleep } from './time.js';
 import { address, type Frame, type Open } from './transport.js';
 
@@ -13,11 +14,10 @@ interface Page {
   gap: object | null;
 }
 
-function closeCode(status: number): number {
-  if (status === 401) return 4401;
-  if (status === 403) return 4403;
-  return status >= 400 && status < 500 && ![408, 425, 429].includes(status) ? 4400 : LOST;
-}
+const CLOSE_CODES: Record<number, number> = { 401: 4401, 403: 4403 };
+
+const closeCode = (status: number) =>
+  CLOSE_CODES[status] ?? (status < 500 && !passes(status) ? 4400 : LOST);
 
 export const openPoll: Open = (attempt, hooks) => {
   const closing = new AbortController();
@@ -31,10 +31,7 @@ export const openPoll: Open = (attempt, hooks) => {
       const url = address(at, 'poll', { wait: String(wait) });
       const headers = bearer(await attempt.current());
       const response = await fetchWithin(wait * 1000 + SLACK_MS, url, { headers }, signal);
-      if (!response.ok) {
-        const retry = Number(response.headers.get('Retry-After')) * 1000;
-        return hooks.end(closeCode(response.status), retry || undefined);
-      }
+      if (!response.ok) return hooks.end(closeCode(response.status), retryMs(response));
       const page = (await response.json()) as Page;
       const frames: object[] = page.messages.map(message => ({ type: 'message', ...message }));
       if (page.gap) frames.unshift({ type: 'gap', ...page.gap });

@@ -99,16 +99,18 @@ export interface Client<T = unknown> extends Disposable {
 /** `code` is one of the server's (docs/errors.md), or unreachable, aborted, closed, bad_answer. */
 export class PushwireError extends Error {
   override readonly name = 'PushwireError';
-  readonly code: string;
-  readonly detail: string;
-  readonly status: number | undefined;
-  readonly field: string | undefined;
+  declare readonly status?: number;
+  /** The field of the request that is wrong. */
+  declare readonly field?: string;
+  /** How soon to try again, where the server said so. */
+  declare readonly retryMs?: number;
 
-  constructor(code: string, detail: string, more: { status?: number; field?: string } = {}) {
-    super(detail || code);
-    this.code = code;
-    this.detail = detail;
-    this.status = more.status;
-    this.field = more.field;
+  constructor(
+    readonly code: string,
+    readonly detail: string,
+    more?: { status?: number; field?: string | undefined; retryMs?: number | undefined },
+  ) {
+    super(detail);
+    Object.assign(this, more);
   }
 }

@@ -81,7 +81,7 @@ describe('connecting', () => {
     for (const user of ['', '.', '..', 'a/b', 'a\nb', 'x'.repeat(129)]) {
       expect(() => connect({ user, url: SERVER })).toThrow(PushwireError);
     }
-    expect(() => connect({ user: 'a', url: SERVER, transports: [] })).toThrow('none');
+    expect(() => connect({ user: 'a', url: SERVER, transports: [] })).toThrow('None');
     expect(() => connect({ user: 'a' })).toThrow('Say where the server is.');
   });
 

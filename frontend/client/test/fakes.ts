@@ -158,7 +158,7 @@ export class FakeStorage {
 /** Web Locks, as far as we use them: exclusive, in order, with steal and with signals. */
 class FakeLocks {
   #queues = new Map<string, (() => void)[]>();
-  #held = new Map<string, (error: Error) => void>();
+  #held = new Map<string, (error: DOMException) => void>();
 
   request(
     name: string,
@@ -181,10 +181,10 @@ class FakeLocks {
         const queue = this.#queues.get(name) ?? [];
         const at = queue.indexOf(run);
         if (at >= 0) queue.splice(at, 1);
-        if (at >= 0) reject(new Error('AbortError'));
+        if (at >= 0) reject(new DOMException('', 'AbortError'));
       });
-      if (options.signal?.aborted) return reject(new Error('AbortError'));
-      if (options.steal) this.#held.get(name)?.(new Error('AbortError'));
+      if (options.signal?.aborted) return reject(new DOMException('', 'AbortError'));
+      if (options.steal) this.#held.get(name)?.(new DOMException('', 'AbortError'));
       if (options.steal || !this.#held.has(name)) run();
       else this.#queues.set(name, [...(this.#queues.get(name) ?? []), run]);
     });

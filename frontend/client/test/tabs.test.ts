@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { connect, type ConnectOptions } from '../src/index.js';
 import { world } from './fakes.js';
 
@@ -182,6 +182,17 @@ describe('tabs of one user', () => {
     tab({ storage: 'memory' }); // its cursor is its own
     await w.settle();
     expect(w.sockets).toHaveLength(6);
+  });
+
+  it('connect each for itself where locks are forbidden', async () => {
+    const w = world({ tabs: true });
+    const locks = { request: () => Promise.reject(new DOMException('', 'SecurityError')) };
+    vi.stubGlobal('navigator', { onLine: true, locks });
+    const a = tab();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('1');
+    expect(a.ids).toEqual(['1']);
   });
 
   it('acknowledge over HTTP where they have no connection', async () => {
