@@ -40,19 +40,16 @@ interface Page {
   more: boolean;
 }
 
-function toMessage<T>(wire: WireMessage): Message<T> {
-  const { id, sender, message, channel, sent_at } = wire;
-  const head = { id, sender, message: message as T, sentAt: sent_at };
-  return channel === undefined ? head : { ...head, channel };
+function toMessage<T>({ sent_at: sentAt, ...rest }: WireMessage): Message<T> {
+  return { ...rest, sentAt } as Message<T>;
 }
 
-const isName = (user: string) =>
-  !/^\.{0,2}$|[\u0000-\u001f\u007f-\u009f/]/.test(user) &&
-  new TextEncoder().encode(user).length <= 128;
+/** The server has the last word, and counts bytes. */
+const NAME = /^(?!\.\.?$)[^/\x00-\x1f\x7f-\x9f]{1,128}$/;
 
 function usable({ WebSocket = globalThis.WebSocket, transports }: ConnectOptions): TransportName[] {
   const present = { ws: !!WebSocket, sse: !!globalThis.EventSource, poll: true };
-  return (transports ?? (['ws', 'sse', 'poll'] as const)).filter(name => present[name]);
+  return (transports ?? (Object.keys(present) as TransportName[])).filter(name => present[name]);
 }
 
 function refuse(field: string, detail: string): never {
@@ -64,7 +61,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
   const { user, url, device, start = 'all', storage = 'local' } = options;
   const transports = usable(options);
   const here = globalThis.location;
-  if (!isName(user)) refuse('user', 'A user has 1-128 bytes and no slash.');
+  if (!NAME.test(user)) refuse('user', 'A user has 1-128 bytes and no slash.');
   if (!transports.length) refuse('transports', 'None of these is here.');
   if (url === undefined && !here) refuse('url', 'Say where the server is.');
 
@@ -107,28 +104,31 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
 
   function beginAt(server: string): void {
     if (signal.aborted) return;
-    const key = JSON.stringify([server, user]);
-    const first = start === 'all' ? (device ? undefined : '0') : start;
-    const from = start === 'now' ? undefined : first;
-    cursor = new Cursor(`pushwire:cursor:${key}`, device ? 'memory' : storage, from);
-    listen();
-    if (canShare() && (options.shareTabs ?? (!!device || storage === 'local'))) {
-      const name = `pushwire:${JSON.stringify([server, user, device])}`;
-      tabs = joinTabs<News<T>>(name, newKey(), [...channels.keys()], {
-        lead,
-        follow: disconnect,
-        hear,
-        hello: () => ({ kind: 'state', state, cursor: cursor?.at }),
-        wake: () => connection?.wake(false),
-        onChannels: tellChannels,
-      });
-    } else {
-      lead();
-    }
+    const first = device ? undefined : '0';
+    const name = `pushwire:${JSON.stringify([server, user, device])}`;
+    const from = start === 'all' ? first : start === 'now' ? undefined : start;
+    cursor = new Cursor(name, device ? 'memory' : storage, from);
+    listen(name);
+    join(name);
   }
 
-  function listen(): void {
-    const on = (target: EventTarget | undefined, kind: string, f: (event: Event) => void) =>
+  function join(name: string): void {
+    if (!cursor || tabs || connection) return;
+    if (!canShare() || !(options.shareTabs ?? (device || storage === 'local'))) return lead();
+    tabs = joinTabs<News<T>>(name, newKey(), [...channels.keys()], {
+      lead,
+      follow: disconnect,
+      hear,
+      hello() {
+        connection?.wake(false); // is it true?
+        return { kind: 'state', state, cursor: cursor?.at };
+      },
+      onChannels: tellChannels,
+    });
+  }
+
+  function listen(name: string): void {
+    const on = (target: EventTarget | undefined, kind: string, f: () => unknown) =>
       target?.addEventListener?.(kind, f, { signal });
     const wake = (newNetwork: boolean) => {
       connection?.wake(newNetwork);
@@ -136,15 +136,22 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
     };
     on(globalThis, 'online', () => wake(true));
     on(globalThis, 'offline', () => wake(false));
-    on(globalThis, 'pageshow', e => (e as PageTransitionEvent).persisted && wake(false));
     on(globalThis.document, 'visibilitychange', () => document.hidden || wake(false));
+    // A page that the browser puts aside must neither look online nor lead the other tabs.
+    on(globalThis, 'pagehide', part);
+    on(globalThis, 'pageshow', () => join(name));
+  }
+
+  function part(): void {
+    tabs?.close();
+    disconnect();
+    tabs = undefined;
   }
 
   /** Ends what connects this tab with the rest of the world; sending over HTTP goes on. */
   function leave(): void {
-    tabs?.close();
-    disconnect();
-    tabs = cursor = undefined;
+    part();
+    cursor = undefined;
   }
 
   function close(): void {
@@ -174,11 +181,10 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
 
   function lead(): void {
     joined = true;
+    if (state !== 'connecting') publish({ kind: 'state', state: 'reconnecting' });
     connection = openConnection(
       {
         ...options,
-        device,
-        WebSocket: options.WebSocket,
         base: findServer,
         token,
         transports,
@@ -195,6 +201,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
         },
       },
       allChannels(),
+      state,
     );
   }
 
@@ -257,12 +264,14 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
     lastGap = same;
   }
 
-  /** A tab that joins begins where the others are. */
+  /** A tab that joins begins where the others are; one that fell behind, as it was put aside, has
+   * the stream from its own cursor again by leading. */
   function hearState(next: State, at: string | undefined): void {
-    if (!joined && at !== undefined) {
-      if (!cursor?.covers(at)) cursor?.move(at);
-      joined = true;
+    if (at && cursor && !cursor.covers(at)) {
+      if (joined) return tabs?.lead();
+      cursor.move(at);
     }
+    if (at) joined = true;
     setState(next);
   }
 

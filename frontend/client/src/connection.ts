@@ -35,9 +35,9 @@ export interface ConnectionOptions {
   base: () => Promise<string>;
   user: string;
   token: Token;
-  device: string | undefined;
+  device?: string | undefined;
   transports: TransportName[];
-  WebSocket: typeof WebSocket | undefined;
+  WebSocket?: typeof WebSocket | undefined;
   /** The cursor to come back with. */
   after: () => string | undefined;
   /** Where clients send no frames: this device has everything up to that id. */
@@ -60,10 +60,13 @@ export interface Connection {
 
 type Timer = ReturnType<typeof setTimeout>;
 
-/** Begins at once, with these channels. */
-export function openConnection(o: ConnectionOptions, channels: Iterable<string>): Connection {
+/** Begins at once, with these channels. `state` is what the application was told so far. */
+export function openConnection(
+  o: ConnectionOptions,
+  channels: Iterable<string>,
+  state: State,
+): Connection {
   const { token, transports } = o;
-  let state: State = 'connecting';
   let turn = 0;
   let transport: Transport | undefined;
   /** The one thing waited for: a welcome, the next attempt, a sign of life. */
@@ -144,7 +147,7 @@ export function openConnection(o: ConnectionOptions, channels: Iterable<string>)
   function lost(code: number, retryMs?: number): void {
     const error = new PushwireError(
       bye ? String(bye['code']) : code === LOST ? 'unreachable' : `close_${code}`,
-      code === LOST ? UNREACHABLE : 'The server ended the session.',
+      code === LOST ? UNREACHABLE : 'The server ended it.',
     );
     if (STOP.includes(code)) return stop(error);
     if (TOKEN.includes(code)) return refused(error);
@@ -209,7 +212,7 @@ export function openConnection(o: ConnectionOptions, channels: Iterable<string>)
     if (type === 'bye') bye = frame;
     else if (type === 'error')
       o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
-    else if (['welcome', 'message', 'gap'].includes(type)) o.onFrame(frame);
+    else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
   }
 
   function onWelcome(frame: Frame): void {

@@ -13,10 +13,8 @@ export interface TabsHooks<E> {
   follow(): void;
   /** What the leader posted; never this tab's own. */
   hear(event: E): void;
-  /** What the leader tells whoever asks. */
+  /** What the leader tells whoever asks; a tab that woke up does. */
   hello(): E;
-  /** A tab woke up and doubts what the leader says. */
-  wake(): void;
   /** The channels of all other tabs have changed. */
   onChannels(): void;
 }
@@ -32,6 +30,8 @@ export interface Tabs<E> {
   post(event: E): void;
   /** A leader that does not answer is asleep, and loses its place. */
   wake(): void;
+  /** Takes the lead from whoever has it. */
+  lead(): void;
   close(): void;
 }
 
@@ -74,7 +74,6 @@ export function joinTabs<E>(
       clearTimeout(doubt);
       if (!leading) hooks.hear(data.event);
     } else if (leading) {
-      hooks.wake();
       post(hooks.hello());
     }
   };
@@ -149,6 +148,7 @@ export function joinTabs<E>(
     wake() {
       if (!leading) ask();
     },
+    lead: () => queue(true),
     close() {
       clearTimeout(doubt);
       closing.abort();

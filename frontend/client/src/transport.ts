@@ -14,12 +14,12 @@ export interface Attempt {
   user: string;
   after: string | undefined;
   channels: string[];
-  device: string | undefined;
+  device?: string | undefined;
   /** The token to begin with. */
   token: string | undefined;
   /** The one to go on with; only a long poll asks. */
   current: () => Promise<string | undefined>;
-  WebSocket: typeof WebSocket | undefined;
+  WebSocket?: typeof WebSocket | undefined;
 }
 
 export interface Hooks {

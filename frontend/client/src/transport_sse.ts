@@ -8,7 +8,6 @@ const CLOSE_CODES: Record<string, number> = {
   kicked: 4403,
   forbidden: 4403,
   unauthorized: 4401,
-  expired: 4440,
   token_expired: 4440,
 };
 

@@ -136,6 +136,57 @@ describe('tabs of one user', () => {
     expect(w.sockets).toHaveLength(3); // the first one again
   });
 
+  it('that were put aside leave the others to lead, and miss nothing of what came', async () => {
+    const w = world({ tabs: true });
+    const a = tab();
+    await w.settle();
+    const aside = [...w.buses.all][0]!;
+    w.socket().welcome();
+    w.socket().message('1');
+    await w.settle();
+    w.hears('pagehide'); // into the cache for going back
+    expect(w.socket().closed).toBe(true);
+    expect(w.buses.all.has(aside)).toBe(false);
+    const b = tab(); // the browser shows another page
+    await w.settle();
+    w.socket().welcome('1');
+    w.socket().message('2');
+    await w.settle();
+    expect([a.ids, b.ids]).toEqual([['1'], ['2']]);
+
+    w.hears('pageshow'); // which b has heard, too, and ignores
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('1');
+    w.socket().welcome('1');
+    w.socket().message('2');
+    w.socket().message('3');
+    await w.settle();
+    expect([a.ids, b.ids]).toEqual([
+      ['1', '2', '3'],
+      ['2', '3'],
+    ]);
+    expect(w.sockets.filter(socket => !socket.closed)).toHaveLength(1);
+    expect([a.client.state, b.client.state]).toEqual(['online', 'online']);
+  });
+
+  it('do not call themselves online while a new leader connects', async () => {
+    const w = world({ tabs: true });
+    const a = tab({ transports: ['ws'] });
+    await w.settle();
+    const b = tab({ transports: ['ws'] });
+    await w.settle();
+    w.socket().welcome();
+    await w.settle();
+    a.client.close();
+    await w.settle();
+    expect(b.client.state).toBe('reconnecting');
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(b.client.state).toBe('reconnecting');
+    w.socket().welcome();
+    expect(b.client.state).toBe('online');
+  });
+
   it('hear of gaps, states and ends', async () => {
     const w = world({ tabs: true });
     const a = tab();
