@@ -102,8 +102,5 @@ export class Http {
   }
 }
 
-/** 128 random bits; crypto.randomUUID is for secure pages only. */
-export function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
-}
+/** A hundred random bits. Nothing rests on their being secret, and crypto is not everywhere. */
+export const newKey = (): string => [0, 0].map(() => Math.random().toString(36).slice(2)).join('');

@@ -224,7 +224,9 @@ export interface WorldOptions {
 
 export function world(options: WorldOptions = {}) {
   vi.useFakeTimers();
-  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  // Half of all jitter, and yet no two keys alike.
+  let drawn = 0;
+  vi.spyOn(Math, 'random').mockImplementation(() => 0.5 + ++drawn * 1e-9);
   const sockets: FakeSocket[] = [];
   const sources: FakeSource[] = [];
   const requests: FakeRequest[] = [];

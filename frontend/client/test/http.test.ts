@@ -24,7 +24,7 @@ describe('send', () => {
     expect(w.request().path).toBe('/send-message');
     expect(w.request().init.method).toBe('POST');
     expect(rest).toEqual({ sender: 'alice', receiver: 'bob', message: { a: 1 } });
-    expect(key).toMatch(/^[0-9a-f]{32}$/);
+    expect(key).toMatch(/^[0-9a-z]{12,}$/);
     w.request().answers({ status: 'Message sent', id: '7', delivered: 2, kept: true });
     await w.settle();
     expect(sent.value).toEqual({ id: '7', delivered: 2, duplicate: false });
