@@ -131,11 +131,12 @@ static enum err check_host(const struct head *head, const char **ret_detail)
 static enum err check_single(const struct head *head, const char **ret_detail)
 {
     static const char *const names[] = {"Origin", "Sec-Fetch-Site", "Content-Type",
-                                        "Idempotency-Key"};
+                                        "Content-Encoding", "Idempotency-Key"};
     const struct head_field *ignored;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (count_named(head, names[i], &ignored) > 1) {
-            *ret_detail = "Origin, Sec-Fetch-Site, Content-Type and Idempotency-Key come once.";
+            *ret_detail = "Origin, Sec-Fetch-Site, Content-Type, Content-Encoding and "
+                          "Idempotency-Key come once.";
             return ERR_BAD_REQUEST;
         }
     }

@@ -489,7 +489,11 @@ static void use_page(struct asked *asked)
 
 static void on_page(struct call *call)
 {
-    use_page((struct asked *)call);
+    struct asked *asked = (struct asked *)call;
+    if (exchange_drop_late(asked->exchange))
+        asked_destroy(asked);
+    else
+        use_page(asked);
 }
 
 /* wait, in seconds. False: a problem was answered. */
@@ -547,7 +551,8 @@ void poll_serve(struct exchange *exchange)
 {
     struct receiving receiving;
     size_t wait;
-    if (!read_wait(exchange, &wait) || !receiving_read(exchange, &receiving))
+    if (!exchange_may_ask(exchange) || !read_wait(exchange, &wait) ||
+        !receiving_read(exchange, &receiving))
         return;
     struct asked *asked = calloc(1, sizeof *asked);
     if (!asked) {
