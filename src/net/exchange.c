@@ -66,6 +66,7 @@ struct exchange {
     int64_t began_us;
     enum stage stage;
     bool waits;     /* the answer comes later */
+    bool settled;   /* libmicrohttpd has seen that nothing is left to read */
     bool suspended; /* libmicrohttpd knows */
     bool held;      /* who asked the broker still has it: its request was answered without it */
     bool over;      /* its request has come to its end: connection and response are gone */
@@ -796,12 +797,17 @@ static int suspend_if_waits(struct exchange *exchange)
     return MHD_YES;
 }
 
-/* What libmicrohttpd is told after a step. */
+/* What libmicrohttpd is told after a step. A connection that is suspended in the step that read the
+ * end of its request is read from once more when it is resumed, and ended there, unanswered, if the
+ * client has shut down its side meanwhile. So it is suspended one step later. */
 static int proceed(struct exchange *exchange)
 {
     if (exchange->response || exchange->close)
         return queue_answer(exchange);
-    return suspend_if_waits(exchange);
+    if (exchange->settled)
+        return suspend_if_waits(exchange);
+    exchange->settled = true;
+    return MHD_YES;
 }
 
 /* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A taker
