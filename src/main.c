@@ -7,6 +7,7 @@
 #include <wslay/wslay.h>
 
 #include "base/config.h"
+#include "top/commands.h"
 #include "top/server.h"
 
 extern char **environ;
@@ -18,10 +19,20 @@ static int print_version(void)
     return 0;
 }
 
-static int serve(const struct config *config)
+static int run_command(const struct config *config)
 {
-    if (strcmp(config->command, "serve") == 0)
-        return server_run(config);
+    static const struct {
+        const char *word;
+        int (*run)(const struct config *config);
+    } commands[] = {
+        {"serve", server_run},
+        {"key", key_command},
+        {"token", token_command},
+    };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(config->command, commands[i].word) == 0)
+            return commands[i].run(config);
+    }
     fprintf(stderr, "pushwire: %s: unknown command, see pushwire --help\n", config->command);
     return 2;
 }
@@ -43,7 +54,7 @@ static int act(enum config_action action, const struct config *config)
     case CONFIG_RUN:
         break;
     }
-    return serve(config);
+    return run_command(config);
 }
 
 int main(int argc, char *argv[])

@@ -10,6 +10,7 @@
 #include "engine/catch_up.h"
 
 struct exchange;
+struct identity;
 
 struct receiving {
     struct catch_up_start start; /* its names lie in `names` */
@@ -21,6 +22,14 @@ struct receiving {
  * False: a problem was answered, and there is nothing to finish. */
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
 void receiving_finish(struct receiving *receiving);
+
+/* Whose credentials came with the request, and may they receive this? 0: exchange_take_who has the
+ * identity. Else an error, and a few words in *ret_why. */
+int receiving_admit(struct exchange *exchange, const struct receiving *receiving,
+                    const char **ret_why);
+/* The second half of it: may they? */
+int receiving_check(const struct receiving *receiving, const struct identity *who,
+                    const char **ret_why);
 
 /* An id, or 0 for all that is kept. */
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor);

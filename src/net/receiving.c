@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/identity.h"
 #include "net/exchange.h"
 
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
@@ -94,6 +95,26 @@ bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
         return true;
     receiving_finish(ret_receiving);
     return false;
+}
+
+int receiving_check(const struct receiving *receiving, const struct identity *who,
+                    const char **ret_why)
+{
+    const struct catch_up_start *start = &receiving->start;
+    int err = identity_may(who, RIGHT_RECEIVE, &start->user);
+    *ret_why = identity_need(RIGHT_RECEIVE);
+    for (size_t i = 0; !err && i < start->channel_count; i++) {
+        err = identity_may_hear(who, &start->channels[i]);
+        *ret_why = "a token that covers these channels";
+    }
+    return err;
+}
+
+int receiving_admit(struct exchange *exchange, const struct receiving *receiving,
+                    const char **ret_why)
+{
+    int err = exchange_identify(exchange, ret_why);
+    return err ? err : receiving_check(receiving, exchange_who(exchange), ret_why);
 }
 
 void receiving_finish(struct receiving *receiving)

@@ -93,13 +93,21 @@ static void serve_upgrade_of_nobody(struct exchange *exchange)
 }
 
 static const struct route routes[] = {
-    {.method = "GET", .path = "/now", .serve = serve_now},
-    {.method = "POST", .path = "/now", .serve = serve_body},
-    {.method = "GET", .path = "/later", .serve = serve_later},
-    {.method = "POST", .path = "/later", .serve = serve_later},
-    {.method = "GET", .path = "/users/:id/words", .serve = serve_words},
-    {.method = "GET", .path = "/upgrade", .serve = serve_upgrade, .upgrade = true},
-    {.method = "GET", .path = "/nobody", .serve = serve_upgrade_of_nobody, .upgrade = true},
+    {.method = "GET", .path = "/now", .serve = serve_now, .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/now", .serve = serve_body, .right = RIGHT_OPEN},
+    {.method = "GET", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN},
+    {.method = "GET", .path = "/users/:id/words", .serve = serve_words, .right = RIGHT_OPEN},
+    {.method = "GET",
+     .path = "/upgrade",
+     .serve = serve_upgrade,
+     .upgrade = true,
+     .right = RIGHT_OPEN},
+    {.method = "GET",
+     .path = "/nobody",
+     .serve = serve_upgrade_of_nobody,
+     .upgrade = true,
+     .right = RIGHT_OPEN},
 };
 
 /* ---- the daemon ---- */
@@ -155,7 +163,7 @@ static int open_desk(void **state)
     (void)state;
 
     memset(&desk, 0, sizeof desk);
-    desk.access = access_create(NULL, 0, true);
+    desk.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
     desk.exchanges = (struct exchanges){
         .worker = &desk.worker,
         .routes = routes,
@@ -195,7 +203,7 @@ static int close_desk(void **state)
     assert_int_equal(desk.exchanges.deadlines.count, 0);
     MHD_stop_daemon(desk.daemon);
     exchanges_finish(&desk.exchanges);
-    access_destroy(desk.access);
+    access_unref(desk.access);
     return 0;
 }
 
