@@ -41,6 +41,7 @@ struct message_record {
 /* Embedded in each request that may be PENDING, so that an answer needs no memory. */
 struct call {
     struct inbox_record record;
+    int member;                      /* who made it; set by the broker */
     void (*done)(struct call *call); /* the member's thread */
 };
 
@@ -49,9 +50,10 @@ void broker_finish_call(struct inbox_record *record);
 
 struct publish {
     struct call call;
-    struct draft draft;                /* borrowed until done */
-    const struct idempotency_key *key; /* or NULL */
+    struct draft draft;                /* borrowed until broker_publish returns */
+    const struct idempotency_key *key; /* or NULL; borrowed until done */
     uint32_t *delivered;               /* the caller's array, one an address: sessions watching */
+    struct message *message;           /* the broker's while PENDING */
     /* The answer: */
     enum err err;
     uint64_t id;
@@ -88,10 +90,28 @@ struct read {
     uint64_t head;
 };
 
-/* What the watch table and the mailbox know of one address. */
+/* Who is there, and when they were. */
 struct presence {
     uint32_t sessions;
     int64_t last_seen_ms; /* wall clock; 0: not known, or online */
+};
+
+struct inquiry {
+    struct call call;
+    const struct address *addresses; /* borrowed until done, with their names */
+    size_t count;
+    struct presence *presence; /* the caller's array, one an address */
+    /* The answer: */
+    enum err err;
+};
+
+/* Removes all that is kept for an address; no gap is told for it. */
+struct erase {
+    struct call call;
+    struct address address; /* its name is borrowed until done */
+    /* The answer: */
+    enum err err;
+    uint64_t erased; /* messages */
 };
 
 /* A question or an order to every member that watches an address; not kept, not numbered. */
@@ -121,6 +141,7 @@ struct broker_stats {
     uint64_t messages;
     uint64_t bytes;
     uint64_t head;
+    bool up; /* takes what must be kept */
 };
 
 struct broker_ops {
@@ -129,12 +150,12 @@ struct broker_ops {
     int (*join)(struct broker *broker, struct inbox *inbox);
     int (*watch)(struct broker *broker, int member, const struct address *addresses, size_t count,
                  int delta, uint64_t *ret_head);
-    int (*publish)(struct broker *broker, int member, struct publish *publish);
-    int (*read)(struct broker *broker, int member, struct read *read);
+    int (*publish)(struct broker *broker, struct publish *publish);
+    int (*read)(struct broker *broker, struct read *read);
     int (*signal)(struct broker *broker, int member, struct signal *signal);
-    void (*count)(struct broker *broker, const struct address *addresses, size_t count,
-                  struct presence *ret_presence);
-    int (*erase)(struct broker *broker, const struct address *address, uint64_t *ret_erased);
+    uint32_t (*count)(struct broker *broker, const struct address *address);
+    int (*inquire)(struct broker *broker, struct inquiry *inquiry);
+    int (*erase)(struct broker *broker, struct erase *erase);
     void (*tick)(struct broker *broker);
     struct broker_stats (*stats)(struct broker *broker);
 };
@@ -164,15 +185,20 @@ int broker_signal(struct broker *broker, int member, struct signal *signal);
 /* Gives a served signal_copy back to who asked. The member's thread. */
 void broker_reply(struct signal_copy *copy);
 
-void broker_count(struct broker *broker, const struct address *addresses, size_t count,
-                  struct presence *ret_presence);
+/* Sessions at the address, over all members. */
+uint32_t broker_count(struct broker *broker, const struct address *address);
 
-/* Removes all that is kept for the address; no gap is told for it. */
-int broker_erase(struct broker *broker, const struct address *address, uint64_t *ret_erased);
+int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry);
+int broker_erase(struct broker *broker, int member, struct erase *erase);
 
 /* Once a second, from one thread: lets go of what is past its time. */
 void broker_tick(struct broker *broker);
 
 struct broker_stats broker_stats(struct broker *broker);
+
+/* ---- for the implementations ---- */
+
+/* The id after `last`: ids rise with time and never repeat, whatever the clock does. */
+uint64_t broker_next_id(uint64_t last, int64_t wall_ms);
 
 #endif

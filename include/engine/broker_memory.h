@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/memory_store.h"
+
 struct broker;
 
 struct broker_memory_limits {
-    size_t keep_messages; /* an address */
-    uint64_t keep_bytes;  /* an address */
-    uint64_t keep_total;
+    struct memory_store_limits store;
     size_t idempotency_entries;
     int64_t idempotency_ttl_ms;
     int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */

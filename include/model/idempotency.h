@@ -36,6 +36,9 @@ enum idempotency_answer idempotency_find(struct idempotency *table,
 bool idempotency_add(struct idempotency *table, const struct idempotency_key *key, uint64_t id,
                      bool kept, int64_t now_ms);
 
+/* Takes back what idempotency_add remembered: it did not come to pass. */
+void idempotency_remove(struct idempotency *table, const struct idempotency_key *key);
+
 size_t idempotency_count(const struct idempotency *table);
 
 #endif

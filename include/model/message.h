@@ -61,6 +61,9 @@ struct message {
 
 /* A message with one reference, copied from the draft; NULL: out of memory. */
 struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct draft *draft);
+/* Gives a message its number, before anybody else can see it. */
+void message_number(struct message *message, uint64_t id, int64_t sent_at_ms,
+                    int64_t expires_at_ms);
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message);
 

@@ -2,6 +2,14 @@
 
 #include <stdlib.h>
 
+#define ID_CLOCK_SHIFT 20
+
+uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
+{
+    uint64_t by_clock = (uint64_t)wall_ms << ID_CLOCK_SHIFT;
+    return by_clock > last ? by_clock : last + 1;
+}
+
 void broker_finish_call(struct inbox_record *record)
 {
     struct call *call = (struct call *)record;
@@ -47,12 +55,19 @@ int broker_watch(struct broker *broker, int member, const struct address *addres
 
 int broker_publish(struct broker *broker, int member, struct publish *publish)
 {
-    return broker->ops->publish(broker, member, publish);
+    publish->call.member = member;
+    publish->err = ERR_NONE;
+    publish->duplicate = publish->kept = publish->durable = false;
+    return broker->ops->publish(broker, publish);
 }
 
 int broker_read(struct broker *broker, int member, struct read *read)
 {
-    return broker->ops->read(broker, member, read);
+    read->call.member = member;
+    read->err = ERR_NONE;
+    read->count = 0;
+    read->more = read->above_head = false;
+    return broker->ops->read(broker, read);
 }
 
 int broker_signal(struct broker *broker, int member, struct signal *signal)
@@ -60,15 +75,24 @@ int broker_signal(struct broker *broker, int member, struct signal *signal)
     return broker->ops->signal(broker, member, signal);
 }
 
-void broker_count(struct broker *broker, const struct address *addresses, size_t count,
-                  struct presence *ret_presence)
+uint32_t broker_count(struct broker *broker, const struct address *address)
 {
-    broker->ops->count(broker, addresses, count, ret_presence);
+    return broker->ops->count(broker, address);
 }
 
-int broker_erase(struct broker *broker, const struct address *address, uint64_t *ret_erased)
+int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
 {
-    return broker->ops->erase(broker, address, ret_erased);
+    inquiry->call.member = member;
+    inquiry->err = ERR_NONE;
+    return broker->ops->inquire(broker, inquiry);
+}
+
+int broker_erase(struct broker *broker, int member, struct erase *erase)
+{
+    erase->call.member = member;
+    erase->err = ERR_NONE;
+    erase->erased = 0;
+    return broker->ops->erase(broker, erase);
 }
 
 void broker_tick(struct broker *broker)

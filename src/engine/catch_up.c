@@ -121,9 +121,7 @@ static void want_page(struct catch_up *catch_up, struct session *session)
 
 static int check_limits(const struct catch_up *catch_up, const struct catch_up_start *start)
 {
-    struct presence presence;
-    broker_count(catch_up->broker, &start->user, 1, &presence);
-    if (presence.sessions >= catch_up->limits.sessions_per_user)
+    if (broker_count(catch_up->broker, &start->user) >= catch_up->limits.sessions_per_user)
         return ERR_TOO_MANY_SESSIONS_OF_USER;
     return start->channel_count > catch_up->limits.channels_per_session ? ERR_TOO_MANY_CHANNELS : 0;
 }

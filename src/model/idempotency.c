@@ -165,6 +165,13 @@ bool idempotency_add(struct idempotency *table, const struct idempotency_key *ke
     return true;
 }
 
+void idempotency_remove(struct idempotency *table, const struct idempotency_key *key)
+{
+    struct entry *entry = map_find(&table->by_key, key->hash, is_entry, key);
+    if (entry)
+        forget(table, entry);
+}
+
 size_t idempotency_count(const struct idempotency *table)
 {
     return table->by_key.count;

@@ -58,6 +58,13 @@ struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct dra
     return message;
 }
 
+void message_number(struct message *message, uint64_t id, int64_t sent_at_ms, int64_t expires_at_ms)
+{
+    message->id = id;
+    message->sent_at_ms = sent_at_ms;
+    message->expires_at_ms = expires_at_ms;
+}
+
 struct message *message_ref(struct message *message)
 {
     atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);

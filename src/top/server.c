@@ -523,9 +523,12 @@ static struct budget *make_budget(const struct server *server)
 static struct broker *make_broker(const struct config *config)
 {
     return broker_memory_create(&(struct broker_memory_limits){
-        .keep_messages = (size_t)config->keep_messages,
-        .keep_bytes = (uint64_t)config->keep_bytes,
-        .keep_total = (uint64_t)config->keep_total,
+        .store =
+            {
+                .keep_messages = (size_t)config->keep_messages,
+                .keep_bytes = (uint64_t)config->keep_bytes,
+                .keep_total = (uint64_t)config->keep_total,
+            },
         .idempotency_entries = (size_t)config->idempotency_entries,
         .idempotency_ttl_ms = config->idempotency_ttl_ms,
         .wall_ms = clock_wall_ms,

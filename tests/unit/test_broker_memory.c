@@ -32,9 +32,7 @@ struct desk {
 static struct desk desk;
 
 static const struct broker_memory_limits wide = {
-    .keep_messages = 10000,
-    .keep_bytes = 1 << 24,
-    .keep_total = 1 << 26,
+    .store = {.keep_messages = 10000, .keep_bytes = 1 << 24, .keep_total = 1 << 26},
     .idempotency_entries = 1000,
     .idempotency_ttl_ms = 1000000,
     .wall_ms = given_clock,
@@ -90,6 +88,19 @@ static int close_desk(void **state)
     broker_destroy(desk.broker);
     broker_destroy(NULL);
     return 0;
+}
+
+static void inquire(const struct address *addresses, size_t count, struct presence *ret_presence)
+{
+    struct inquiry inquiry = {.addresses = addresses, .count = count, .presence = ret_presence};
+    assert_int_equal(broker_inquire(desk.broker, 0, &inquiry), 0);
+}
+
+static uint64_t erase(struct address address)
+{
+    struct erase erase = {.address = address};
+    assert_int_equal(broker_erase(desk.broker, 0, &erase), 0);
+    return erase.erased;
 }
 
 static void watch(int member, struct address address, int delta)
@@ -381,7 +392,7 @@ static void pages_share_the_message_that_was_dispatched(void **state)
 static void the_count_of_an_address_is_limited(void **state)
 {
     struct broker_memory_limits limits = wide;
-    limits.keep_messages = 2;
+    limits.store.keep_messages = 2;
     (void)state;
 
     open_desk_with(&limits);
@@ -414,7 +425,7 @@ static void the_bytes_of_an_address_are_limited(void **state)
     size_t footprint = message_footprint(read_after("alice", 0, 1).messages[0]);
     close_desk(NULL);
 
-    limits.keep_bytes = 3 * footprint;
+    limits.store.keep_bytes = 3 * footprint;
     open_desk_with(&limits);
     uint64_t a = send("alice");
     for (int i = 0; i < 3; i++)
@@ -423,7 +434,7 @@ static void the_bytes_of_an_address_are_limited(void **state)
     assert_true(read_after("alice", 0, 10).addresses[0].told == a);
     close_desk(NULL);
 
-    limits.keep_bytes = 1; /* the newest stays in any case */
+    limits.store.keep_bytes = 1; /* the newest stays in any case */
     open_desk_with(&limits);
     send("alice");
     uint64_t last = send("alice");
@@ -442,13 +453,13 @@ static void the_total_is_limited(void **state)
     uint64_t charge = broker_stats(desk.broker).bytes;
     close_desk(NULL);
 
-    limits.keep_total = 4 * charge;
+    limits.store.keep_total = 4 * charge;
     open_desk_with(&limits);
     uint64_t shared = publish_as(both, 2, DAY, false, NULL).id;
     uint64_t mine = send("alice");
     send("carol");
     send("carol");
-    assert_true(broker_stats(desk.broker).bytes <= limits.keep_total);
+    assert_true(broker_stats(desk.broker).bytes <= limits.store.keep_total);
     assert_ids(read_after("alice", 0, 10), mine); /* the shared one left both mailboxes */
     assert_int_equal(read_after("bob", 0, 10).read.count, 0);
     assert_true(read_after("alice", shared - 1, 10).addresses[0].gap);
@@ -456,7 +467,7 @@ static void the_total_is_limited(void **state)
     assert_false(read_after("bob", shared, 10).addresses[0].gap);
     for (int i = 0; i < 50; i++)
         send("dave");
-    assert_true(broker_stats(desk.broker).bytes <= limits.keep_total);
+    assert_true(broker_stats(desk.broker).bytes <= limits.store.keep_total);
     assert_int_equal(read_after("carol", 0, 10).read.count, 0);
     close_desk(NULL);
 }
@@ -468,7 +479,7 @@ static void a_message_of_many_leaves_each_mailbox_alone(void **state)
     uint64_t erased;
     (void)state;
 
-    limits.keep_messages = 2;
+    limits.store.keep_messages = 2;
     open_desk_with(&limits);
     uint64_t shared = publish_as(both, 2, DAY, false, NULL).id;
     send("alice");
@@ -476,7 +487,7 @@ static void a_message_of_many_leaves_each_mailbox_alone(void **state)
     assert_true(read_after("alice", shared - 1, 10).addresses[0].gap);
     assert_ids(read_after("bob", 0, 10), shared);
     assert_int_equal(broker_stats(desk.broker).messages, 3);
-    assert_int_equal(broker_erase(desk.broker, &both[1], &erased), 0);
+    erased = erase(both[1]);
     assert_int_equal(erased, 1);
     assert_int_equal(broker_stats(desk.broker).messages, 2);
     close_desk(NULL);
@@ -491,7 +502,7 @@ static void a_message_without_room_changes_nothing(void **state)
     uint64_t ids[4];
     (void)state;
 
-    limits.keep_total = 2048;
+    limits.store.keep_total = 2048;
     open_desk_with(&limits);
     watch(0, alice, +1);
     uint64_t before = send("alice");
@@ -561,7 +572,7 @@ static void limits_that_take_what_is_over_anyway_leave_no_gap(void **state)
     struct broker_memory_limits limits = wide;
     (void)state;
 
-    limits.keep_messages = 1;
+    limits.store.keep_messages = 1;
     open_desk_with(&limits);
     uint64_t a = send_with_ttl("alice", 1000, true);
     now_ms += 1000;
@@ -578,13 +589,13 @@ static void erasing_leaves_no_gap(void **state)
 
     uint64_t a = send("alice");
     send("alice");
-    assert_int_equal(broker_erase(desk.broker, &alice, &erased), 0);
+    erased = erase(alice);
     assert_int_equal(erased, 2);
     struct page page = read_after("alice", a, 10);
     assert_int_equal(page.read.count, 0);
     assert_false(page.addresses[0].gap);
     assert_int_equal(broker_stats(desk.broker).messages, 0);
-    assert_int_equal(broker_erase(desk.broker, &nobody, &erased), 0);
+    erased = erase(nobody);
     assert_int_equal(erased, 0);
     uint64_t c = send("alice");
     assert_ids(read_after("alice", a, 10), c);
@@ -646,7 +657,7 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
     broker_tick(desk.broker);
     watch(0, first, +1);
     watch(0, first, -1);
-    broker_count(desk.broker, &first, 1, &presence);
+    inquire(&first, 1, &presence);
     assert_int_equal(presence.last_seen_ms, now_ms);
     assert_false(read_after("stranger", a - 1, 10).addresses[0].gap);
 
@@ -655,7 +666,7 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
         watch(0, a_user(name), +1);
         watch(0, a_user(name), -1);
     }
-    broker_count(desk.broker, &first, 1, &presence);
+    inquire(&first, 1, &presence);
     assert_int_equal(presence.last_seen_ms, 0);                      /* forgotten */
     assert_true(read_after("first", a - 1, 10).addresses[0].gap);    /* but not this */
     assert_true(read_after("stranger", a - 1, 10).addresses[0].gap); /* the price */
@@ -710,14 +721,14 @@ static void presence_is_known_without_asking_around(void **state)
     watch(1, a_user("bob"), -1);
     watch(1, a_user("alice"), -1);
     now_ms += 50;
-    broker_count(desk.broker, asked, 3, presence);
+    inquire(asked, 3, presence);
     assert_int_equal(presence[0].sessions, 1);
     assert_int_equal(presence[0].last_seen_ms, 0);
     assert_int_equal(presence[1].sessions, 0);
     assert_int_equal(presence[1].last_seen_ms, START + 50);
     assert_int_equal(presence[2].last_seen_ms, 0);
     uint64_t id = send("bob"); /* mail does not wake the dead */
-    broker_count(desk.broker, asked, 3, presence);
+    inquire(asked, 3, presence);
     assert_int_equal(presence[1].last_seen_ms, START + 50);
     assert_ids(read_after("bob", 0, 10), id);
 }
@@ -902,7 +913,7 @@ static void erase_one(uint64_t *seed)
         wanted += sent[i].in[user];
         sent[i].in[user] = false;
     }
-    broker_erase(desk.broker, &address, &erased);
+    erased = erase(address);
     assert_int_equal(erased, wanted);
 }
 
@@ -911,7 +922,7 @@ static void it_agrees_with_a_naive_model(void **state)
     struct broker_memory_limits limits = wide;
     (void)state;
 
-    limits.keep_messages = KEEP;
+    limits.store.keep_messages = KEEP;
     for (uint64_t round = 1; round <= 20; round++) {
         uint64_t seed = round;
         open_desk_with(&limits);

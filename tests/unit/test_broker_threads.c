@@ -262,9 +262,7 @@ static void end_member(struct member *member)
 static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
 {
     static const struct broker_memory_limits limits = {
-        .keep_messages = 50,
-        .keep_bytes = 1 << 20,
-        .keep_total = 1 << 17,
+        .store = {.keep_messages = 50, .keep_bytes = 1 << 20, .keep_total = 1 << 17},
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = clock_wall_ms,
@@ -282,7 +280,7 @@ static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
         assert_int_equal(pthread_join(threads[m], NULL), 0);
     for (int m = 0; m < MEMBERS; m++)
         end_member(&members[m]);
-    assert_true(broker_stats(broker).bytes <= limits.keep_total);
+    assert_true(broker_stats(broker).bytes <= limits.store.keep_total);
     broker_destroy(broker);
 }
 

@@ -32,19 +32,18 @@ static int front_watch(struct broker *broker, int member, const struct address *
                         ret_head);
 }
 
-static int front_read(struct broker *broker, int member, struct read *read)
+static int front_read(struct broker *broker, struct read *read)
 {
     struct house *house = (struct house *)broker;
     if (!house->slow)
-        return broker_read(house->broker, member, read);
+        return broker_read(house->broker, read->call.member, read);
     house->asked[house->asked_count++] = read;
     return BROKER_PENDING;
 }
 
-static void front_count(struct broker *broker, const struct address *addresses, size_t count,
-                        struct presence *ret_presence)
+static uint32_t front_count(struct broker *broker, const struct address *address)
 {
-    broker_count(((struct house *)broker)->broker, addresses, count, ret_presence);
+    return broker_count(((struct house *)broker)->broker, address);
 }
 
 static const struct broker_ops front_ops = {
@@ -72,9 +71,7 @@ static void no_wake(void *context)
 static int open_house(void **state)
 {
     static const struct broker_memory_limits limits = {
-        .keep_messages = 110,
-        .keep_bytes = 1 << 20,
-        .keep_total = 1 << 20,
+        .store = {.keep_messages = 110, .keep_bytes = 1 << 20, .keep_total = 1 << 20},
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = given_clock,
@@ -329,9 +326,7 @@ static bool unsubscribe(struct house *house, size_t i, const char *channel)
 static uint32_t watching(struct house *house, const char *channel)
 {
     struct address address = a_channel(channel);
-    struct presence presence;
-    broker_count(house->broker, &address, 1, &presence);
-    return presence.sessions;
+    return broker_count(house->broker, &address);
 }
 
 static void fall_behind(struct house *house, struct recorder *recorder)

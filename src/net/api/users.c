@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/worker.h"
@@ -19,9 +20,14 @@
 
 #define JSON_TYPE "application/json"
 
+static void refuse(struct exchange *exchange, enum err err)
+{
+    exchange_problem(exchange, err, NULL, "Try again in a moment.");
+}
+
 static void out_of_memory(struct exchange *exchange)
 {
-    exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    refuse(exchange, ERR_OUT_OF_MEMORY);
 }
 
 static struct address user_of(const struct exchange *exchange)
@@ -44,7 +50,8 @@ struct asking {
     struct signal signal;
     struct exchange *exchange;
     void (*answer)(struct asking *asking);
-    struct presence presence; /* of the user asked about, as the broker knew it */
+    struct inquiry inquiry;   /* about the user, where that is asked for */
+    struct presence presence; /* its answer */
 };
 
 static void on_replies(struct signal *signal)
@@ -119,15 +126,36 @@ static void answer_description(struct asking *asking)
     exchange_answer(asking->exchange, 200, JSON_TYPE, &body);
 }
 
+static void on_presence(struct call *call)
+{
+    struct asking *asking = list_entry(call, struct asking, inquiry.call);
+    if (!asking->inquiry.err) {
+        ask(asking);
+        return;
+    }
+    refuse(asking->exchange, asking->inquiry.err);
+    free(asking);
+}
+
 void users_describe_serve(struct exchange *exchange)
 {
+    struct worker *worker = exchange_worker(exchange);
     struct asking *asking = asking_create(exchange, answer_description);
     if (!asking)
         return;
     asking->signal.verb = SIGNAL_DESCRIBE;
     asking->signal.address = user_of(exchange);
-    broker_count(exchange_worker(exchange)->broker, &asking->signal.address, 1, &asking->presence);
-    ask(asking);
+    asking->inquiry = (struct inquiry){
+        .call = {.done = on_presence},
+        .addresses = &asking->signal.address,
+        .count = 1,
+        .presence = &asking->presence,
+    };
+    int err = broker_inquire(worker->broker, worker->member, &asking->inquiry);
+    if (err == BROKER_PENDING)
+        exchange_wait(exchange);
+    else
+        on_presence(&asking->inquiry.call);
 }
 
 /* ---- DELETE /users/:id/sessions ---- */
@@ -313,59 +341,115 @@ static void write_presence(struct buf *body, const struct address *user,
     buf_add_text(body, "}");
 }
 
-static void answer_query(struct exchange *exchange, const json_t *users, struct address *addresses,
-                         struct presence *presence)
+/* One query: the names live in the body. */
+struct query {
+    struct inquiry inquiry;
+    struct exchange *exchange;
+    json_t *body;
+    struct address *addresses;
+    struct presence *presence;
+};
+
+static void query_destroy(struct query *query)
 {
+    json_decref(query->body);
+    free(query->addresses);
+    free(query->presence);
+    free(query);
+}
+
+static void answer_query(struct query *query)
+{
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "{\"users\":[");
+    for (size_t i = 0; i < query->inquiry.count; i++) {
+        buf_add_text(&body, i ? "," : "");
+        write_presence(&body, &query->addresses[i], &query->presence[i]);
+    }
+    buf_add_text(&body, "]}\n");
+    exchange_answer(query->exchange, 200, JSON_TYPE, &body);
+}
+
+static void on_presences(struct call *call)
+{
+    struct query *query = (struct query *)call;
+    if (query->inquiry.err)
+        refuse(query->exchange, query->inquiry.err);
+    else
+        answer_query(query);
+    query_destroy(query);
+}
+
+/* False: a problem was answered. */
+static bool read_users(struct query *query)
+{
+    struct exchange *exchange = query->exchange;
+    const json_t *users = json_object_get(query->body, "users");
     size_t count = json_array_size(users);
+    if (!users) {
+        exchange_problem(exchange, ERR_MISSING_FIELD, "users",
+                         "Give a list: \"users\":[\"alice\"].");
+        return false;
+    }
+    if (!json_is_array(users) || count == 0 || count > HISTORY_MAX_LIMIT) {
+        exchange_problem(exchange, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
+                         HISTORY_MAX_LIMIT);
+        return false;
+    }
+    query->addresses = malloc(count * sizeof *query->addresses);
+    query->presence = malloc(count * sizeof *query->presence);
+    if (!query->addresses || !query->presence) {
+        out_of_memory(exchange);
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         const json_t *name = json_array_get(users, i);
         if (!json_is_string(name) ||
             !address_is_name(json_string_value(name), json_string_length(name))) {
             exchange_problem(exchange, ERR_BAD_FIELD, "users", "users[%zu] is no user id.", i);
-            return;
+            return false;
         }
-        addresses[i] =
+        query->addresses[i] =
             address_make(ADDRESS_USER, json_string_value(name), json_string_length(name));
-        int err = identity_may(exchange_who(exchange), RIGHT_READ, &addresses[i]);
+        int err = identity_may(exchange_who(exchange), RIGHT_READ, &query->addresses[i]);
         if (err) {
             exchange_refuse(exchange, (enum err)err, "a key whose prefix all these users have");
-            return;
+            return false;
         }
     }
-    broker_count(exchange_worker(exchange)->broker, addresses, count, presence);
-    struct buf body;
-    buf_init(&body);
-    buf_add_text(&body, "{\"users\":[");
-    for (size_t i = 0; i < count; i++) {
-        buf_add_text(&body, i ? "," : "");
-        write_presence(&body, &addresses[i], &presence[i]);
-    }
-    buf_add_text(&body, "]}\n");
-    exchange_answer(exchange, 200, JSON_TYPE, &body);
+    query->inquiry = (struct inquiry){
+        .call = {.done = on_presences},
+        .addresses = query->addresses,
+        .count = count,
+        .presence = query->presence,
+    };
+    return true;
 }
 
 void users_query_serve(struct exchange *exchange)
 {
-    json_t *root = json_body_read(exchange);
-    if (!root)
+    struct worker *worker = exchange_worker(exchange);
+    json_t *body = json_body_read(exchange);
+    if (!body)
         return;
-    const json_t *users = json_object_get(root, "users");
-    size_t count = json_array_size(users);
-    struct address *addresses = malloc((count + 1) * sizeof *addresses);
-    struct presence *presence = malloc((count + 1) * sizeof *presence);
-    if (!users)
-        exchange_problem(exchange, ERR_MISSING_FIELD, "users",
-                         "Give a list: \"users\":[\"alice\"].");
-    else if (!json_is_array(users) || count == 0 || count > HISTORY_MAX_LIMIT)
-        exchange_problem(exchange, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
-                         HISTORY_MAX_LIMIT);
-    else if (!addresses || !presence)
+    struct query *query = calloc(1, sizeof *query);
+    if (!query) {
+        json_decref(body);
         out_of_memory(exchange);
+        return;
+    }
+    query->exchange = exchange;
+    query->body = body;
+    if (!read_users(query)) {
+        query_destroy(query);
+        return;
+    }
+    int err = broker_inquire(worker->broker, worker->member, &query->inquiry);
+    if (err == BROKER_PENDING)
+        exchange_wait(exchange);
     else
-        answer_query(exchange, users, addresses, presence);
-    free(addresses);
-    free(presence);
-    json_decref(root);
+        on_presences(&query->inquiry.call);
 }
 
 void users_messages_serve(struct exchange *exchange)
@@ -375,17 +459,40 @@ void users_messages_serve(struct exchange *exchange)
 
 /* ---- DELETE /users/:id/messages ---- */
 
+struct erasing {
+    struct erase erase;
+    struct exchange *exchange;
+};
+
+static void on_erased(struct call *call)
+{
+    struct erasing *erasing = (struct erasing *)call;
+    const struct erase *erase = &erasing->erase;
+    if (erase->err) {
+        refuse(erasing->exchange, erase->err);
+    } else {
+        struct buf body;
+        open_user(&body, &erase->address);
+        buf_add_format(&body, ",\"erased\":%llu}\n", (unsigned long long)erase->erased);
+        exchange_answer(erasing->exchange, 200, JSON_TYPE, &body);
+    }
+    free(erasing);
+}
+
 void users_erase_messages_serve(struct exchange *exchange)
 {
-    struct address user = user_of(exchange);
-    uint64_t erased;
-    int err = broker_erase(exchange_worker(exchange)->broker, &user, &erased);
-    if (err) {
-        exchange_problem(exchange, (enum err)err, NULL, "Try again in a moment.");
+    struct worker *worker = exchange_worker(exchange);
+    struct erasing *erasing = calloc(1, sizeof *erasing);
+    if (!erasing) {
+        out_of_memory(exchange);
         return;
     }
-    struct buf body;
-    open_user(&body, &user);
-    buf_add_format(&body, ",\"erased\":%llu}\n", (unsigned long long)erased);
-    exchange_answer(exchange, 200, JSON_TYPE, &body);
+    erasing->exchange = exchange;
+    erasing->erase.address = user_of(exchange);
+    erasing->erase.call.done = on_erased;
+    int err = broker_erase(worker->broker, worker->member, &erasing->erase);
+    if (err == BROKER_PENDING)
+        exchange_wait(exchange);
+    else
+        on_erased(&erasing->erase.call);
 }

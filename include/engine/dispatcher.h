@@ -1,0 +1,56 @@
+/* dispatcher.h - the members of a broker, what they watch, and the way to their inboxes.
+ *
+ * The part of a sequencer that all brokers share. Not locked: the broker's own lock guards it, so
+ * that number, keep and push are one step. */
+#ifndef ENGINE_DISPATCHER_H
+#define ENGINE_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/watch_table.h"
+#include "model/address.h"
+
+struct call;
+struct inbox;
+struct message;
+struct signal;
+
+#define DISPATCHER_MAX_MEMBERS 64 /* one bit each in a word */
+#define DISPATCHER_NOBODY      (-1)
+
+struct dispatcher {
+    struct inbox *members[DISPATCHER_MAX_MEMBERS];
+    size_t member_count;
+    struct watch_table watches;
+};
+
+void dispatcher_init(struct dispatcher *dispatcher);
+void dispatcher_finish(struct dispatcher *dispatcher);
+
+/* Returns the new member's number. */
+int dispatcher_join(struct dispatcher *dispatcher, struct inbox *inbox);
+
+/* One session more at each address, or at none of them. False: out of memory. */
+bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+                      size_t count);
+void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+                        size_t count);
+
+/* Sessions at an address, over all members. */
+uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address);
+
+/* Pushes to the inbox of every member that watches one of the message's addresses. `from` is the
+ * member on whose thread this runs, or DISPATCHER_NOBODY. ret_delivered, one an address: sessions
+ * watching; may be NULL. */
+void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *message,
+                     uint32_t *ret_delivered);
+
+/* broker_signal, on the asking member's thread. */
+int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal);
+
+/* Takes a finished call back to the member that made it. From another thread than the member's. */
+void dispatcher_answer(struct dispatcher *dispatcher, struct call *call);
+
+#endif

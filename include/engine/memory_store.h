@@ -1,0 +1,57 @@
+/* memory_store.h - messages kept in memory: a mailbox for each address, one log of all.
+ *
+ * The memory broker's whole store and the SQLite broker's window on what is newest. Bounded by its
+ * limits: the oldest go first and leave a gap. Not locked: the broker's lock guards it. */
+#ifndef ENGINE_MEMORY_STORE_H
+#define ENGINE_MEMORY_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct address;
+struct memory_store;
+struct message;
+struct read;
+
+struct memory_store_limits {
+    size_t keep_messages; /* an address */
+    uint64_t keep_bytes;  /* an address */
+    uint64_t keep_total;
+};
+
+/* floor: what lies at or below it is told as a gap at every address (0: nothing is). */
+struct memory_store *memory_store_create(const struct memory_store_limits *limits, uint64_t floor);
+void memory_store_destroy(struct memory_store *store);
+
+/* Could it be kept at all, within keep_total? */
+bool memory_store_fits(const struct memory_store *store, const struct message *message);
+
+/* Takes a reference; its id is above all others'. The limits prune what is oldest. False: out of
+ * memory, nothing changed. */
+bool memory_store_add(struct memory_store *store, struct message *message);
+
+/* Answers what broker_read asks for, but head and above_head. now_ms: what has expired by then is
+ * let go first. False: out of memory. */
+bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms);
+
+/* Removes what is kept for the address, up to and with this id; tells no gap. Returns how much. */
+uint64_t memory_store_erase(struct memory_store *store, const struct address *address,
+                            uint64_t upto, int64_t now_ms);
+
+/* Lets go of some of what has expired; few enough not to take long. */
+void memory_store_expire(struct memory_store *store, int64_t now_ms);
+
+/* The oldest kept message, or NULL. */
+const struct message *memory_store_oldest(const struct memory_store *store);
+/* Forgets the oldest message without a word: it is kept elsewhere. */
+void memory_store_forget_oldest(struct memory_store *store);
+
+/* When a user's last session left. */
+void memory_store_saw(struct memory_store *store, const struct address *address, int64_t wall_ms);
+int64_t memory_store_last_seen(struct memory_store *store, const struct address *address);
+
+uint64_t memory_store_count(const struct memory_store *store);
+uint64_t memory_store_bytes(const struct memory_store *store);
+
+#endif

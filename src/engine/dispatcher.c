@@ -1,0 +1,118 @@
+#include "engine/dispatcher.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "engine/broker.h"
+
+void dispatcher_init(struct dispatcher *dispatcher)
+{
+    dispatcher->member_count = 0;
+    watch_table_init(&dispatcher->watches);
+}
+
+void dispatcher_finish(struct dispatcher *dispatcher)
+{
+    watch_table_finish(&dispatcher->watches);
+}
+
+int dispatcher_join(struct dispatcher *dispatcher, struct inbox *inbox)
+{
+    assert(dispatcher->member_count < DISPATCHER_MAX_MEMBERS);
+    dispatcher->members[dispatcher->member_count] = inbox;
+    return (int)dispatcher->member_count++;
+}
+
+bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (watch_table_add(&dispatcher->watches, addresses[i].hash, (uint32_t)member))
+            continue;
+        dispatcher_unwatch(dispatcher, member, addresses, i);
+        return false;
+    }
+    return true;
+}
+
+void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        watch_table_remove(&dispatcher->watches, addresses[i].hash, (uint32_t)member);
+}
+
+uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address)
+{
+    return watch_table_sessions(&dispatcher->watches, address->hash);
+}
+
+static void push(struct dispatcher *dispatcher, size_t to, int from, struct message *message)
+{
+    bool own = (int)to == from;
+    struct message_record *record = malloc(sizeof *record);
+    if (!record) {
+        inbox_doubt(dispatcher->members[to], own);
+        return;
+    }
+    record->record.kind = RECORD_MESSAGE;
+    record->record.bytes = sizeof *record + message->size;
+    record->message = message_ref(message);
+    if (!inbox_offer(dispatcher->members[to], &record->record, own)) {
+        message_unref(record->message);
+        free(record);
+    }
+}
+
+void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *message,
+                     uint32_t *ret_delivered)
+{
+    uint64_t members = 0;
+    for (uint32_t i = 0; i < message->address_count; i++) {
+        uint32_t sessions = 0;
+        size_t cursor = 0;
+        const struct watch *watch;
+        while (
+            (watch = watch_table_next(&dispatcher->watches, message->addresses[i].hash, &cursor))) {
+            members |= (uint64_t)1 << watch->member;
+            sessions += watch->sessions;
+        }
+        if (ret_delivered)
+            ret_delivered[i] = sessions;
+    }
+    for (; members; members &= members - 1)
+        push(dispatcher, (size_t)__builtin_ctzll(members), from, message);
+}
+
+int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal)
+{
+    signal->outstanding = 0;
+    signal->number = 0;
+    signal->failed = false;
+    buf_init(&signal->replies);
+    size_t cursor = 0;
+    const struct watch *watch;
+    while ((watch = watch_table_next(&dispatcher->watches, signal->address.hash, &cursor))) {
+        struct signal_copy *copy = calloc(1, sizeof *copy);
+        if (!copy) {
+            signal->failed = true;
+            continue;
+        }
+        copy->call.record.kind = RECORD_SIGNAL;
+        copy->signal = signal;
+        copy->asker = dispatcher->members[member];
+        signal->outstanding++;
+        inbox_push(dispatcher->members[watch->member], &copy->call.record,
+                   (int)watch->member == member);
+    }
+    if (signal->outstanding)
+        return BROKER_PENDING;
+    return signal->failed ? ERR_OUT_OF_MEMORY : 0;
+}
+
+void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)
+{
+    call->record.kind = RECORD_CALL;
+    call->record.bytes = 0;
+    inbox_push(dispatcher->members[call->member], &call->record, false);
+}

@@ -1,0 +1,395 @@
+#include "engine/memory_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "engine/broker.h"
+#include "engine/mailbox.h"
+
+#define ADDRESS_COST 192 /* a mailbox and its ring, charged for each receiver of a message */
+#define MAX_IDLE     65536
+#define EXPIRE_SLICE 10000
+
+struct memory_store {
+    struct memory_store_limits limits;
+    struct map mailboxes; /* owned */
+    struct list idle;     /* empty mailboxes worth remembering, oldest first */
+    size_t idle_count;
+    struct list log; /* every kept message in id order */
+    uint64_t log_count;
+    uint64_t log_bytes;
+    uint64_t floor; /* pruned_upto of every address without a mailbox */
+};
+
+/* ---- what is kept ---- */
+
+static uint64_t charge(const struct message *message)
+{
+    return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
+}
+
+static void release(struct kept *kept, void *owner)
+{
+    struct memory_store *store = owner;
+    if (kept->mailboxes)
+        return;
+    list_remove(&kept->log);
+    store->log_count--;
+    store->log_bytes -= charge(kept->message);
+    message_unref(kept->message);
+    free(kept);
+}
+
+static struct mailbox *find_mailbox(struct memory_store *store, const struct address *address)
+{
+    return map_find(&store->mailboxes, address->hash, mailbox_is_at, address);
+}
+
+static struct mailbox *get_mailbox(struct memory_store *store, const struct address *address)
+{
+    struct mailbox *mailbox = find_mailbox(store, address);
+    if (mailbox)
+        return mailbox;
+    mailbox = mailbox_create(address, store->floor);
+    if (!mailbox)
+        return NULL;
+    if (map_add(&store->mailboxes, mailbox->hash, mailbox))
+        return mailbox;
+    mailbox_destroy(mailbox);
+    return NULL;
+}
+
+static void forget_mailbox(struct memory_store *store, struct mailbox *mailbox)
+{
+    if (!list_empty(&mailbox->idle))
+        store->idle_count--;
+    if (mailbox->pruned_upto > store->floor)
+        store->floor = mailbox->pruned_upto;
+    map_remove(&store->mailboxes, mailbox->hash, mailbox);
+    mailbox_destroy(mailbox);
+}
+
+/* An empty mailbox is remembered only for what it still knows, and only so many are. */
+static void settle(struct memory_store *store, struct mailbox *mailbox)
+{
+    if (mailbox->count)
+        return;
+    if (mailbox->pruned_upto <= store->floor && !mailbox->last_seen_ms) {
+        forget_mailbox(store, mailbox);
+        return;
+    }
+    if (list_empty(&mailbox->idle))
+        store->idle_count++;
+    list_remove(&mailbox->idle);
+    list_append(&store->idle, &mailbox->idle);
+    if (store->idle_count > MAX_IDLE)
+        forget_mailbox(store, list_first(&store->idle, struct mailbox, idle));
+}
+
+static void wake_mailbox(struct memory_store *store, struct mailbox *mailbox)
+{
+    if (list_empty(&mailbox->idle))
+        return;
+    list_remove(&mailbox->idle);
+    store->idle_count--;
+}
+
+/* Must its going be told? A publisher's own ttl that has run out is no loss. */
+static bool is_loss(const struct message *message, int64_t now_ms)
+{
+    return !(message->own_ttl && message_expired(message, now_ms));
+}
+
+static struct kept *oldest(const struct memory_store *store)
+{
+    return list_first(&store->log, struct kept, log);
+}
+
+/* Takes the oldest message of all out of every mailbox that holds it: being the oldest, it is the
+ * first of each. */
+static void drop_oldest(struct memory_store *store, bool as_gap)
+{
+    struct kept *kept = oldest(store);
+    for (uint32_t i = 0, n = kept->message->address_count; i < n; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &kept->message->addresses[i]);
+        if (!mailbox || !mailbox->count || mailbox_at(mailbox, 0) != kept)
+            continue; /* erased, or pruned there by that address's own limit */
+        bool last = kept->mailboxes == 1;
+        mailbox_pop(mailbox, as_gap);
+        settle(store, mailbox);
+        if (last)
+            break;
+    }
+    release(kept, store);
+}
+
+static bool is_expired(const struct kept *kept, const void *now_ms)
+{
+    return message_expired(kept->message, *(const int64_t *)now_ms);
+}
+
+/* Lets go of what is past its time at one address. The default retention's work is told as a gap,
+ * a publisher's own ttl is not. */
+static void expire(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
+{
+    if (now_ms < mailbox->next_expiry_ms)
+        return;
+    for (uint32_t i = 0; i < mailbox->count; i++) {
+        const struct message *message = mailbox_at(mailbox, i)->message;
+        if (!message->own_ttl && message_expired(message, now_ms) &&
+            message->id > mailbox->pruned_upto)
+            mailbox->pruned_upto = message->id;
+    }
+    mailbox_remove_if(mailbox, is_expired, &now_ms, release, store);
+}
+
+static void prune_address(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
+{
+    const struct memory_store_limits *limits = &store->limits;
+    while (mailbox->count > 1 &&
+           (mailbox->count > limits->keep_messages || mailbox->bytes > limits->keep_bytes)) {
+        bool as_gap = is_loss(mailbox_at(mailbox, 0)->message, now_ms);
+        release(mailbox_pop(mailbox, as_gap), store);
+    }
+}
+
+bool memory_store_fits(const struct memory_store *store, const struct message *message)
+{
+    return charge(message) <= store->limits.keep_total;
+}
+
+/* Undoes what memory_store_reserve made before it failed. */
+static void unreserve(struct memory_store *store, const struct message *message)
+{
+    for (uint32_t i = 0; i < message->address_count; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+        if (mailbox)
+            settle(store, mailbox);
+    }
+}
+
+/* Every mailbox and all room, so that adding cannot fail half-way. */
+static bool reserve(struct memory_store *store, const struct message *message)
+{
+    for (uint32_t i = 0; i < message->address_count; i++) {
+        struct mailbox *mailbox = get_mailbox(store, &message->addresses[i]);
+        if (!mailbox || !mailbox_reserve(mailbox))
+            return false;
+    }
+    return true;
+}
+
+bool memory_store_add(struct memory_store *store, struct message *message)
+{
+    struct kept *kept = malloc(sizeof *kept);
+    if (!kept || !reserve(store, message)) {
+        unreserve(store, message);
+        free(kept);
+        return false;
+    }
+    *kept = (struct kept){.message = message_ref(message)};
+    list_append(&store->log, &kept->log);
+    store->log_count++;
+    store->log_bytes += charge(message);
+    for (uint32_t i = 0; i < message->address_count; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+        wake_mailbox(store, mailbox);
+        mailbox_push(mailbox, kept);
+        prune_address(store, mailbox, message->sent_at_ms);
+    }
+    while (store->log_bytes > store->limits.keep_total && store->log_count > 1)
+        drop_oldest(store, is_loss(oldest(store)->message, message->sent_at_ms));
+    return true;
+}
+
+/* ---- read ---- */
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Where one address's part of the page goes on. */
+struct source {
+    const struct mailbox *mailbox; /* NULL: nothing kept */
+    uint32_t next;                 /* ascending: index; descending: one past it */
+};
+
+static struct source open_source(struct memory_store *store, const struct read *read,
+                                 struct read_address *from, int64_t now_ms)
+{
+    struct mailbox *mailbox = find_mailbox(store, &from->address);
+    if (mailbox)
+        expire(store, mailbox, now_ms);
+    uint64_t pruned_upto = mailbox ? mailbox->pruned_upto : store->floor;
+    if (mailbox && !mailbox->count) {
+        settle(store, mailbox);
+        mailbox = NULL;
+    }
+    uint64_t start = max_u64(read->after, from->from);
+    uint64_t known = max_u64(start, from->told);
+    from->gap = known > 0 && known < pruned_upto;
+    from->told = max_u64(from->told, pruned_upto);
+    if (!mailbox)
+        return (struct source){NULL, 0};
+    uint32_t next =
+        read->descending ? mailbox_after(mailbox, read->before - 1) : mailbox_after(mailbox, start);
+    return (struct source){mailbox, next};
+}
+
+static struct message *peek(const struct source *source, bool descending)
+{
+    if (!source->mailbox)
+        return NULL;
+    if (descending)
+        return source->next ? mailbox_at(source->mailbox, source->next - 1)->message : NULL;
+    return source->next < source->mailbox->count
+               ? mailbox_at(source->mailbox, source->next)->message
+               : NULL;
+}
+
+/* The source whose message comes next in the page's order; -1: all are at their end. */
+static int choose(const struct source *sources, size_t count, bool descending)
+{
+    int best = -1;
+    uint64_t best_id = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct message *message = peek(&sources[i], descending);
+        if (!message)
+            continue;
+        if (best < 0 || (descending ? message->id > best_id : message->id < best_id)) {
+            best = (int)i;
+            best_id = message->id;
+        }
+    }
+    return best;
+}
+
+static void fill(struct read *read, struct source *sources)
+{
+    size_t bytes = 0;
+    for (int i; (i = choose(sources, read->address_count, read->descending)) >= 0;) {
+        struct message *message = peek(&sources[i], read->descending);
+        sources[i].next += read->descending ? -1u : 1u;
+        if (read->count && read->messages[read->count - 1] == message)
+            continue; /* it is in two of the mailboxes, and comes once */
+        bytes += message->size;
+        if (read->count == read->max_count || (read->count && bytes > read->max_bytes)) {
+            read->more = true;
+            return;
+        }
+        read->messages[read->count++] = message_ref(message);
+    }
+}
+
+bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms)
+{
+    struct source few[4];
+    struct source *sources = few;
+    if (read->address_count > sizeof few / sizeof *few) {
+        sources = malloc(read->address_count * sizeof *sources);
+        if (!sources)
+            return false;
+    }
+    for (size_t i = 0; i < read->address_count; i++)
+        sources[i] = open_source(store, read, &read->addresses[i], now_ms);
+    fill(read, sources);
+    if (sources != few)
+        free(sources);
+    return true;
+}
+
+/* ---- letting go ---- */
+
+static bool is_upto(const struct kept *kept, const void *upto)
+{
+    return kept->message->id <= *(const uint64_t *)upto;
+}
+
+uint64_t memory_store_erase(struct memory_store *store, const struct address *address,
+                            uint64_t upto, int64_t now_ms)
+{
+    struct mailbox *mailbox = find_mailbox(store, address);
+    if (!mailbox)
+        return 0;
+    expire(store, mailbox, now_ms);
+    uint64_t before = mailbox->count;
+    mailbox_remove_if(mailbox, is_upto, &upto, release, store);
+    uint64_t erased = before - mailbox->count;
+    settle(store, mailbox);
+    return erased;
+}
+
+void memory_store_expire(struct memory_store *store, int64_t now_ms)
+{
+    /* In slices, so that publishers never wait long for the lock. */
+    for (int i = 0; i < EXPIRE_SLICE && store->log_count; i++) {
+        const struct message *message = oldest(store)->message;
+        if (!message_expired(message, now_ms))
+            break;
+        drop_oldest(store, is_loss(message, now_ms));
+    }
+}
+
+const struct message *memory_store_oldest(const struct memory_store *store)
+{
+    return store->log_count ? oldest(store)->message : NULL;
+}
+
+void memory_store_forget_oldest(struct memory_store *store)
+{
+    drop_oldest(store, false);
+}
+
+void memory_store_saw(struct memory_store *store, const struct address *address, int64_t wall_ms)
+{
+    struct mailbox *mailbox = get_mailbox(store, address);
+    if (!mailbox)
+        return; /* no memory: the time is not known then */
+    mailbox->last_seen_ms = wall_ms;
+    settle(store, mailbox);
+}
+
+int64_t memory_store_last_seen(struct memory_store *store, const struct address *address)
+{
+    const struct mailbox *mailbox = find_mailbox(store, address);
+    return mailbox ? mailbox->last_seen_ms : 0;
+}
+
+uint64_t memory_store_count(const struct memory_store *store)
+{
+    return store->log_count;
+}
+
+uint64_t memory_store_bytes(const struct memory_store *store)
+{
+    return store->log_bytes;
+}
+
+struct memory_store *memory_store_create(const struct memory_store_limits *limits, uint64_t floor)
+{
+    struct memory_store *store = mem_alloc(sizeof *store);
+    store->limits = *limits;
+    store->floor = floor;
+    map_init(&store->mailboxes);
+    list_init(&store->idle);
+    list_init(&store->log);
+    return store;
+}
+
+void memory_store_destroy(struct memory_store *store)
+{
+    static const uint64_t all = UINT64_MAX;
+    size_t cursor = 0;
+    if (!store)
+        return;
+    for (struct mailbox *mailbox; (mailbox = map_next(&store->mailboxes, &cursor));) {
+        mailbox_remove_if(mailbox, is_upto, &all, release, store);
+        mailbox_destroy(mailbox);
+    }
+    assert(list_empty(&store->log));
+    map_finish(&store->mailboxes);
+    free(store);
+}
