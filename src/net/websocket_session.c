@@ -554,6 +554,10 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_t *frame = NULL;
     if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
+    if (self->opening && opcode != WEBSOCKET_TEXT) {
+        websocket_close(websocket, ERR_UNAUTHORIZED);
+        return;
+    }
     if (opcode != WEBSOCKET_TEXT) {
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
         return;
@@ -561,6 +565,8 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     int err = json_body_parse(bytes, size, &frame, &error);
     if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
+    else if (err && self->opening)
+        websocket_close(websocket, ERR_UNAUTHORIZED);
     else if (err)
         send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
     else

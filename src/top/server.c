@@ -649,6 +649,7 @@ int server_run(const struct config *config)
     log_set_level((enum log_level)config->log_level);
     log_set_format(config->log_format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
     hash_seed();
     json_object_seed(0); /* jansson's own tables hash what clients choose, too */
     server.status.max_fds = raise_nofile();
