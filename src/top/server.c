@@ -653,8 +653,10 @@ int server_run(const struct config *config)
     hash_seed();
     json_object_seed(0); /* jansson's own tables hash what clients choose, too */
     server.status.max_fds = raise_nofile();
-    if (!bind_all(&server) || !read_credentials(&server))
+    if (!bind_all(&server) || !read_credentials(&server)) {
+        destroy(&server);
         return 1;
+    }
     if (!build(&server))
         return 1;
     run(&server);
