@@ -58,6 +58,8 @@ int access_identify(const struct access *access, const char *text, size_t length
 /* Has the identity been revoked since? */
 bool access_revoked(const struct access *access, const struct identity *identity);
 
+/* The publishers' keys, borrowed; NULL: none are configured. */
+struct keys *access_keys(const struct access *access);
 struct revocations *access_revocations(const struct access *access);
 
 /* Signs a token with the rules' issuer and audience; else as token_sign. */

@@ -5,12 +5,14 @@
  *     <id> <sha256 of the key> scope=send,read [sender=billing] [prefix=acme:] [created=2026-01-31]
  *
  * Empty lines and those that begin with # say nothing. The random part has 192 bits, so a plain
- * digest protects it. Immutable once parsed, and counted; any thread. */
+ * digest protects it. But for the count of uses immutable once parsed, and counted; any thread. */
 #ifndef MODEL_KEYS_H
 #define MODEL_KEYS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/digest.h"
 
@@ -24,6 +26,7 @@ struct key {
     char *sender; /* all its messages are from; NULL: each says */
     char *prefix; /* of every name it may use; NULL: any */
     unsigned scopes;
+    _Atomic uint64_t uses; /* how often it was found */
     char digest[DIGEST_HEX_SIZE];
 };
 
@@ -37,8 +40,13 @@ void keys_unref(struct keys *keys);
 
 size_t keys_count(const struct keys *keys);
 
+const struct key *keys_at(const struct keys *keys, size_t index);
+
+/* Goes on counting the uses of keys that were there before. */
+void keys_inherit(struct keys *keys, const struct keys *before);
+
 /* The key whose text this is, borrowed; NULL: none. */
-const struct key *keys_find(const struct keys *keys, const char *text, size_t length);
+const struct key *keys_find(struct keys *keys, const char *text, size_t length);
 
 /* `send,read`: sets its bits. False: something else, or nothing, is there. */
 bool keys_parse_scopes(const char *text, unsigned *ret_scopes);

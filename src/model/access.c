@@ -185,6 +185,11 @@ bool access_revoked(const struct access *access, const struct identity *identity
                                    claims_issued_ms(identity->claims));
 }
 
+struct keys *access_keys(const struct access *access)
+{
+    return access->keys;
+}
+
 struct revocations *access_revocations(const struct access *access)
 {
     return access->revocations;

@@ -1,7 +1,6 @@
 #include "model/keys.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,10 +169,10 @@ static bool read_line(struct key *key, char *line, char **ret_error)
 
 /* ---- the file ---- */
 
-static const struct key *find_id(const struct keys *keys, const char *id, size_t length)
+static struct key *find_id(const struct keys *keys, const char *id, size_t length)
 {
     for (size_t i = 0; i < keys->count; i++) {
-        const struct key *key = &keys->keys[i];
+        struct key *key = &keys->keys[i];
         if (strlen(key->id) == length && memcmp(key->id, id, length) == 0)
             return key;
     }
@@ -257,17 +256,32 @@ size_t keys_count(const struct keys *keys)
     return keys->count;
 }
 
-const struct key *keys_find(const struct keys *keys, const char *text, size_t length)
+const struct key *keys_at(const struct keys *keys, size_t index)
+{
+    return &keys->keys[index];
+}
+
+void keys_inherit(struct keys *keys, const struct keys *before)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        struct key *key = find_id(keys, before->keys[i].id, strlen(before->keys[i].id));
+        if (key)
+            key->uses = before->keys[i].uses;
+    }
+}
+
+const struct key *keys_find(struct keys *keys, const char *text, size_t length)
 {
     char digest[DIGEST_HEX_SIZE];
     size_t mark = strlen(MARK);
     if (length <= mark || memcmp(text, MARK, mark) != 0)
         return NULL;
     const char *end = memchr(text + mark, '_', length - mark);
-    const struct key *key = end ? find_id(keys, text + mark, (size_t)(end - text) - mark) : NULL;
+    struct key *key = end ? find_id(keys, text + mark, (size_t)(end - text) - mark) : NULL;
     if (!key || !digest_sha256_hex(text, length, digest) ||
         !digest_same(digest, key->digest, sizeof digest))
         return NULL;
+    atomic_fetch_add_explicit(&key->uses, 1, memory_order_relaxed);
     return key;
 }
 

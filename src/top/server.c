@@ -21,6 +21,7 @@
 #include "engine/worker.h"
 #include "model/access.h"
 #include "model/identity.h"
+#include "model/keys.h"
 #include "model/revocations.h"
 #include "net/adoption.h"
 #include "net/api/channels.h"
@@ -422,6 +423,8 @@ static void reload(struct server *server)
         free(error);
         return;
     }
+    if (access_keys(access) && access_keys(server->access))
+        keys_inherit(access_keys(access), access_keys(server->access));
     change_all(server, config, access);
     name_restarts(server, config);
     if (server->reloaded)

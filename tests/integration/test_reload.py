@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 
 import pytest
@@ -35,6 +36,23 @@ def test_keys_come_and_go(start, files):
     files.write_keys()
     reload_by(server, signal.SIGHUP)
     wait_until(lambda: send_status(server, added) == 401)
+
+
+def test_metrics_tell_which_keys_are_in_use(start, files):
+    server = start(*files.args)
+
+    def uses(name):
+        text = server.http.get("/metrics", headers=files.as_key("reader")).text
+        return int(re.search(rf'pushwire_key_uses_total{{key="{name}"}} (\d+)', text)[1])
+
+    for _ in range(3):
+        send_status(server, files.keys["plain"])
+    assert (uses("plain"), uses("sender")) == (3, 0)
+    reload_by(server, signal.SIGHUP)
+    assert send_status(server, files.keys["plain"]) == 200
+    wait_until(lambda: uses("plain") == 4)
+    text = server.http.get("/metrics", headers=files.as_key("reader")).text
+    assert not any(key in text for key in files.keys.values())
 
 
 def test_a_broken_file_changes_nothing(start, files):

@@ -25,7 +25,7 @@ static struct keys *parse(const char *format, const char *digest)
     return keys;
 }
 
-static const struct key *find(const struct keys *keys, const char *text)
+static const struct key *find(struct keys *keys, const char *text)
 {
     return keys_find(keys, text, strlen(text));
 }
@@ -142,6 +142,21 @@ static void a_new_key_is_found_by_its_line(void **state)
     buf_finish(&line);
 }
 
+static void uses_are_counted_over_reloads(void **state)
+{
+    struct keys *keys = parse("billing %s scope=send", digest_of(KEY));
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_non_null(find(keys, KEY));
+    assert_null(find(keys, KEY "0"));
+    struct keys *again = parse("billing %s scope=read", digest_of(KEY));
+    keys_inherit(again, keys);
+    keys_unref(keys);
+    assert_non_null(find(again, KEY));
+    assert_int_equal(keys_at(again, 0)->uses, 4);
+    keys_unref(again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_wrong_line_is_named),
         cmocka_unit_test(a_nul_ends_no_line),
         cmocka_unit_test(a_new_key_is_found_by_its_line),
+        cmocka_unit_test(uses_are_counted_over_reloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
