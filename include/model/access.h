@@ -65,6 +65,8 @@ struct revocations *access_revocations(const struct access *access);
 /* Signs a token with the rules' issuer and audience; else as token_sign. */
 char *access_sign(const struct access *access, struct token_draft draft);
 
+bool access_trusts_proxies(const struct access *access);
+
 /* Who is behind a proxy that we trust: the last address of X-Forwarded-For (NULL: there is none)
  * that no such proxy has; else the peer. False: the peer itself. */
 bool access_find_client(const struct access *access, const struct sockaddr *peer,

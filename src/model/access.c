@@ -204,6 +204,11 @@ char *access_sign(const struct access *access, struct token_draft draft)
 
 /* ---- proxies ---- */
 
+bool access_trusts_proxies(const struct access *access)
+{
+    return access->proxy_count > 0;
+}
+
 static bool is_trusted(const struct access *access, const struct sockaddr *address)
 {
     for (size_t i = 0; i < access->proxy_count; i++) {
@@ -234,7 +239,7 @@ bool access_find_client(const struct access *access, const struct sockaddr *peer
     size_t left = forwarded ? strlen(forwarded) : 0, size;
     union network_address found;
     bool any = false;
-    if (!access->proxy_count || !is_trusted(access, peer))
+    if (!is_trusted(access, peer))
         return false;
     while (left) {
         const char *word = last_word(forwarded, &left, &size);

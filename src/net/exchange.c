@@ -308,10 +308,10 @@ bool exchange_has_credentials(struct exchange *exchange)
 
 int exchange_identify(struct exchange *exchange, const char **ret_why)
 {
-    size_t length;
-    const char *text = find_credentials(exchange, &length);
-    return access_identify(exchange->all->access, text, length, clock_wall_ms(), &exchange->who,
-                           ret_why);
+    const struct access *access = exchange->all->access;
+    size_t length = 0;
+    const char *text = access_is_open(access) ? NULL : find_credentials(exchange, &length);
+    return access_identify(access, text, length, clock_wall_ms(), &exchange->who, ret_why);
 }
 
 const struct identity *exchange_who(const struct exchange *exchange)
@@ -637,9 +637,12 @@ static void route_request(struct exchange *exchange)
 
 static void find_client(struct exchange *exchange)
 {
+    const struct access *access = exchange->all->access;
+    if (!access_trusts_proxies(access))
+        return;
     const char *forwarded = head_find_last(&exchange->head, "X-Forwarded-For");
-    exchange->forwarded = access_find_client(exchange->all->access, exchange_client(exchange),
-                                             forwarded, &exchange->client);
+    exchange->forwarded =
+        access_find_client(access, exchange_client(exchange), forwarded, &exchange->client);
 }
 
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */

@@ -10,7 +10,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/network.h"
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
@@ -20,6 +19,7 @@
 #include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
+#include "model/token.h"
 #include "net/api/json_body.h"
 #include "net/budget.h"
 #include "net/door.h"
@@ -172,12 +172,13 @@ static const struct session_ops session_ops = {
 
 /* ---- opening ---- */
 
+/* As the token says it; that it counts a little longer is for clocks that differ. */
 static void add_end(struct buf *buf, const struct websocket_session *self)
 {
     char text[CLOCK_TEXT_SIZE];
     if (!self->pass || identity_end_ms(self->pass->who) == INT64_MAX)
         return;
-    clock_format(identity_end_ms(self->pass->who), text);
+    clock_format(identity_end_ms(self->pass->who) - TOKEN_LEEWAY_MS, text);
     buf_add_format(buf, ",\"expires_at\":\"%s\"", text);
 }
 
@@ -589,7 +590,7 @@ static void say_bye(struct websocket_session *self, enum err reason)
 }
 
 /* What it had a right to. */
-static void destroy_claims(struct websocket_session *self)
+static void drop_rights(struct websocket_session *self)
 {
     pass_destroy(self->pass);
     opening_destroy(self->opening);
@@ -604,7 +605,7 @@ static void on_closing(struct websocket *websocket, enum err reason)
     say_bye(self, reason);
     metrics_add(&self->place.door->worker->metrics.closed[reason], 1);
     catch_up_close(self->place.door->worker->catch_up, &self->session);
-    destroy_claims(self);
+    drop_rights(self);
 }
 
 static void free_session(struct websocket *websocket)
@@ -631,7 +632,7 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
     if (fd < 0 || !websocket_open(&self->websocket, self->place.door->websockets, &role, fd)) {
         if (fd >= 0)
             close(fd);
-        destroy_claims(self);
+        drop_rights(self);
         place_give(&self->place);
         free(self);
         return;
