@@ -52,7 +52,8 @@
     X(DURATION, head_timeout, "10s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART, "408 and close",   \
       "time for a request's head to arrive")                                                       \
     X(DURATION, request_timeout, "15s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART,                 \
-      "408 and close", "time for a request's body to arrive, and for its answer to leave")         \
+      "408 and close, 503",                                                                        \
+      "time for a request's body to arrive, for the broker to answer, for the answer to leave")    \
     X(DURATION, keepalive, "75s", RANGE(SECOND, HOUR), HTTP, RESTART, "close",                     \
       "time an idle connection waits for its next request")                                        \
     X(INT, max_sessions, "auto", RANGE_OR(1, 10000000, "auto"), SESSIONS, RESTART, "503",          \

@@ -26,6 +26,7 @@
     X(IN_FLIGHT, "in_flight", 409, 4400, "The first request with this key is still under way")     \
     X(BODY_TOO_LARGE, "body_too_large", 413, 1009, "The body is too large")                        \
     X(MESSAGE_TOO_LARGE, "message_too_large", 413, 1009, "The message is too large")               \
+    X(TOO_MANY_LINES, "too_many_lines", 413, 1009, "The request has too many lines")               \
     X(URI_TOO_LONG, "uri_too_long", 414, 1009, "The address is too long")                          \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, 1003,                                 \
       "This content type is not read")                                                             \

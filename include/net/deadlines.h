@@ -18,15 +18,18 @@ enum deadline_phase {
     DEADLINE_NEXT_HEAD,  /* kept alive; between an answer and the next head */
     DEADLINE_BODY,       /* from the head to the body's end */
     DEADLINE_ANSWER,     /* from the answer to its last byte */
-    DEADLINE_PAUSED,     /* waits for the broker, which answers in its own time */
+    DEADLINE_WAIT,       /* from the question to the broker to its answer */
     DEADLINE_PHASES
 };
+
+struct exchange;
 
 struct deadline { /* of one connection */
     struct list link;
     int64_t due_ms;
     enum deadline_phase phase;
-    int fd; /* borrowed */
+    int fd;                    /* borrowed */
+    struct exchange *exchange; /* DEADLINE_WAIT: who waits */
 };
 
 struct deadlines {
@@ -36,8 +39,8 @@ struct deadlines {
     size_t count;
 };
 
-/* limit_ms by phase; DEADLINE_PAUSED has none. */
-void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED]);
+/* limit_ms by phase. */
+void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PHASES]);
 
 void deadlines_add(struct deadlines *deadlines, struct deadline *deadline, int fd, int64_t now_ms);
 void deadlines_move(struct deadlines *deadlines, struct deadline *deadline,

@@ -2,7 +2,8 @@
  *
  * libmicrohttpd calls in; the head is judged, the route found, the body gathered, and then the
  * route's serve() runs, once. It answers at once or later (after exchange_wait), exactly once, by
- * exchange_answer, exchange_problem or exchange_upgrade. Worker's thread only. */
+ * exchange_answer, exchange_problem or exchange_upgrade. A route with an intake takes its body as
+ * it arrives instead. Worker's thread only. */
 #ifndef NET_EXCHANGE_H
 #define NET_EXCHANGE_H
 
@@ -24,6 +25,24 @@ struct exchange;
 struct sockaddr;
 struct worker;
 
+/* How a body is taken as it arrives. For each request there is a taker, between open() and close(),
+ * which answers it as serve() would, in end() or later. */
+struct intake {
+    size_t max_size; /* a Content-Length above this is refused */
+    /* The head is whole. NULL: a problem was answered. */
+    void *(*open)(struct exchange *exchange);
+    /* Takes some of the body. Less than all of it: exchange_wait was called, and the rest is given
+     * again after exchange_go_on. */
+    size_t (*take)(void *taker, const char *bytes, size_t size);
+    /* The body has come to its proper end. */
+    void (*end)(void *taker);
+    /* It has waited too long: to be answered as it stands, in end() if that is still to come. */
+    void (*give_up)(void *taker);
+    /* The request is over, answered or not: the client may leave at any time but while it waits.
+     * True: the broker owes the taker answers; the exchange stays until exchange_release. */
+    bool (*close)(void *taker);
+};
+
 struct route {
     const char *method; /* GET also serves HEAD */
     const char *path;   /* `/users/:id/messages`: one `:id` segment at most */
@@ -31,6 +50,7 @@ struct route {
     void *state;  /* the family's, see exchange_state */
     bool upgrade; /* a WebSocket handshake */
     enum right right;
+    const struct intake *intake; /* or NULL; in place of serve() */
 };
 
 struct exchange_limits {
@@ -49,8 +69,10 @@ struct exchanges {
     uint64_t next_id;       /* makes request ids */
     struct exchange *spare; /* a few that ended, to begin anew */
     size_t spare_count;
+    size_t late;    /* answers that are still out, though their requests were answered */
     bool run_again; /* libmicrohttpd has work that its epoll set does not show */
     bool stopping;  /* answers close their connections */
+    bool ended;     /* nothing is asked any more */
     bool access_log;
 };
 
@@ -111,8 +133,33 @@ void exchange_refuse(struct exchange *exchange, enum err err, const char *why);
 /* Logs and counts it, where the client is told in another way. */
 void exchange_note_refusal(struct exchange *exchange, enum err err, const char *why);
 
-/* Says that the answer comes later. */
+/* Says that the answer comes later: who asks the broker calls this, and in the end one of the above
+ * as ever. When that takes too long the request is answered 503 meanwhile; the exchange then
+ * outlives it, with all that was borrowed from it, and the late answer goes nowhere. */
 void exchange_wait(struct exchange *exchange);
+
+/* Does the answer come too late? Then the exchange is let go. To be asked first by those who do
+ * more with what they asked for than to answer. */
+bool exchange_drop_late(struct exchange *exchange);
+
+/* What the 503 says. */
+#define EXCHANGE_GIVEN_UP                                                                          \
+    "No answer came in time, so this may have been done or not. Try again, with the same key."
+
+/* To be asked before the broker is. False: a problem was answered, since too many answers are late
+ * already, or the server ends. */
+bool exchange_may_ask(struct exchange *exchange);
+
+/* ---- for a route's intake ---- */
+
+/* The taker has got on: the client has request_timeout again to send more. */
+void exchange_progress(struct exchange *exchange);
+/* Ends a wait within the body. */
+void exchange_go_on(struct exchange *exchange);
+/* The last of the answers that were owed when the taker was closed has come. */
+void exchange_release(struct exchange *exchange);
+/* The longest body that is gathered. */
+size_t exchange_max_body(const struct exchange *exchange);
 
 /* Switches protocols (RFC 9110 section 7.8): answers 101 and hands the socket over. adopted() is
  * called exactly once: with the socket, now the callee's, and what was read past the head; or with
@@ -135,6 +182,10 @@ void exchange_write_head(const struct exchange *exchange, struct buf *buf, int s
 bool exchange_is_head(const struct exchange *exchange);
 
 /* ---- for the listener ---- */
+
+/* Answers a request that waits (its connection is in DEADLINE_WAIT) without the broker. Not from
+ * within libmicrohttpd. */
+void exchange_give_up(struct exchange *exchange);
 
 /* Frees what is kept to be used again; no exchange is open. */
 void exchanges_finish(struct exchanges *exchanges);

@@ -54,7 +54,10 @@ void listener_change(struct listener *listener, struct access *access,
                      const struct exchange_limits *limits, bool access_log);
 /* Open HTTP connections. */
 size_t listener_connections(const struct listener *listener);
-/* Cuts every connection off; they are gone a few turns later. */
+/* Answers that the broker owes to requests which have ended without them. */
+size_t listener_late_answers(const struct listener *listener);
+/* Answers those who wait for the broker with 503 and cuts every connection off; they are gone a few
+ * turns later. */
 void listener_abort(struct listener *listener);
 /* Once no connection is left: closes its handles. */
 void listener_stop(struct listener *listener);

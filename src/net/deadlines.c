@@ -5,12 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PAUSED])
+void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PHASES])
 {
     for (int i = 0; i < DEADLINE_PHASES; i++)
         list_init(&deadlines->by_phase[i]);
-    memcpy(deadlines->limit_ms, limit_ms, DEADLINE_PAUSED * sizeof *limit_ms);
-    deadlines->limit_ms[DEADLINE_PAUSED] = 0;
+    memcpy(deadlines->limit_ms, limit_ms, sizeof deadlines->limit_ms);
     deadlines->frozen_ms = 0;
     deadlines->count = 0;
 }
@@ -58,7 +57,7 @@ void deadlines_visit_recent(const struct deadlines *deadlines, enum deadline_pha
 
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms)
 {
-    for (int phase = 0; phase < DEADLINE_PAUSED; phase++) {
+    for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
         struct deadline *first = list_first(&deadlines->by_phase[phase], struct deadline, link);
         if (!first || now_ms - deadlines->frozen_ms < first->due_ms)
             continue;

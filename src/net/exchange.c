@@ -27,9 +27,10 @@
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
  * make the kernel answer RST, and the refusal could be lost. */
 #define SWALLOW_BYTES ((size_t)1024 * 1024)
-#define INLINE_ROOM   512  /* for the target; longer ones are allocated */
+#define INLINE_ROOM   472  /* for the target; longer ones are allocated */
 #define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE     64
+#define MAX_LATE      256 /* answers; each keeps a body and what was made of it */
 #define PROBLEM_TYPE  "application/problem+json"
 
 enum stage { STAGE_HEAD, STAGE_BODY, STAGE_SERVED };
@@ -46,6 +47,8 @@ struct exchange {
     const struct route *route;
     struct head_body announced;
     struct buf body;
+    void *taker; /* the intake's, while it is open */
+    size_t taken;
     size_t swallowed;
     char *target; /* a copy (the parser writes into the original), with room to decode into */
     const char *target_place;
@@ -66,6 +69,8 @@ struct exchange {
     enum stage stage;
     bool waits;     /* the answer comes later */
     bool suspended; /* libmicrohttpd knows */
+    bool held;      /* who asked the broker still has it: its request was answered without it */
+    bool over;      /* its request has come to its end: connection and response are gone */
     bool close;     /* the connection cannot be used again */
     char request_id[MAX_GIVEN_ID + 1];
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
@@ -74,7 +79,69 @@ struct exchange {
     char room[INLINE_ROOM];
 };
 
+/* ---- memory ---- */
+
+/* Requests come and go by the ten thousand a second, and this struct is too large for the
+ * allocator's quick bins: a few are used again and again. */
+static struct exchange *exchange_create(struct exchanges *all, size_t room)
+{
+    struct exchange *exchange = all->spare;
+    struct buf body;
+    buf_init(&body);
+    if (exchange) {
+        all->spare = exchange->next_spare;
+        all->spare_count--;
+        body = exchange->body;
+    } else {
+        exchange = malloc(sizeof *exchange);
+    }
+    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
+    if (!exchange || (room > INLINE_ROOM && !target)) {
+        buf_finish(&body);
+        free(exchange);
+        free(target);
+        return NULL;
+    }
+    memset(exchange, 0, offsetof(struct exchange, head.fields));
+    exchange->all = all;
+    exchange->body = body;
+    exchange->target = target ? target : exchange->room;
+    return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+    struct exchanges *all = exchange->all;
+    identity_destroy(exchange->who);
+    if (exchange->target != exchange->room)
+        free(exchange->target);
+    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
+        !buf_ok(&exchange->body)) {
+        buf_finish(&exchange->body);
+        free(exchange);
+        return;
+    }
+    exchange->body.size = 0;
+    exchange->next_spare = all->spare;
+    all->spare = exchange;
+    all->spare_count++;
+}
+
+void exchanges_finish(struct exchanges *exchanges)
+{
+    for (struct exchange *exchange; (exchange = exchanges->spare);) {
+        exchanges->spare = exchange->next_spare;
+        buf_finish(&exchange->body);
+        free(exchange);
+    }
+}
+
 /* ---- what a route asks ---- */
+
+size_t exchange_max_body(const struct exchange *exchange)
+{
+    return exchange->all->limits.max_body;
+}
 
 void *exchange_state(const struct exchange *exchange)
 {
@@ -170,6 +237,28 @@ static void add_cors(struct exchange *exchange)
         MHD_add_response_header(exchange->response, "Vary", "Origin");
 }
 
+static void hold(struct exchange *exchange)
+{
+    exchange->held = true;
+    exchange->all->late++;
+}
+
+void exchange_release(struct exchange *exchange)
+{
+    exchange->held = false;
+    exchange->all->late--;
+    if (exchange->over)
+        exchange_destroy(exchange);
+}
+
+bool exchange_drop_late(struct exchange *exchange)
+{
+    bool late = exchange->held;
+    if (late)
+        exchange_release(exchange);
+    return late;
+}
+
 /* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
 static void resume(struct exchange *exchange)
 {
@@ -200,7 +289,7 @@ static void answer(struct exchange *exchange, int status, const char *content_ty
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
-static void give_up(struct exchange *exchange)
+static void hang_up(struct exchange *exchange)
 {
     exchange->close = true;
     exchange->err = ERR_OUT_OF_MEMORY;
@@ -211,6 +300,10 @@ static void give_up(struct exchange *exchange)
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      struct buf *body)
 {
+    if (exchange_drop_late(exchange)) {
+        buf_finish(body);
+        return;
+    }
     if (!buf_ok(body)) {
         buf_finish(body);
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
@@ -225,18 +318,20 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         return;
     }
     free(bytes);
-    give_up(exchange);
+    hang_up(exchange);
 }
 
 void exchange_answer_static(struct exchange *exchange, int status, const char *content_type,
                             const void *body, size_t size)
 {
+    if (exchange_drop_late(exchange))
+        return;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
     if (response)
         answer(exchange, status, content_type, response);
     else
-        give_up(exchange);
+        hang_up(exchange);
 }
 
 static void write_problem(struct buf *buf, const struct exchange *exchange, enum err err,
@@ -259,16 +354,18 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
 {
     char text[MAX_DETAIL];
     va_list args;
+    if (exchange_drop_late(exchange))
+        return;
     va_start(args, detail);
     vsnprintf(text, sizeof text, detail, args);
     va_end(args);
     struct buf body;
     buf_init(&body);
-    write_problem(&body, exchange, err, field, text);
     exchange->err = err;
+    write_problem(&body, exchange, err, field, text);
     if (!buf_ok(&body)) {
         buf_finish(&body);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange_answer(exchange, err_status(err), PROBLEM_TYPE, &body);
@@ -354,6 +451,27 @@ void exchange_wait(struct exchange *exchange)
     exchange->waits = true;
 }
 
+bool exchange_may_ask(struct exchange *exchange)
+{
+    if (exchange->all->ended)
+        exchange_problem(exchange, ERR_STOPPING, NULL, "Try again in a moment.");
+    else if (exchange->all->late >= MAX_LATE)
+        exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "Try again in a moment.");
+    return !exchange->response && !exchange->close;
+}
+
+void exchange_give_up(struct exchange *exchange)
+{
+    if (!exchange->suspended) /* the answer has just come */
+        return;
+    if (exchange->taker) {
+        exchange->route->intake->give_up(exchange->taker);
+        return;
+    }
+    exchange_problem(exchange, ERR_BROKER_DOWN, NULL, EXCHANGE_GIVEN_UP);
+    hold(exchange);
+}
+
 /* Within MHD_run; the socket handed in is closed at the next one, so it must come (law 2). */
 static void on_upgrade(void *cls, struct MHD_Connection *connection, void *request,
                        const char *extra, size_t extra_size, MHD_socket socket,
@@ -378,7 +496,7 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, exchange);
     if (!response) {
         adopted(context, -1, NULL, 0);
-        give_up(exchange);
+        hang_up(exchange);
         return;
     }
     exchange->adopted = adopted;
@@ -400,6 +518,7 @@ int exchange_adopt(struct exchange *exchange)
         return -1;
     exchange->close = true; /* MHD_NO without an answer */
     exchange->status = MHD_HTTP_OK;
+    resume(exchange);
     exchange->all->run_again = true;
     worker_again(exchange->all->worker);
     return fd;
@@ -664,10 +783,40 @@ static bool check_access(struct exchange *exchange)
     return true;
 }
 
+static size_t max_body(const struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    return intake ? intake->max_size : exchange->all->limits.max_body;
+}
+
 static void refuse_body(struct exchange *exchange)
 {
-    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL, "max_body is %zu bytes.",
-                     exchange->all->limits.max_body);
+    exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL,
+                     exchange->route->intake ? "A body has at most %zu bytes here."
+                                             : "max_body is %zu bytes.",
+                     max_body(exchange));
+}
+
+/* Nobody here unpacks what is packed (RFC 9110 section 15.5.16). */
+static bool is_packed(const struct exchange *exchange)
+{
+    const char *coding = exchange_header(exchange, "Content-Encoding");
+    return exchange->announced.any && coding && strcasecmp(coding, "identity") != 0;
+}
+
+/* What can be said of the body before it comes. */
+static void judge_body(struct exchange *exchange)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (is_packed(exchange)) {
+        exchange_add_header(exchange, "Accept-Encoding", "identity");
+        exchange_problem(exchange, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                         "Send the body as it is, without Content-Encoding.");
+    } else if (exchange->announced.length > max_body(exchange)) {
+        refuse_body(exchange);
+    } else if (intake) {
+        exchange->taker = intake->open(exchange);
+    }
 }
 
 /* The first call: everything that can be said before the body. */
@@ -688,10 +837,9 @@ static void begin(struct exchange *exchange)
     }
     if (!check_access(exchange))
         return;
-    if (exchange->announced.length > exchange->all->limits.max_body)
-        refuse_body(exchange);
-    else
-        route_request(exchange);
+    route_request(exchange);
+    if (exchange->route && !exchange->response)
+        judge_body(exchange);
 }
 
 /* ---- libmicrohttpd's calls ---- */
@@ -700,63 +848,11 @@ static void move_deadline(struct exchange *exchange, enum deadline_phase phase)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info && info->socket_context)
-        deadlines_move(&exchange->all->deadlines, info->socket_context, phase, clock_mono_ms());
-}
-
-/* Requests come and go by the ten thousand a second, and this struct is too large for the
- * allocator's quick bins: a few are used again and again. */
-static struct exchange *exchange_create(struct exchanges *all, size_t room)
-{
-    struct exchange *exchange = all->spare;
-    struct buf body;
-    buf_init(&body);
-    if (exchange) {
-        all->spare = exchange->next_spare;
-        all->spare_count--;
-        body = exchange->body;
-    } else {
-        exchange = malloc(sizeof *exchange);
-    }
-    char *target = room > INLINE_ROOM ? malloc(room) : NULL;
-    if (!exchange || (room > INLINE_ROOM && !target)) {
-        buf_finish(&body);
-        free(exchange);
-        free(target);
-        return NULL;
-    }
-    memset(exchange, 0, offsetof(struct exchange, head.fields));
-    exchange->all = all;
-    exchange->body = body;
-    exchange->target = target ? target : exchange->room;
-    return exchange;
-}
-
-static void exchange_destroy(struct exchange *exchange)
-{
-    struct exchanges *all = exchange->all;
-    identity_destroy(exchange->who);
-    if (exchange->target != exchange->room)
-        free(exchange->target);
-    if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
-        !buf_ok(&exchange->body)) {
-        buf_finish(&exchange->body);
-        free(exchange);
+    struct deadline *deadline = info ? info->socket_context : NULL;
+    if (!deadline)
         return;
-    }
-    exchange->body.size = 0;
-    exchange->next_spare = all->spare;
-    all->spare = exchange;
-    all->spare_count++;
-}
-
-void exchanges_finish(struct exchanges *exchanges)
-{
-    for (struct exchange *exchange; (exchange = exchanges->spare);) {
-        exchanges->spare = exchange->next_spare;
-        buf_finish(&exchange->body);
-        free(exchange);
-    }
+    deadline->exchange = exchange;
+    deadlines_move(&exchange->all->deadlines, deadline, phase, clock_mono_ms());
 }
 
 void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection)
@@ -773,6 +869,18 @@ void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *c
     return exchange;
 }
 
+void exchange_progress(struct exchange *exchange)
+{
+    move_deadline(exchange, DEADLINE_BODY);
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    exchange->waits = false;
+    move_deadline(exchange, DEADLINE_BODY);
+    resume(exchange);
+}
+
 static int queue_answer(struct exchange *exchange)
 {
     if (!exchange->response)
@@ -781,21 +889,45 @@ static int queue_answer(struct exchange *exchange)
     return MHD_queue_response(exchange->connection, (unsigned)exchange->status, exchange->response);
 }
 
-/* What libmicrohttpd is told after a step. */
-static int proceed(struct exchange *exchange)
+static int suspend_if_waits(struct exchange *exchange)
 {
-    if (exchange->response || exchange->close)
-        return queue_answer(exchange);
     if (exchange->waits && !exchange->suspended) {
         exchange->suspended = true;
-        move_deadline(exchange, DEADLINE_PAUSED);
+        move_deadline(exchange, DEADLINE_WAIT);
         MHD_suspend_connection(exchange->connection);
     }
     return MHD_YES;
 }
 
+/* What libmicrohttpd is told after a step. */
+static int proceed(struct exchange *exchange)
+{
+    if (exchange->response || exchange->close)
+        return queue_answer(exchange);
+    return suspend_if_waits(exchange);
+}
+
+/* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A taker
+ * that has had enough takes all and does nothing: who sends twice what is allowed is cut off. */
+static int give_to_taker(struct exchange *exchange, const char *bytes, size_t *size)
+{
+    const struct intake *intake = exchange->route->intake;
+    if (exchange->suspended)
+        return MHD_YES;
+    size_t taken = intake->take(exchange->taker, bytes, *size);
+    assert(taken == *size || exchange->waits);
+    *size -= taken;
+    exchange->taken += taken;
+    if (exchange->taken <= 2 * intake->max_size)
+        return suspend_if_waits(exchange);
+    exchange->err = ERR_BODY_TOO_LARGE;
+    return MHD_NO;
+}
+
 static int take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
+    if (exchange->taker)
+        return give_to_taker(exchange, bytes, size);
     size_t taken = *size;
     *size = 0;
     if (!exchange->response && exchange->body.size + taken > exchange->all->limits.max_body)
@@ -817,6 +949,8 @@ static void serve(struct exchange *exchange)
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else if (exchange->route->upgrade && exchange->all->stopping)
         exchange_problem(exchange, ERR_STOPPING, NULL, "Connect again in a moment.");
+    else if (exchange->taker)
+        exchange->route->intake->end(exchange->taker);
     else
         exchange->route->serve(exchange);
     assert(exchange->response || exchange->waits || exchange->close);
@@ -899,7 +1033,11 @@ void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
             log_access(exchange);
         move_deadline(exchange, DEADLINE_NEXT_HEAD);
     }
+    if (exchange->taker && exchange->route->intake->close(exchange->taker))
+        hold(exchange);
     if (exchange->response)
         MHD_destroy_response(exchange->response);
-    exchange_destroy(exchange);
+    exchange->over = true;
+    if (!exchange->held)
+        exchange_destroy(exchange);
 }

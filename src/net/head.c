@@ -166,13 +166,14 @@ static enum err check_host(const struct head *head, const char **ret_detail)
  * believe the first, another the last. */
 static enum err check_single(const struct head *head, const char **ret_detail)
 {
-    static const char *const names[] = {"Origin", "Sec-Fetch-Site", "Content-Type",
-                                        "Idempotency-Key", "Authorization"};
+    static const char *const names[] = {"Origin",           "Sec-Fetch-Site",  "Content-Type",
+                                        "Content-Encoding", "Idempotency-Key", "Authorization"};
     const struct head_field *ignored;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (count_named(head, names[i], &ignored) > 1) {
-            *ret_detail = "Origin, Sec-Fetch-Site, Content-Type, Authorization and Idempotency-Key "
-                          "come once.";
+            *ret_detail =
+                "Origin, Sec-Fetch-Site, Content-Type, Content-Encoding, Authorization and "
+                "Idempotency-Key come once.";
             return ERR_BAD_REQUEST;
         }
     }

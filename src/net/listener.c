@@ -224,6 +224,19 @@ static void say_late(int fd)
     (void)sent;
 }
 
+static void end_late(struct listener *listener, const struct deadline *late)
+{
+    if (late->phase == DEADLINE_WAIT) {
+        exchange_give_up(late->exchange);
+        return;
+    }
+    if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
+        metrics_add(&listener->exchanges.worker->metrics.refused[ERR_REQUEST_TIMEOUT], 1);
+        say_late(late->fd);
+    }
+    shutdown(late->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
+}
+
 static void end_if_left(const struct deadline *deadline)
 {
     char byte;
@@ -242,10 +255,17 @@ static void end_left(struct listener *listener, int64_t now_ms)
     deadlines_visit_recent(deadlines, DEADLINE_NEXT_HEAD, now_ms - 2 * SECOND_MS, end_if_left);
 }
 
+/* libmicrohttpd hears nothing of a suspended connection, and must not be stopped with one. */
+static void end_waiting(struct listener *listener)
+{
+    struct list *by_phase = listener->exchanges.deadlines.by_phase;
+    list_for_each_safe(waiting, &by_phase[DEADLINE_WAIT], struct deadline, link)
+        exchange_give_up(waiting->exchange); /* which may move it to another phase */
+}
+
 static void on_second(struct worker_hook *hook)
 {
     struct listener *listener = list_entry(hook, struct listener, second);
-    struct worker *worker = listener->exchanges.worker;
     int64_t now_ms = clock_mono_ms();
     if (!listener->daemon)
         return;
@@ -253,14 +273,11 @@ static void on_second(struct worker_hook *hook)
         deadlines_forgive(&listener->exchanges.deadlines, now_ms - listener->second_ms - SECOND_MS);
     listener->second_ms = now_ms;
     for (struct deadline *late;
-         (late = deadlines_take_late(&listener->exchanges.deadlines, now_ms));) {
-        if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
-            metrics_add(&worker->metrics.refused[ERR_REQUEST_TIMEOUT], 1);
-            say_late(late->fd);
-        }
-        shutdown(late->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
-    }
+         (late = deadlines_take_late(&listener->exchanges.deadlines, now_ms));)
+        end_late(listener, late);
     end_left(listener, now_ms);
+    if (listener->exchanges.ended) /* a body may have come to a wait since */
+        end_waiting(listener);
     if (listener->shut)
         set_doors(listener, true);
     pump(listener);
@@ -351,6 +368,7 @@ struct listener *listener_create(const struct listener_options *options, const i
         [DEADLINE_NEXT_HEAD] = options->keepalive_ms,
         [DEADLINE_BODY] = options->request_timeout_ms,
         [DEADLINE_ANSWER] = options->request_timeout_ms,
+        [DEADLINE_WAIT] = options->request_timeout_ms,
     };
     deadlines_init(&listener->exchanges.deadlines, limit_ms);
     listener->daemon = start_daemon(listener);
@@ -428,8 +446,16 @@ size_t listener_connections(const struct listener *listener)
     return listener->exchanges.deadlines.count;
 }
 
+size_t listener_late_answers(const struct listener *listener)
+{
+    return listener->exchanges.late;
+}
+
 void listener_abort(struct listener *listener)
 {
+    listener->exchanges.ended = true;
+    end_waiting(listener);
+    pump(listener);
     for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
         list_for_each(deadline, &listener->exchanges.deadlines.by_phase[phase], struct deadline,
                       link)

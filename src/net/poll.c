@@ -502,7 +502,11 @@ static void use_page(struct asked *asked)
 
 static void on_page(struct call *call)
 {
-    use_page((struct asked *)call);
+    struct asked *asked = (struct asked *)call;
+    if (exchange_drop_late(asked->exchange))
+        asked_destroy(asked);
+    else
+        use_page(asked);
 }
 
 /* wait, in seconds. False: a problem was answered. */
@@ -561,7 +565,8 @@ void poll_serve(struct exchange *exchange)
     struct receiving receiving;
     size_t wait;
     const char *why;
-    if (!read_wait(exchange, &wait) || !receiving_read(exchange, &receiving))
+    if (!exchange_may_ask(exchange) || !read_wait(exchange, &wait) ||
+        !receiving_read(exchange, &receiving))
         return;
     int refused = receiving_admit(exchange, &receiving, &why);
     if (refused) {

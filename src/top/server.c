@@ -27,6 +27,7 @@
 #include "net/api/channels.h"
 #include "net/api/page.h"
 #include "net/api/send.h"
+#include "net/api/send_lines.h"
 #include "net/api/status.h"
 #include "net/api/tokens.h"
 #include "net/api/users.h"
@@ -64,10 +65,12 @@ struct part {
     struct door door;
     struct listener *listener;
     struct listener *metrics; /* of the first part, where metrics_listen is set */
+    struct send_lines send_lines;
     struct route routes[MAX_ROUTES];
     size_t route_count;
     struct worker_hook turn;
     bool draining;
+    bool aborted;
     bool finished;
     atomic_bool gone; /* said to the main thread */
 };
@@ -108,8 +111,10 @@ static void add_route(struct part *part, struct route route)
 static void add_routes(struct part *part)
 {
     struct server *server = part->server;
+    part->send_lines.sending = &part->send;
     const struct route routes[] = {
         {"POST", "/send-message", send_message_serve, &part->send, false, RIGHT_SEND},
+        {"POST", "/send-messages", NULL, &part->send_lines, false, RIGHT_SEND, &send_lines_intake},
         {"GET", "/ws/:id", websocket_session_serve, &part->door, true, RIGHT_RECEIVE},
         {"GET", "/ws", room_lobby_serve, &part->door, true, RIGHT_RECEIVE},
         {"GET", "/rooms/:id", room_serve, &part->door, true, RIGHT_RECEIVE},
@@ -178,9 +183,11 @@ static bool listen_for_metrics(struct part *part)
     return part->metrics != NULL;
 }
 
+/* Late answers are waited for only while there is time. */
 static bool is_idle(const struct part *part)
 {
     return !listener_connections(part->listener) && !part->door.open &&
+           (part->aborted || !listener_late_answers(part->listener)) &&
            !catch_up_in_flight(part->worker->catch_up) &&
            !(part->metrics && listener_connections(part->metrics));
 }
@@ -328,9 +335,11 @@ static void abort_part(void *context)
     struct part *part = context;
     if (part->finished)
         return;
+    part->aborted = true;
     log_warn("time is up, closing what is left",
              LOG_NUMBER("connections", listener_connections(part->listener)),
-             LOG_NUMBER("sessions", part->door.open));
+             LOG_NUMBER("sessions", part->door.open),
+             LOG_NUMBER("late_answers", listener_late_answers(part->listener)));
     listener_abort(part->listener);
     if (part->metrics)
         listener_abort(part->metrics);
@@ -616,8 +625,11 @@ static void say_ready(const struct server *server)
     log_info("ready", LOG_TEXT("listen", text));
 }
 
+/* The broker first: until its threads have ended it may put late answers into the workers' inboxes,
+ * where they are found when these are destroyed. */
 static void destroy(struct server *server)
 {
+    broker_destroy(server->broker);
     for (size_t i = 0; i < server->part_count; i++)
         destroy_part(&server->parts[i]);
     endpoints_finish(&server->endpoints);
@@ -628,7 +640,6 @@ static void destroy(struct server *server)
     if (server->reloaded)
         config_finish(server->reloaded);
     free(server->reloaded);
-    broker_destroy(server->broker);
     free(server->metrics);
     free(server->parts);
 }

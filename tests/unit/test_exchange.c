@@ -1,52 +1,42 @@
 #include "support.h"
 
 #include <fcntl.h>
-#include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "engine/worker.h"
-#include "model/access.h"
-#include "net/exchange.h"
+#include "base/buf.h"
+#include "desk.h"
 
 #define MAX_BODY 100
-#define HOST     "Host: a\r\n"
-#define END      "\r\n\r\n"
+#define MAX_LATE 256
 #define UPGRADE  "GET /upgrade HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: x\r\n\r\n"
 
-/* A daemon without a listener, and one client at the other end of a socket pair. */
+/* What the routes write down. */
 static struct {
-    struct exchanges exchanges;
-    struct worker worker; /* never runs; it only is asked for another round */
-    struct access *access;
-    struct MHD_Daemon *daemon;
-    struct deadline deadline;
-    int client; /* -1 once closed */
-    bool gone;  /* the connection at the server's end */
-    char heard[4096];
-    /* what the routes write down */
     unsigned served;
     struct exchange *waiting;
     char said[256];
     int adoptions;
     int adopted;
     char extra[64];
-} desk;
+    size_t room; /* of the taker; then it waits */
+    int opened, gave_up, closed;
+    bool owes;
+} book;
 
 /* ---- the routes ---- */
 
 static void serve_now(struct exchange *exchange)
 {
-    desk.served++;
+    book.served++;
     exchange_answer_static(exchange, 200, "text/plain", "now\n", 4);
 }
 
 static void serve_later(struct exchange *exchange)
 {
-    desk.served++;
-    desk.waiting = exchange;
+    if (!exchange_may_ask(exchange))
+        return;
+    book.served++;
+    book.waiting = exchange;
     exchange_wait(exchange);
 }
 
@@ -54,8 +44,8 @@ static void serve_body(struct exchange *exchange)
 {
     size_t size;
     const char *body = exchange_body(exchange, &size);
-    desk.served++;
-    snprintf(desk.said, sizeof desk.said, "%.*s", (int)size, body);
+    book.served++;
+    snprintf(book.said, sizeof book.said, "%.*s", (int)size, body);
     exchange_answer_static(exchange, 200, "text/plain", "read\n", 5);
 }
 
@@ -64,25 +54,82 @@ static void serve_words(struct exchange *exchange)
     size_t length;
     const char *id = exchange_id(exchange, &length);
     const char *a = exchange_query(exchange, "a"), *lone = exchange_query(exchange, "lone");
-    desk.served++;
-    snprintf(desk.said, sizeof desk.said, "%.*s|%s|%s|%s", (int)length, id, a ? a : "-",
+    book.served++;
+    snprintf(book.said, sizeof book.said, "%.*s|%s|%s|%s", (int)length, id, a ? a : "-",
              lone ? lone : "-", exchange_query(exchange, "none") ? "?" : "-");
     serve_now(exchange);
 }
 
 static void on_adopted(void *context, int fd, const char *extra, size_t size)
 {
-    assert_ptr_equal(context, &desk);
-    desk.adoptions++;
-    desk.adopted = fd;
-    snprintf(desk.extra, sizeof desk.extra, "%.*s", (int)size, extra ? extra : "");
+    assert_ptr_equal(context, &book);
+    book.adoptions++;
+    book.adopted = fd;
+    snprintf(book.extra, sizeof book.extra, "%.*s", (int)size, extra ? extra : "");
 }
 
 static void serve_upgrade(struct exchange *exchange)
 {
-    desk.served++;
-    exchange_upgrade(exchange, "accepted", "protocol", on_adopted, &desk);
+    book.served++;
+    exchange_upgrade(exchange, "accepted", "protocol", on_adopted, &book);
 }
+
+/* ---- an intake: what it has taken is in book.said ---- */
+
+static void *open_taker(struct exchange *exchange)
+{
+    if (exchange_header(exchange, "X-Refuse")) {
+        exchange_problem(exchange, ERR_FORBIDDEN, NULL, "No.");
+        return NULL;
+    }
+    book.opened++;
+    book.waiting = exchange;
+    return &book;
+}
+
+static size_t take_pieces(void *taker, const char *bytes, size_t size)
+{
+    size_t taken = size < book.room ? size : book.room;
+    assert_ptr_equal(taker, &book);
+    assert_int_not_equal(size, 0);
+    assert_int_not_equal(desk.deadline.phase, DEADLINE_WAIT); /* never while it waits */
+    strncat(book.said, bytes, taken);
+    book.room -= taken;
+    if (taken < size)
+        exchange_wait(book.waiting);
+    return taken;
+}
+
+static void end_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    strcat(book.said, ".");
+    exchange_answer_static(book.waiting, 200, NULL, "taken", 5);
+}
+
+static void give_up_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    book.gave_up++;
+    book.room = 1000;
+    exchange_go_on(book.waiting);
+}
+
+static bool close_taker(void *taker)
+{
+    assert_ptr_equal(taker, &book);
+    book.closed++;
+    return book.owes;
+}
+
+static const struct intake pieces = {
+    .max_size = 20,
+    .open = open_taker,
+    .take = take_pieces,
+    .end = end_taker,
+    .give_up = give_up_taker,
+    .close = close_taker,
+};
 
 /* The client leaves while its handshake is looked at. */
 static void serve_upgrade_of_nobody(struct exchange *exchange)
@@ -103,146 +150,13 @@ static const struct route routes[] = {
      .serve = serve_upgrade,
      .upgrade = true,
      .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/pieces", .intake = &pieces, .right = RIGHT_OPEN},
     {.method = "GET",
      .path = "/nobody",
      .serve = serve_upgrade_of_nobody,
      .upgrade = true,
      .right = RIGHT_OPEN},
 };
-
-/* ---- the daemon ---- */
-
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload_data,
-                                  size_t *upload_data_size, void **request)
-{
-    return (enum MHD_Result)exchange_on_request(cls, connection, url, method, version, upload_data,
-                                                upload_data_size, request);
-}
-
-static void on_completed(void *cls, struct MHD_Connection *connection, void **request,
-                         enum MHD_RequestTerminationCode code)
-{
-    exchange_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-}
-
-static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    (void)cls;
-    (void)connection;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        deadlines_remove(&desk.exchanges.deadlines, *context);
-        desk.gone = true;
-        return;
-    }
-    *context = &desk.deadline;
-    deadlines_add(&desk.exchanges.deadlines, &desk.deadline, -1, 0);
-}
-
-static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
-{
-    (void)cls;
-    (void)connection;
-    return strlen(text);
-}
-
-static void run(void)
-{
-    for (int i = 0; i < 8 || desk.exchanges.run_again; i++) {
-        desk.exchanges.run_again = false;
-        assert_int_equal(MHD_run(desk.daemon), MHD_YES);
-    }
-}
-
-static int open_desk(void **state)
-{
-    static const int64_t limits[DEADLINE_PAUSED] = {1000, 1000, 1000, 1000};
-    struct sockaddr_in peer = {.sin_family = AF_INET};
-    int pair[2];
-    (void)state;
-
-    memset(&desk, 0, sizeof desk);
-    desk.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
-    desk.exchanges = (struct exchanges){
-        .worker = &desk.worker,
-        .routes = routes,
-        .route_count = COUNT_OF(routes),
-        .access = desk.access,
-        .limits = {.max_head = 1024, .max_body = MAX_BODY},
-    };
-    deadlines_init(&desk.exchanges.deadlines, limits);
-    desk.daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE |
-                             MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO,
-                         0, NULL, NULL, on_request, &desk.exchanges, MHD_OPTION_NOTIFY_COMPLETED,
-                         on_completed, &desk.exchanges, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-                         NULL, MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &desk.exchanges,
-                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
-    assert_non_null(desk.daemon);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    desk.client = pair[0];
-    assert_int_equal(
-        MHD_add_connection(desk.daemon, pair[1], (struct sockaddr *)&peer, sizeof peer), MHD_YES);
-    return 0;
-}
-
-static void hang_up(void)
-{
-    if (desk.client >= 0)
-        close(desk.client);
-    desk.client = -1;
-    run();
-}
-
-static int close_desk(void **state)
-{
-    (void)state;
-    hang_up();
-    assert_true(desk.gone);
-    assert_int_equal(desk.exchanges.deadlines.count, 0);
-    MHD_stop_daemon(desk.daemon);
-    exchanges_finish(&desk.exchanges);
-    access_unref(desk.access);
-    return 0;
-}
-
-/* ---- the client ---- */
-
-static void say(const char *text)
-{
-    assert_int_equal(send(desk.client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-    run();
-}
-
-/* What has come since the last time. */
-static const char *hear(void)
-{
-    ssize_t size = recv(desk.client, desk.heard, sizeof desk.heard - 1, 0);
-    desk.heard[size > 0 ? size : 0] = '\0';
-    return desk.heard;
-}
-
-static bool has_ended(void)
-{
-    char byte;
-    return recv(desk.client, &byte, 1, 0) == 0;
-}
-
-static void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        print_error("no \"%s\" in:\n%s\n", part, text);
-    assert_non_null(strstr(text, part));
-}
-
-static size_t count_of(const char *text, const char *part)
-{
-    size_t count = 0;
-    for (; (text = strstr(text, part)); text++)
-        count++;
-    return count;
-}
 
 /* ---- tests ---- */
 
@@ -261,7 +175,7 @@ static void a_request_is_answered(void **state)
     assert_null(strstr(desk.heard, "now\n"));
     assert_null(strstr(desk.heard, "{}")); /* no token: another one was made */
     assert_has(desk.heard, "X-Request-Id: ");
-    assert_int_equal(desk.served, 2);
+    assert_int_equal(book.served, 2);
 }
 
 static void a_head_may_come_byte_by_byte(void **state)
@@ -271,11 +185,11 @@ static void a_head_may_come_byte_by_byte(void **state)
 
     for (size_t i = 0; i + 1 < sizeof request; i++) {
         char byte[2] = {request[i], '\0'};
-        assert_int_equal(desk.served, 0);
+        assert_int_equal(book.served, 0);
         say(byte);
     }
     assert_has(hear(), "200 OK");
-    assert_string_equal(desk.said, "hi");
+    assert_string_equal(book.said, "hi");
 }
 
 static void an_answer_may_come_later(void **state)
@@ -284,9 +198,9 @@ static void an_answer_may_come_later(void **state)
 
     say("GET /later HTTP/1.1\r\n" HOST END);
     assert_string_equal(hear(), "");
-    assert_int_equal(desk.deadline.phase, DEADLINE_PAUSED);
+    assert_int_equal(desk.deadline.phase, DEADLINE_WAIT);
     desk.worker.again = false;
-    exchange_answer_static(desk.waiting, 200, "text/plain", "later\n", 6);
+    exchange_answer_static(book.waiting, 200, "text/plain", "later\n", 6);
     assert_true(desk.worker.again && desk.exchanges.run_again); /* the pump must hear of it */
     run();
     assert_has(hear(), "\r\n\r\nlater\n");
@@ -311,13 +225,138 @@ static void requests_in_a_row_are_answered_in_their_order(void **state)
     }
     assert_int_equal(count_of(desk.heard, "HTTP/1.1 "), 3);
     assert_has(desk.heard, "HTTP/1.1 404 ");
-    assert_string_equal(desk.said, "two");
-    assert_int_equal(desk.served, 3); /* the fifth waits behind the fourth */
-    exchange_answer_static(desk.waiting, 200, NULL, "", 0);
+    assert_string_equal(book.said, "two");
+    assert_int_equal(book.served, 3); /* the fifth waits behind the fourth */
+    exchange_answer_static(book.waiting, 200, NULL, "", 0);
     run();
     assert_int_equal(count_of(hear(), "HTTP/1.1 200"), 2);
     assert_true(strstr(desk.heard, "Id: 4\r\n") < strstr(desk.heard, "Id: 5\r\n"));
-    assert_int_equal(desk.served, 4);
+    assert_int_equal(book.served, 4);
+}
+
+/* The broker takes too long. What was borrowed of the exchange stays until its answer comes. */
+static void an_answer_that_comes_too_late_goes_nowhere(void **state)
+{
+    size_t size;
+    (void)state;
+
+    say("POST /later HTTP/1.1\r\n" HOST "Content-Length: 4" END "mine");
+    assert_ptr_equal(desk.deadline.exchange, book.waiting);
+    exchange_give_up(book.waiting);
+    assert_true(desk.worker.again && desk.exchanges.run_again);
+    run();
+    assert_has(hear(), "HTTP/1.1 503 ");
+    assert_has(desk.heard, "\"code\":\"broker_down\"");
+    assert_int_equal(desk.exchanges.late, 1);
+    say("GET /now HTTP/1.1\r\n" HOST END); /* the connection lives on */
+    assert_has(hear(), "\r\n\r\nnow\n");
+    assert_memory_equal(exchange_body(book.waiting, &size), "mine", 4);
+    exchange_answer_static(book.waiting, 200, NULL, "late", 4);
+    run();
+    assert_string_equal(hear(), "");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+/* As above, and the answer comes while the 503 is still on its way. */
+static void an_answer_may_be_late_by_a_hair(void **state)
+{
+    struct buf body;
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_give_up(book.waiting);
+    exchange_give_up(book.waiting); /* once is enough */
+    buf_init(&body);
+    buf_add_text(&body, "late");
+    exchange_answer(book.waiting, 200, NULL, &body);
+    run();
+    assert_has(hear(), "HTTP/1.1 503 ");
+    assert_int_equal(count_of(desk.heard, "HTTP/1.1 "), 1);
+    assert_has(desk.heard, "broker_down");
+    assert_int_equal(desk.exchanges.late, 0);
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_answer_static(book.waiting, 200, NULL, "", 0);
+    exchange_give_up(book.waiting); /* late by a hair itself */
+    run();
+    assert_has(hear(), "HTTP/1.1 200 ");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+/* What a poll does when there is nothing to give. */
+static void a_socket_may_be_adopted_later(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    int fd = exchange_adopt(book.waiting);
+    assert_true(fd >= 0);
+    run();
+    assert_true(desk.gone); /* the daemon has let go of it */
+    assert_int_equal(send(fd, "mine", 4, 0), 4);
+    assert_string_equal(hear(), "mine");
+    assert_false(has_ended());
+    close(fd);
+    assert_true(has_ended());
+}
+
+static void who_does_more_than_answer_asks_whether_it_is_late(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_false(exchange_drop_late(book.waiting));
+    exchange_give_up(book.waiting);
+    run();
+    assert_true(exchange_drop_late(book.waiting));
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+static void a_problem_may_come_too_late(void **state)
+{
+    (void)state;
+
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_give_up(book.waiting);
+    hang_up();
+    assert_true(desk.gone);
+    exchange_problem(book.waiting, ERR_NO_ROOM, NULL, "Too late.");
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+/* Each late answer holds memory, so there is a bound to how many a broker may owe. */
+static void a_broker_that_owes_many_answers_is_not_asked(void **state)
+{
+    struct exchange *waiting[MAX_LATE];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        say("GET /later HTTP/1.1\r\n" HOST END);
+        waiting[i] = book.waiting;
+        exchange_give_up(book.waiting);
+        run();
+        assert_has(hear(), "HTTP/1.1 503 ");
+    }
+    assert_int_equal(book.served, MAX_LATE);
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_has(hear(), "\"code\":\"broker_down\"");
+    assert_int_equal(book.served, MAX_LATE);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++)
+        exchange_answer_static(waiting[i], 200, NULL, "", 0);
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    exchange_answer_static(book.waiting, 200, NULL, "", 0);
+    run();
+    assert_has(hear(), "HTTP/1.1 200 ");
+}
+
+static void a_server_that_ends_asks_nothing(void **state)
+{
+    (void)state;
+
+    desk.exchanges.ended = true;
+    say("GET /later HTTP/1.1\r\n" HOST END);
+    assert_has(hear(), "\"code\":\"stopping\"");
+    assert_int_equal(book.served, 0);
 }
 
 /* Nobody tells us before the answer; then it has nowhere to go. */
@@ -326,10 +365,10 @@ static void the_client_may_leave_while_its_request_waits(void **state)
     (void)state;
 
     say("POST /later HTTP/1.1\r\n" HOST "Content-Length: 2" END "hi");
-    assert_non_null(desk.waiting);
+    assert_non_null(book.waiting);
     hang_up();
     assert_false(desk.gone);
-    exchange_problem(desk.waiting, ERR_BROKER_DOWN, NULL, "Gone.");
+    exchange_problem(book.waiting, ERR_BROKER_DOWN, NULL, "Gone.");
     run();
     assert_true(desk.gone);
 }
@@ -342,7 +381,7 @@ static void the_client_may_leave_in_the_middle_of_a_request(void **state)
     assert_int_equal(desk.deadline.phase, DEADLINE_BODY);
     hang_up();
     assert_true(desk.gone);
-    assert_int_equal(desk.served, 0);
+    assert_int_equal(book.served, 0);
 }
 
 static void an_upgrade_hands_the_socket_over(void **state)
@@ -354,16 +393,16 @@ static void an_upgrade_hands_the_socket_over(void **state)
     assert_has(desk.heard, "Upgrade: websocket\r\n");
     assert_has(desk.heard, "Sec-WebSocket-Accept: accepted\r\n");
     assert_has(desk.heard, "Sec-WebSocket-Protocol: protocol\r\n");
-    assert_int_equal(desk.adoptions, 1);
-    assert_string_equal(desk.extra, "and more");
+    assert_int_equal(book.adoptions, 1);
+    assert_string_equal(book.extra, "and more");
     assert_true(desk.gone); /* the daemon has let go of it */
-    assert_true(fcntl(desk.adopted, F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(send(desk.adopted, "hello", 5, 0), 5);
+    assert_true(fcntl(book.adopted, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(send(book.adopted, "hello", 5, 0), 5);
     assert_string_equal(hear(), "hello");
     assert_int_equal(send(desk.client, "hi", 2, 0), 2);
     run();
-    assert_int_equal(recv(desk.adopted, desk.heard, sizeof desk.heard, 0), 2);
-    close(desk.adopted);
+    assert_int_equal(recv(book.adopted, desk.heard, sizeof desk.heard, 0), 2);
+    close(book.adopted);
     assert_true(has_ended()); /* no other descriptor of it is open */
 }
 
@@ -372,9 +411,9 @@ static void an_upgrade_may_come_to_nothing(void **state)
     (void)state;
 
     say("GET /nobody HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: x" END);
-    assert_int_equal(desk.served, 1);
-    assert_int_equal(desk.adoptions, 1);
-    assert_int_equal(desk.adopted, -1);
+    assert_int_equal(book.served, 1);
+    assert_int_equal(book.adoptions, 1);
+    assert_int_equal(book.adopted, -1);
     assert_true(desk.gone);
 }
 
@@ -383,8 +422,8 @@ static void http_1_0_is_not_upgraded(void **state)
     (void)state;
 
     say("GET /upgrade HTTP/1.0\r\n" HOST "Connection: Upgrade\r\nUpgrade: x" END);
-    assert_int_equal(desk.adoptions, 1);
-    assert_int_equal(desk.adopted, -1);
+    assert_int_equal(book.adoptions, 1);
+    assert_int_equal(book.adopted, -1);
     assert_string_equal(hear(), "");
     assert_true(desk.gone);
 }
@@ -394,13 +433,13 @@ static void a_body_is_gathered(void **state)
     (void)state;
 
     say("POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked" END "3\r\nabc\r\n");
-    assert_int_equal(desk.served, 0);
+    assert_int_equal(book.served, 0);
     say("2\r\nde\r\n0\r\n\r\n");
     assert_has(hear(), "200 OK");
-    assert_string_equal(desk.said, "abcde");
+    assert_string_equal(book.said, "abcde");
     say("POST /now HTTP/1.1\r\n" HOST "Content-Length: 0" END);
     assert_has(hear(), "200 OK");
-    assert_string_equal(desk.said, "");
+    assert_string_equal(book.said, "");
 }
 
 static void a_body_has_a_limit(void **state)
@@ -427,7 +466,119 @@ static void a_body_has_a_limit(void **state)
     assert_has(hear(), "HTTP/1.1 413 ");
     say("GET /now HTTP/1.1\r\n" HOST END); /* both were read to their end */
     assert_has(hear(), "\r\n\r\nnow\n");
-    assert_int_equal(desk.served, 2);
+    assert_int_equal(book.served, 2);
+}
+
+#define PIECES "POST /pieces HTTP/1.1\r\n" HOST
+
+static void an_intake_takes_the_body_as_it_comes(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    say(PIECES "Transfer-Encoding: chunked" END "3\r\nabc\r\n");
+    assert_string_equal(book.said, "abc");
+    say("2\r\nd");
+    assert_string_equal(book.said, "abcd");
+    say("e\r\n0\r\n");
+    assert_string_equal(book.said, "abcde");
+    assert_int_equal(book.closed, 0);
+    say("\r\n");
+    assert_has(hear(), END "taken");
+    assert_string_equal(book.said, "abcde.");
+    assert_int_equal(book.opened, 1);
+    assert_int_equal(book.closed, 1);
+    say(PIECES "Content-Length: 0" END);
+    assert_has(hear(), END "taken");
+    assert_string_equal(book.said, "abcde..");
+}
+
+/* Several chunks lie in one buffer of libmicrohttpd's; none is given while the taker waits. */
+static void an_intake_may_wait_in_mid_body(void **state)
+{
+    (void)state;
+
+    book.room = 2;
+    say(PIECES "Transfer-Encoding: chunked" END
+               "3\r\nabc\r\n3\r\ndef\r\n1\r\ng\r\n0\r\n\r\nGET /now HTTP/1.1\r\n" HOST END);
+    for (size_t taken = 2; taken < 7; taken++) {
+        assert_int_equal(strlen(book.said), taken);
+        assert_int_equal(desk.deadline.phase, DEADLINE_WAIT);
+        book.room = 1;
+        exchange_go_on(book.waiting);
+        assert_int_equal(desk.deadline.phase, DEADLINE_BODY);
+        run();
+    }
+    assert_string_equal(book.said, "abcdefg.");
+    assert_has(hear(), END "taken");
+    assert_has(desk.heard, END "now\n");
+}
+
+static void an_intake_is_told_that_it_waits_too_long(void **state)
+{
+    (void)state;
+
+    say(PIECES "Content-Length: 5" END "abcde");
+    assert_ptr_equal(desk.deadline.exchange, book.waiting);
+    exchange_give_up(book.waiting);
+    run();
+    assert_int_equal(book.gave_up, 1);
+    assert_string_equal(book.said, "abcde.");
+    assert_has(hear(), END "taken");
+}
+
+static void an_intake_may_refuse_by_the_head(void **state)
+{
+    (void)state;
+
+    say(PIECES "X-Refuse: 1\r\nContent-Length: 5" END "abcde");
+    assert_has(hear(), "HTTP/1.1 403 ");
+    say(PIECES "Content-Length: 21\r\nExpect: 100-continue" END);
+    assert_has(hear(), "HTTP/1.1 413 ");
+    assert_has(desk.heard, "\"detail\":\"A body has at most 20 bytes here.\"");
+    assert_int_equal(book.opened, 0);
+    assert_int_equal(book.closed, 0);
+}
+
+static void an_intake_whose_client_leaves_is_closed(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    book.owes = true;
+    say(PIECES "Content-Length: 5" END "abc");
+    hang_up();
+    assert_true(desk.gone);
+    assert_string_equal(book.said, "abc");
+    assert_int_equal(book.closed, 1);
+    assert_int_equal(desk.exchanges.late, 1);
+    exchange_release(book.waiting); /* it was still there */
+    assert_int_equal(desk.exchanges.late, 0);
+}
+
+static void an_intake_is_given_twice_its_size_at_most(void **state)
+{
+    (void)state;
+
+    book.room = 100;
+    say(PIECES "Transfer-Encoding: chunked" END
+               "28\r\n0123456789012345678901234567890123456789\r\n");
+    assert_false(desk.gone);
+    say("1\r\n!\r\n");
+    assert_true(desk.gone);
+    assert_int_equal(book.closed, 1);
+}
+
+static void a_packed_body_is_not_read(void **state)
+{
+    (void)state;
+
+    say("POST /now HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 2" END "hi");
+    assert_has(hear(), "HTTP/1.1 415 ");
+    assert_has(desk.heard, "Accept-Encoding: identity\r\n");
+    say("POST /now HTTP/1.1\r\n" HOST "Content-Encoding: identity\r\nContent-Length: 2" END "hi");
+    assert_has(hear(), "200 OK");
+    assert_int_equal(book.served, 1);
 }
 
 static void nobody_waits_for_a_body_that_is_not_wanted(void **state)
@@ -462,7 +613,7 @@ static void words_of_the_address_are_decoded_once(void **state)
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST END, cases[i].target);
         say(request);
         assert_has(hear(), "200 OK");
-        assert_string_equal(desk.said, cases[i].said);
+        assert_string_equal(book.said, cases[i].said);
     }
 }
 
@@ -498,7 +649,7 @@ static void refusals_leave_the_connection_open(void **state)
         assert_has(desk.heard, cases[i].code);
         assert_null(strstr(desk.heard, "Connection: close"));
     }
-    assert_int_equal(desk.served, 0);
+    assert_int_equal(book.served, 0);
     say("DELETE /now HTTP/1.1\r\n" HOST END);
     assert_has(hear(), "Allow: GET, HEAD, POST\r\n");
 }
@@ -513,7 +664,7 @@ static void a_hidden_request_never_runs(void **state)
     assert_has(desk.heard, "Connection: close\r\n");
     assert_int_equal(count_of(desk.heard, "HTTP/1.1 "), 1);
     assert_true(has_ended());
-    assert_int_equal(desk.served, 0);
+    assert_int_equal(book.served, 0);
 }
 
 static void a_stopping_server_closes_behind_its_answers(void **state)
@@ -522,7 +673,7 @@ static void a_stopping_server_closes_behind_its_answers(void **state)
 
     say("GET /later HTTP/1.1\r\n" HOST END);
     desk.exchanges.stopping = true;
-    exchange_answer_static(desk.waiting, 200, NULL, "", 0);
+    exchange_answer_static(book.waiting, 200, NULL, "", 0);
     run();
     assert_has(hear(), "Connection: close\r\n");
     assert_true(has_ended());
@@ -538,7 +689,7 @@ static void a_stopping_server_upgrades_nothing(void **state)
     assert_has(hear(), "HTTP/1.1 503 ");
     assert_has(desk.heard, "\"code\":\"stopping\"");
     assert_true(has_ended());
-    assert_int_equal(desk.served, 0);
+    assert_int_equal(book.served, 0);
 }
 
 /* Bodies and heads of different sizes, for what is kept to be used again. */
@@ -551,18 +702,27 @@ static void what_is_used_again_remembers_nothing(void **state)
     target[sizeof target - 1] = '\0';
     for (int i = 0; i < 3; i++) {
         say("POST /now HTTP/1.1\r\n" HOST "Content-Length: 5" END "first");
-        assert_string_equal(desk.said, "first");
+        assert_string_equal(book.said, "first");
         say("POST /now HTTP/1.1\r\n" HOST END);
-        assert_string_equal(desk.said, "");
+        assert_string_equal(book.said, "");
         snprintf(request, sizeof request, "GET /users/a/words?a=%s HTTP/1.1\r\n" HOST END, target);
         say(request);
         say("GET /users/b/words HTTP/1.1\r\n" HOST END);
-        assert_string_equal(desk.said, "b|-|-|-");
+        assert_string_equal(book.said, "b|-|-|-");
         assert_int_equal(count_of(hear(), "200 OK"), 4);
     }
 }
 
-#define DESK_TEST(test) cmocka_unit_test_setup_teardown(test, open_desk, close_desk)
+static int open_ours(void **state)
+{
+    (void)state;
+    memset(&book, 0, sizeof book);
+    desk_open(routes, COUNT_OF(routes));
+    desk.exchanges.limits.max_body = MAX_BODY;
+    return 0;
+}
+
+#define DESK_TEST(test) cmocka_unit_test_setup_teardown(test, open_ours, desk_close)
 
 int main(void)
 {
@@ -571,6 +731,13 @@ int main(void)
         DESK_TEST(a_head_may_come_byte_by_byte),
         DESK_TEST(an_answer_may_come_later),
         DESK_TEST(requests_in_a_row_are_answered_in_their_order),
+        DESK_TEST(an_answer_that_comes_too_late_goes_nowhere),
+        DESK_TEST(an_answer_may_be_late_by_a_hair),
+        DESK_TEST(a_socket_may_be_adopted_later),
+        DESK_TEST(who_does_more_than_answer_asks_whether_it_is_late),
+        DESK_TEST(a_problem_may_come_too_late),
+        DESK_TEST(a_broker_that_owes_many_answers_is_not_asked),
+        DESK_TEST(a_server_that_ends_asks_nothing),
         DESK_TEST(the_client_may_leave_while_its_request_waits),
         DESK_TEST(the_client_may_leave_in_the_middle_of_a_request),
         DESK_TEST(an_upgrade_hands_the_socket_over),
@@ -578,6 +745,13 @@ int main(void)
         DESK_TEST(http_1_0_is_not_upgraded),
         DESK_TEST(a_body_is_gathered),
         DESK_TEST(a_body_has_a_limit),
+        DESK_TEST(an_intake_takes_the_body_as_it_comes),
+        DESK_TEST(an_intake_may_wait_in_mid_body),
+        DESK_TEST(an_intake_is_told_that_it_waits_too_long),
+        DESK_TEST(an_intake_may_refuse_by_the_head),
+        DESK_TEST(an_intake_whose_client_leaves_is_closed),
+        DESK_TEST(an_intake_is_given_twice_its_size_at_most),
+        DESK_TEST(a_packed_body_is_not_read),
         DESK_TEST(nobody_waits_for_a_body_that_is_not_wanted),
         DESK_TEST(words_of_the_address_are_decoded_once),
         DESK_TEST(refusals_leave_the_connection_open),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/lines.h"
 #include "base/map.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
@@ -95,6 +96,29 @@ static void a_buffer_says_at_its_end_that_it_failed(void **state)
             assert_int_equal(buf.size, 904);
         buf_finish(&buf);
         assert_true(buf_ok(&buf));
+    }
+}
+
+static void a_line_without_memory_fails_alone(void **state)
+{
+    (void)state;
+
+    with_each_allocation_failing
+    {
+        struct lines lines;
+        struct line line;
+        size_t taken;
+        lines_init(&lines, 1000);
+        assert_false(lines_take(&lines, "ab", 2, &taken, &line));
+        assert_true(lines_take(&lines, "c\n", 2, &taken, &line));
+        bool whole = calm();
+        assert_int_equal(line.err, whole ? ERR_NONE : ERR_OUT_OF_MEMORY);
+        assert_int_equal(line.size, whole ? 3 : 0);
+        assert_false(lines_take(&lines, "de", 2, &taken, &line));
+        assert_true(lines_take_last(&lines, &line));
+        assert_int_equal(line.err, ERR_NONE);
+        assert_memory_equal(line.text, "de", 2);
+        lines_finish(&lines);
     }
 }
 
@@ -486,6 +510,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_says_at_its_end_that_it_failed),
+        cmocka_unit_test(a_line_without_memory_fails_alone),
         cmocka_unit_test(a_map_keeps_what_it_has),
         cmocka_unit_test(a_map_that_cannot_shrink_stays),
         cmocka_unit_test(a_watch_table_keeps_what_it_has),

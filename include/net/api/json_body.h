@@ -5,6 +5,7 @@
 #define NET_API_JSON_BODY_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct exchange;
@@ -18,6 +19,10 @@ json_t *json_body_read(struct exchange *exchange);
  * parsed, and stands as "" in the object: most of a request is the message, and nobody asks what it
  * says. json_text_member finds it in the body. */
 json_t *json_body_read_around(struct exchange *exchange, const char *member);
+
+/* Is a body announced that is one object a line (NDJSON)? Else a problem was answered. A client
+ * that is no browser may leave the content type out here, too. */
+bool json_body_is_lines(struct exchange *exchange);
 
 /* Its way with the bytes alone. NULL: they are no object, or have to be parsed as they are. */
 json_t *json_body_parse_around(const char *body, size_t size, const char *member);

@@ -118,7 +118,7 @@ void history_serve(struct exchange *exchange, enum address_kind kind)
     bool has_after, has_before;
     uint64_t after = 0, before = UINT64_MAX;
     size_t limit;
-    if (!read_id(exchange, "after", false, &has_after, &after) ||
+    if (!exchange_may_ask(exchange) || !read_id(exchange, "after", false, &has_after, &after) ||
         !read_id(exchange, "before", true, &has_before, &before) ||
         !history_read_limit(exchange, &limit))
         return;

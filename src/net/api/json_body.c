@@ -54,6 +54,21 @@ static bool is_accepted(const struct exchange *exchange)
            (may_omit_type(exchange, type) && starts_like_object(body, size));
 }
 
+bool json_body_is_lines(struct exchange *exchange)
+{
+    static const char *const names[] = {"application/x-ndjson", "application/ndjson",
+                                        "application/jsonl"};
+    const char *type = exchange_header(exchange, "Content-Type");
+    bool fits = may_omit_type(exchange, type);
+    for (size_t i = 0; !fits && i < sizeof names / sizeof *names; i++)
+        fits = type && text_equal_nocase(type, media_type_length(type), names[i]);
+    if (!fits)
+        exchange_problem(exchange, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                         "Send one JSON object a line with the header Content-Type: "
+                         "application/x-ndjson.");
+    return fits;
+}
+
 /* One JSON string and nothing else, without escapes? */
 static bool is_plain_string(const char *value, size_t size)
 {

@@ -1,71 +1,14 @@
 #include "net/api/send.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "engine/worker.h"
 #include "net/api/json_body.h"
+#include "net/api/receipt.h"
 #include "net/exchange.h"
 #include "net/sending.h"
-
-static void write_receivers(struct buf *buf, const struct sending *sending)
-{
-    buf_add_text(buf, ",\"receivers\":[");
-    for (size_t i = 0; i < sending->count; i++) {
-        buf_add_text(buf, i ? ",{\"receiver\":" : "{\"receiver\":");
-        buf_add_json(buf, sending->addresses[i].name, sending->addresses[i].length);
-        buf_add_text(buf, ",\"delivered\":");
-        buf_add_number(buf, sending->delivered[i]);
-        buf_add_text(buf, "}");
-    }
-    buf_add_text(buf, "]");
-}
-
-/* A misspelt field is easily overlooked, so the answer names what was not understood. */
-static void write_ignored(struct buf *buf, const struct sending *sending)
-{
-    static const char *const known[] = {"sender",    "receiver", "receivers", "channel",
-                                        "broadcast", "message",  "ttl",       "key"};
-    bool any = false;
-    const char *name;
-    json_t *value;
-    json_object_foreach(sending->body, name, value)
-    {
-        bool is_known = false;
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            is_known = is_known || strcmp(name, known[i]) == 0;
-        if (is_known)
-            continue;
-        buf_add_text(buf, any ? "," : ",\"ignored\":[");
-        buf_add_json(buf, name, strlen(name));
-        any = true;
-    }
-    buf_add_text(buf, any ? "]" : "");
-}
-
-static void write_answer(struct buf *buf, const struct sending *sending)
-{
-    const struct publish *publish = &sending->publish;
-    char id[TEXT_ID_SIZE];
-    text_format_id(publish->id, id);
-    buf_add_text(buf, "{\"status\":\"Message sent\",\"id\":\"");
-    buf_add(buf, id, TEXT_ID_SIZE - 1);
-    if (!publish->duplicate) {
-        buf_add_text(buf, "\",\"delivered\":");
-        buf_add_number(buf, sending_delivered(sending));
-    } else {
-        buf_add_text(buf, "\",\"duplicate\":true");
-    }
-    buf_add_text(buf, publish->kept ? ",\"kept\":true" : ",\"kept\":false");
-    buf_add_text(buf, publish->durable ? ",\"durable\":true" : ",\"durable\":false");
-    if (sending->many && !publish->duplicate)
-        write_receivers(buf, sending);
-    write_ignored(buf, sending);
-    buf_add_text(buf, "}\n");
-}
 
 /* Answers and ends the sending. */
 static void finish(struct sending *sending)
@@ -79,7 +22,9 @@ static void finish(struct sending *sending)
     } else {
         struct buf body;
         buf_init(&body);
-        write_answer(&body, sending);
+        buf_add_text(&body, "{");
+        receipt_write(&body, sending);
+        buf_add_text(&body, "}\n");
         if (!sending->publish.duplicate)
             metrics_add(&metrics->published_message, 1);
         metrics_observe(&metrics->publish_seconds, clock_mono_us() - exchange_began_us(exchange));
@@ -115,7 +60,7 @@ void send_message_serve(struct exchange *exchange)
         .who = exchange_who(exchange),
     };
     struct sending_problem problem;
-    json_t *body = json_body_read_around(exchange, "message");
+    json_t *body = exchange_may_ask(exchange) ? json_body_read_around(exchange, "message") : NULL;
     if (!body)
         return;
     struct sending *sending = malloc(sizeof *sending);

@@ -68,6 +68,8 @@ static void on_replies(struct signal *signal)
 static struct asking *asking_create(struct exchange *exchange,
                                     void (*answer)(struct asking *asking))
 {
+    if (!exchange_may_ask(exchange))
+        return NULL;
     struct asking *asking = calloc(1, sizeof *asking);
     if (!asking) {
         out_of_memory(exchange);
@@ -129,11 +131,12 @@ static void answer_description(struct asking *asking)
 static void on_presence(struct call *call)
 {
     struct asking *asking = list_entry(call, struct asking, inquiry.call);
-    if (!asking->inquiry.err) {
+    if (asking->inquiry.err) {
+        refuse(asking->exchange, asking->inquiry.err);
+    } else if (!exchange_drop_late(asking->exchange)) {
         ask(asking);
         return;
     }
-    refuse(asking->exchange, asking->inquiry.err);
     free(asking);
 }
 
@@ -204,6 +207,10 @@ static void on_written(uv_work_t *work, int status)
     struct asking *asking = revoking->asking;
     bool done = status == 0 && revoking->done;
     free(revoking);
+    if (exchange_drop_late(asking->exchange)) { /* the passes of its sessions end soon after */
+        free(asking);
+        return;
+    }
     if (done) {
         ask(asking);
         return;
@@ -430,7 +437,7 @@ static bool read_users(struct query *query)
 void users_query_serve(struct exchange *exchange)
 {
     struct worker *worker = exchange_worker(exchange);
-    json_t *body = json_body_read(exchange);
+    json_t *body = exchange_may_ask(exchange) ? json_body_read(exchange) : NULL;
     if (!body)
         return;
     struct query *query = calloc(1, sizeof *query);
@@ -482,6 +489,8 @@ static void on_erased(struct call *call)
 void users_erase_messages_serve(struct exchange *exchange)
 {
     struct worker *worker = exchange_worker(exchange);
+    if (!exchange_may_ask(exchange))
+        return;
     struct erasing *erasing = calloc(1, sizeof *erasing);
     if (!erasing) {
         out_of_memory(exchange);

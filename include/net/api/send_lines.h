@@ -1,0 +1,28 @@
+/* send_lines.h - POST /send-messages: a backend sends many messages, one a line (NDJSON).
+ *
+ * Lines are published as they arrive; many may be on their way at once, so that they share what the
+ * broker does to keep them. One result a line, in order, is answered after the last. Worker's
+ * thread only. The wire is in docs/wire.md. */
+#ifndef NET_API_SEND_LINES_H
+#define NET_API_SEND_LINES_H
+
+#include "net/exchange.h"
+
+#define SEND_LINES_MAX      10000                    /* in one request */
+#define SEND_LINES_MAX_SIZE ((size_t)16 << 20)       /* of its body, and of its results */
+#define SEND_LINES_MAX_US   ((int64_t)600 * 1000000) /* from its head to its last line */
+#define SEND_LINES_WINDOW   1000               /* on their way at once, within max_body bytes */
+#define SEND_LINES_MAX_HELD ((size_t)64 << 20) /* of results not answered yet, of a worker */
+
+struct sending_options;
+
+/* What all of a worker's requests share. */
+struct send_lines {
+    const struct sending_options *sending;
+    size_t held; /* bytes of results that wait for the end of their body, or to be read */
+};
+
+/* The route's; its state is a struct send_lines. */
+extern const struct intake send_lines_intake;
+
+#endif
