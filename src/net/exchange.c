@@ -27,7 +27,7 @@
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
  * make the kernel answer RST, and the refusal could be lost. */
 #define SWALLOW_BYTES ((size_t)1024 * 1024)
-#define INLINE_ROOM   472  /* for the target; longer ones are allocated */
+#define INLINE_ROOM   512  /* for the target; longer ones are allocated */
 #define SPARE_BODY    4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE     64
 #define MAX_LATE      256 /* answers; each keeps a body and what was made of it */
