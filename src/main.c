@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "top/data.h"
+#include "top/commands.h"
 #include "top/server.h"
 
 extern char **environ;
@@ -21,18 +22,17 @@ static int print_version(void)
     return 0;
 }
 
-static int run(const struct config *config)
+static int run_command(const struct config *config)
 {
     static const struct {
-        const char *name;
+        const char *word;
         int (*run)(const struct config *config);
     } commands[] = {
-        {"serve", server_run},
-        {"check-data", data_check},
-        {"backup", data_backup},
+        {"serve", server_run}, {"backup", data_backup},  {"check-data", data_check},
+        {"key", key_command},  {"token", token_command},
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(config->command, commands[i].name) == 0)
+        if (strcmp(config->command, commands[i].word) == 0)
             return commands[i].run(config);
     }
     fprintf(stderr, "pushwire: %s: unknown command, see pushwire --help\n", config->command);
@@ -56,7 +56,7 @@ static int act(enum config_action action, const struct config *config)
     case CONFIG_RUN:
         break;
     }
-    return run(config);
+    return run_command(config);
 }
 
 int main(int argc, char *argv[])

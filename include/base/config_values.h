@@ -52,6 +52,11 @@ struct config {
     struct config_source sources[CONFIG_KEY_COUNT];
     char *file; /* the name of the file that was read, or NULL */
 
+    /* What it was read from, borrowed, to be read again. */
+    int argc;
+    char *const *argv;
+    char *const *envp;
+
     const char *command;    /* first word that is no flag; "serve" without one */
     char *const *arguments; /* what follows the command, borrowed from argv */
     size_t argument_count;  /* always 0 for "serve", whose flags were read */

@@ -2,10 +2,13 @@
 #ifndef TOP_DATA_H
 #define TOP_DATA_H
 
+#include <limits.h>
+#include <stdbool.h>
+
 struct config;
 
-/* data_dir, or what `auto` stands for. */
-const char *data_folder(const struct config *config);
+/* A file in the data folder, or with "" the folder itself. False: the path is too long. */
+bool data_path(const struct config *config, const char *name, char ret_path[static PATH_MAX]);
 
 /* `pushwire check-data` and `pushwire backup FILE`. Return the exit code. */
 int data_check(const struct config *config);

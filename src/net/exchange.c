@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "engine/worker.h"
 #include "model/access.h"
@@ -57,7 +58,10 @@ struct exchange {
     size_t id_length;
     char *name; /* the `:name` segment, likewise */
     size_t name_length;
-    const char *origin; /* allowed, to be answered with CORS headers */
+    const char *origin;           /* allowed, to be answered with CORS headers */
+    struct identity *who;         /* owned; NULL: nobody asked yet */
+    union network_address client; /* named by a trusted proxy, if `forwarded` */
+    bool forwarded;
     struct MHD_Response *response;
     int status;
     enum err err; /* what was refused, for log and metrics */
@@ -111,6 +115,7 @@ static struct exchange *exchange_create(struct exchanges *all, size_t room)
 static void exchange_destroy(struct exchange *exchange)
 {
     struct exchanges *all = exchange->all;
+    identity_destroy(exchange->who);
     if (exchange->target != exchange->room)
         free(exchange->target);
     if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
@@ -188,10 +193,23 @@ const char *exchange_body(const struct exchange *exchange, size_t *ret_size)
     return exchange->body.data ? exchange->body.data : "";
 }
 
-const struct sockaddr *exchange_peer(const struct exchange *exchange)
+const struct sockaddr *exchange_client(const struct exchange *exchange)
 {
-    return MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-        ->client_addr;
+    return exchange->forwarded
+               ? &exchange->client.any
+               : MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                     ->client_addr;
+}
+
+const struct access *exchange_access(const struct exchange *exchange)
+{
+    return exchange->all->access;
+}
+
+const char *exchange_subprotocol(const struct exchange *exchange, const char *beginning,
+                                 size_t *ret_length)
+{
+    return head_list_find(&exchange->head, "Sec-WebSocket-Protocol", beginning, ret_length);
 }
 
 const char *exchange_name(const struct exchange *exchange, size_t *ret_length)
@@ -360,6 +378,81 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
         return;
     }
     exchange_answer(exchange, err_status(err), PROBLEM_TYPE, &body);
+}
+
+/* ---- who asks ---- */
+
+/* `Bearer x` (RFC 6750 section 2.1), or NULL. */
+static const char *bearer(const struct exchange *exchange)
+{
+    const char *value = exchange_header(exchange, "Authorization");
+    if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+        return NULL;
+    return value + 7 + strspn(value + 7, " ");
+}
+
+/* A browser can set no header where it opens a WebSocket or an event stream, so there a token also
+ * travels as a subprotocol or in the address, which is kept out of the log. */
+static const char *find_credentials(struct exchange *exchange, size_t *ret_length)
+{
+    const char *text = bearer(exchange);
+    if (!text && exchange->route->right == RIGHT_RECEIVE) {
+        text = exchange_subprotocol(exchange, EXCHANGE_BEARER, ret_length);
+        if (text)
+            return text;
+        text = exchange_query(exchange, "token");
+    }
+    *ret_length = text ? strlen(text) : 0;
+    return text;
+}
+
+bool exchange_has_credentials(struct exchange *exchange)
+{
+    size_t length;
+    return find_credentials(exchange, &length) != NULL;
+}
+
+int exchange_identify(struct exchange *exchange, const char **ret_why)
+{
+    const struct access *access = exchange->all->access;
+    size_t length = 0;
+    const char *text = access_is_open(access) ? NULL : find_credentials(exchange, &length);
+    return access_identify(access, text, length, clock_wall_ms(), &exchange->who, ret_why);
+}
+
+const struct identity *exchange_who(const struct exchange *exchange)
+{
+    return exchange->who;
+}
+
+struct identity *exchange_take_who(struct exchange *exchange)
+{
+    struct identity *who = exchange->who;
+    exchange->who = NULL;
+    return who;
+}
+
+void exchange_note_refusal(struct exchange *exchange, enum err err, const char *why)
+{
+    char client[NETWORK_TEXT_SIZE];
+    const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
+    exchange->err = err;
+    network_format(exchange_client(exchange), client);
+    log_info("refused", LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->path),
+             LOG_TEXT("code", err_code(err)), LOG_TEXT("why", why),
+             LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
+             LOG_TEXT("client", client), LOG_TEXT("request_id", exchange->request_id));
+}
+
+void exchange_refuse(struct exchange *exchange, enum err err, const char *why)
+{
+    exchange_note_refusal(exchange, err, why);
+    if (err_status(err) == 401)
+        exchange_add_header(exchange, "WWW-Authenticate", "Bearer");
+    exchange_problem(exchange, err, NULL,
+                     err_status(err) == 401 ? "Send Authorization: Bearer and a key or token: %s."
+                                            : "This needs %s.",
+                     why);
 }
 
 void exchange_wait(struct exchange *exchange)
@@ -647,6 +740,25 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
         exchange_problem(exchange, ERR_METHOD_NOT_ALLOWED, NULL, "Use %s.", allow->data);
 }
 
+/* Before the body: who may not ask need not say. */
+static void check_right(struct exchange *exchange)
+{
+    enum right right = exchange->route->right;
+    const char *why = identity_need(right);
+    struct address id = {.name = exchange->id, .length = (uint32_t)exchange->id_length};
+    if (right == RIGHT_OPEN || right == RIGHT_RECEIVE)
+        return;
+    int err = exchange_identify(exchange, &why);
+    if (!err) {
+        why = identity_need(right);
+        err = identity_may(exchange->who, right, id.length ? &id : NULL);
+    }
+    if (err == ERR_OUT_OF_MEMORY)
+        exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    else if (err)
+        exchange_refuse(exchange, (enum err)err, why);
+}
+
 static void route_request(struct exchange *exchange)
 {
     struct segment ids[MAX_SEGMENTS];
@@ -660,7 +772,19 @@ static void route_request(struct exchange *exchange)
     else if (!decode_ids(exchange, ids))
         exchange_problem(exchange, ERR_BAD_ID, NULL,
                          "An id is 1 to 128 bytes of UTF-8 without control characters or /.");
+    else
+        check_right(exchange);
     buf_finish(&allow);
+}
+
+static void find_client(struct exchange *exchange)
+{
+    const struct access *access = exchange->all->access;
+    if (!access_trusts_proxies(access))
+        return;
+    const char *forwarded = head_find_last(&exchange->head, "X-Forwarded-For");
+    exchange->forwarded =
+        access_find_client(access, exchange_client(exchange), forwarded, &exchange->client);
 }
 
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */
@@ -729,6 +853,7 @@ static void begin(struct exchange *exchange)
         exchange_problem(exchange, err, NULL, "%s", detail);
         return;
     }
+    find_client(exchange);
     if (!split_target(exchange)) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, NULL, "The query has a broken %%-escape.");
         return;
@@ -905,10 +1030,14 @@ int exchange_on_request(void *cls, struct MHD_Connection *connection, const char
 
 static void log_access(const struct exchange *exchange)
 {
+    char client[NETWORK_TEXT_SIZE];
+    const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
+    network_format(exchange_client(exchange), client);
     log_info("request", LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->path),
              LOG_NUMBER("status", exchange->status),
              LOG_TEXT("code", exchange->err ? err_code(exchange->err) : NULL),
-             LOG_NUMBER("us", clock_mono_us() - exchange->began_us),
+             LOG_NUMBER("us", clock_mono_us() - exchange->began_us), LOG_TEXT("client", client),
+             LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
              LOG_TEXT("request_id", exchange->request_id));
 }
 

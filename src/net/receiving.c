@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/worker.h"
+#include "model/identity.h"
 #include "net/exchange.h"
 
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
@@ -91,9 +92,9 @@ static bool copy_names(struct exchange *exchange, struct receiving *receiving, c
     return false;
 }
 
-/* False: a problem was answered, and there is nothing to finish. */
-static bool read_all(struct exchange *exchange, struct receiving *receiving)
+bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
 {
+    struct receiving *receiving = ret_receiving;
     const char *list = exchange_query(exchange, "channels");
     const char *device = exchange_query(exchange, "device");
     *receiving = (struct receiving){0};
@@ -110,45 +111,39 @@ static bool read_all(struct exchange *exchange, struct receiving *receiving)
     return false;
 }
 
-/* A request whose device is looked up. */
-struct opening {
+/* ---- where a device goes on ---- */
+
+struct locating {
     struct device_call call; /* first: on_device finds the rest */
     struct exchange *exchange;
-    struct receiving receiving;
-    void (*go_on)(struct exchange *exchange, struct receiving *receiving);
+    struct catch_up_start *start;
+    void (*go_on)(void *context, int err);
+    void *context;
 };
 
 static void on_device(struct call *call)
 {
-    struct opening *opening = (struct opening *)call;
-    struct catch_up_start *start = &opening->receiving.start;
-    if (exchange_drop_late(opening->exchange)) {
-        receiving_finish(&opening->receiving);
-    } else if (opening->call.err) {
-        exchange_problem(opening->exchange, opening->call.err, NULL, "Try again in a moment.");
-        receiving_finish(&opening->receiving);
-    } else {
-        if (!start->has_after)
-            start->after = opening->call.cursor;
-        start->has_after = true;
-        opening->go_on(opening->exchange, &opening->receiving);
-    }
-    free(opening);
+    struct locating *locating = (struct locating *)call;
+    int err = (int)locating->call.err;
+    if (!locating->start->has_after)
+        locating->start->after = locating->call.cursor;
+    locating->start->has_after = true;
+    if (locating->exchange && exchange_drop_late(locating->exchange))
+        err = RECEIVING_LATE;
+    locating->go_on(locating->context, err);
+    free(locating);
 }
 
-static void ask_for_device(struct exchange *exchange, const struct receiving *receiving,
-                           void (*go_on)(struct exchange *exchange, struct receiving *receiving))
+void receiving_locate(struct worker *worker, struct exchange *exchange, struct receiving *receiving,
+                      void (*go_on)(void *context, int err), void *context)
 {
-    struct worker *worker = exchange_worker(exchange);
-    const struct catch_up_start *start = &receiving->start;
-    struct opening *opening = malloc(sizeof *opening);
-    if (!opening) {
-        struct receiving lost = *receiving;
-        receiving_finish(&lost);
-        exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    struct catch_up_start *start = &receiving->start;
+    struct locating *locating = start->device ? malloc(sizeof *locating) : NULL;
+    if (!locating) {
+        go_on(context, start->device ? ERR_OUT_OF_MEMORY : 0);
         return;
     }
-    *opening = (struct opening){
+    *locating = (struct locating){
         .call =
             {
                 .call = {.done = on_device},
@@ -160,26 +155,37 @@ static void ask_for_device(struct exchange *exchange, const struct receiving *re
                 .cursor = start->after,
             },
         .exchange = exchange,
-        .receiving = *receiving,
+        .start = start,
         .go_on = go_on,
+        .context = context,
     };
-    int err = broker_device(worker->broker, worker->member, &opening->call);
-    if (err == BROKER_PENDING)
+    int err = broker_device(worker->broker, worker->member, &locating->call);
+    if (err != BROKER_PENDING)
+        on_device(&locating->call.call);
+    else if (exchange)
         exchange_wait(exchange);
-    else
-        on_device(&opening->call.call);
 }
 
-void receiving_start(struct exchange *exchange,
-                     void (*go_on)(struct exchange *exchange, struct receiving *receiving))
+/* ---- who may ---- */
+
+int receiving_check(const struct receiving *receiving, const struct identity *who,
+                    const char **ret_why)
 {
-    struct receiving receiving;
-    if (!exchange_may_ask(exchange) || !read_all(exchange, &receiving))
-        return;
-    if (receiving.start.device)
-        ask_for_device(exchange, &receiving, go_on);
-    else
-        go_on(exchange, &receiving);
+    const struct catch_up_start *start = &receiving->start;
+    int err = identity_may(who, RIGHT_RECEIVE, &start->user);
+    *ret_why = identity_need(RIGHT_RECEIVE);
+    for (size_t i = 0; !err && i < start->channel_count; i++) {
+        err = identity_may_hear(who, &start->channels[i]);
+        *ret_why = "a token that covers these channels";
+    }
+    return err;
+}
+
+int receiving_admit(struct exchange *exchange, const struct receiving *receiving,
+                    const char **ret_why)
+{
+    int err = exchange_identify(exchange, ret_why);
+    return err ? err : receiving_check(receiving, exchange_who(exchange), ret_why);
 }
 
 void receiving_finish(struct receiving *receiving)

@@ -10,27 +10,32 @@
 #include "base/config.h"
 #include "engine/sqlite_file.h"
 
-const char *data_folder(const struct config *config)
+bool data_path(const struct config *config, const char *name, char ret_path[static PATH_MAX])
 {
-    const char *state = getenv("STATE_DIRECTORY"); /* systemd's, one folder as we ask for one */
-    if (*config->data_dir && strcmp(config->data_dir, "auto") != 0)
-        return config->data_dir;
-    return state && *state ? state : "./pushwire-data";
+    const char *folder = config->data_dir, *state = getenv("STATE_DIRECTORY");
+    int length = (int)strlen(folder);
+    if (strcmp(folder, "auto") == 0 || !*folder) {
+        folder = state && *state ? state : "pushwire-data";
+        length = (int)strcspn(folder, ":"); /* systemd may name several */
+    }
+    return snprintf(ret_path, PATH_MAX, "%.*s%s%s", length, folder, *name ? "/" : "", name) <
+           PATH_MAX;
 }
 
 /* The command's own words: a --data-dir, and names up to max. False: said why. */
-static bool read_arguments(const struct config *config, size_t max, const char **ret_folder,
-                           const char **ret_names, const char *usage)
+static bool read_arguments(const struct config *config, size_t max,
+                           char ret_folder[static PATH_MAX], const char **ret_names,
+                           const char *usage)
 {
     static const char flag[] = "--data-dir";
     size_t count = 0;
-    *ret_folder = data_folder(config);
+    const char *folder = NULL;
     for (size_t i = 0; i < config->argument_count; i++) {
         const char *word = config->arguments[i];
         if (strncmp(word, flag, sizeof flag - 1) == 0 && word[sizeof flag - 1] == '=') {
-            *ret_folder = word + sizeof flag;
+            folder = word + sizeof flag;
         } else if (strcmp(word, flag) == 0 && i + 1 < config->argument_count) {
-            *ret_folder = config->arguments[++i];
+            folder = config->arguments[++i];
         } else if (*word != '-' && count < max) {
             ret_names[count++] = word;
         } else {
@@ -38,9 +43,11 @@ static bool read_arguments(const struct config *config, size_t max, const char *
             return false;
         }
     }
-    if (count < max)
-        fprintf(stderr, "pushwire: %s\n", usage);
-    return count == max;
+    bool fits = folder ? snprintf(ret_folder, PATH_MAX, "%s", folder) < PATH_MAX
+                       : data_path(config, "", ret_folder);
+    if (count < max || !fits)
+        fprintf(stderr, "pushwire: %s\n", fits ? usage : "data_dir: the path is too long");
+    return count == max && fits;
 }
 
 static void print_finding(void *context, const char *line)
@@ -52,8 +59,8 @@ static void print_finding(void *context, const char *line)
 int data_check(const struct config *config)
 {
     struct sqlite_file_error error;
-    const char *folder;
-    if (!read_arguments(config, 0, &folder, NULL, "usage: pushwire check-data [--data-dir DIR]"))
+    char folder[PATH_MAX];
+    if (!read_arguments(config, 0, folder, NULL, "usage: pushwire check-data [--data-dir DIR]"))
         return 2;
     bool sound = sqlite_file_check(folder, print_finding, NULL, &error);
     if (sound)
@@ -76,10 +83,10 @@ static void print_progress(void *context, int64_t done, int64_t total)
 int data_backup(const struct config *config)
 {
     struct sqlite_file_error error;
-    const char *folder, *target;
+    char folder[PATH_MAX];
+    const char *target;
     bool shown = false;
-    if (!read_arguments(config, 1, &folder, &target,
-                        "usage: pushwire backup FILE [--data-dir DIR]"))
+    if (!read_arguments(config, 1, folder, &target, "usage: pushwire backup FILE [--data-dir DIR]"))
         return 2;
     bool done = sqlite_file_backup(folder, target, print_progress, &shown, &error);
     if (shown)
