@@ -901,13 +901,12 @@ static int sqlite_read(struct broker *broker, struct read *read)
     int err = read_now(sqlite, read, &done);
     if (!err && !done && !sqlite->up)
         err = ERR_BROKER_DOWN;
-    if (!err && !done) {
-        ask_disk(sqlite, &read->call, JOB_READ);
-    }
-    unlock(sqlite);
     if (err)
         drop_page(read);
     read->err = (enum err)err;
+    if (!err && !done) /* from here on it is the reader's */
+        ask_disk(sqlite, &read->call, JOB_READ);
+    unlock(sqlite);
     return err || done ? err : BROKER_PENDING;
 }
 
