@@ -133,6 +133,7 @@ static void add_routes(struct part *part)
         {"GET", "/healthz", status_alive_serve, &server->status, false, RIGHT_OPEN},
         {"GET", "/readyz", status_ready_serve, &server->status, false, RIGHT_OPEN},
         {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
         {"GET", "/docs/errors", page_errors_serve, NULL, false, RIGHT_OPEN},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
