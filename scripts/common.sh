@@ -16,15 +16,17 @@ quietly() {
     return $status
 }
 
-# configure FOLDER OPTION...: makes a build folder, or brings one that is there to these options.
+# configure FOLDER OPTION...: makes a build folder, or brings one that is there to these options. The
+# server carries what scripts/frontend has built.
 configure() {
     local folder=$1
     shift
+    [[ ! -f build-frontend/client.js ]] || set -- "$@" -Dfrontend=build-frontend
     if [[ ! -f $folder/build.ninja ]]; then
         say "setting up $folder"
         quietly meson setup "$folder" "$@"
     elif [[ $* != "$(cat "$folder/.options" 2>/dev/null)" ]]; then
-        quietly meson configure "$folder" "$@"
+        quietly meson setup --reconfigure "$folder" "$@"
     fi && echo "$*" >"$folder/.options"
 }
 

@@ -95,7 +95,7 @@ struct read {
 struct device_call {
     struct call call;
     enum {
-        DEVICE_OPEN,   /* where it goes on; a new one begins at `cursor`, or at head */
+        DEVICE_OPEN,   /* where it goes on; a new one begins at `cursor`, or has nothing yet: 0 */
         DEVICE_ACK,    /* it has everything up to `cursor`; only what was opened can say so */
         DEVICE_FORGET, /* it is no more */
     } verb;

@@ -204,13 +204,13 @@ static int erase_filed(struct broker_sqlite *sqlite, struct erase *erase)
                                      &erase->erased);
 }
 
-/* A device is on disk before its session hears of it: what comes after its cursor is not lost. */
+/* A device is on disk before its session hears of it. */
 static int file_device(struct broker_sqlite *sqlite, struct batch *batch, struct device_call *call)
 {
     if (batch->err || !sqlite->writer)
         return batch->err ? batch->err : ERR_BROKER_DOWN;
     if (!call->has_cursor)
-        call->cursor = sqlite->last;
+        call->cursor = 0;
     struct device device = {
         .user = call->user.hash,
         .cursor = call->cursor,

@@ -20,7 +20,7 @@
 #include "model/address.h"
 #include "net/head.h"
 
-#define MAX_HEADERS  4
+#define MAX_HEADERS  6
 #define MAX_DETAIL   256
 #define MAX_GIVEN_ID 64
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would

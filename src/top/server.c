@@ -128,6 +128,7 @@ static void add_routes(struct part *part)
         {"GET", "/healthz", status_alive_serve, &server->status, false},
         {"GET", "/readyz", status_ready_serve, &server->status, false},
         {"GET", "/", page_serve, NULL, false},
+        {"GET", "/client.js", page_client_serve, NULL, false},
         {"GET", "/docs/errors", page_errors_serve, NULL, false},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)

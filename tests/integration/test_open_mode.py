@@ -103,7 +103,7 @@ def test_errors_carry_cors_headers_so_that_a_page_can_read_them(shared):
 
 def test_what_may_be_cached_varies_by_origin(shared):
     for path in ("/", "/users/alice", "/users", "/nothing"):
-        assert shared.http.get(path).headers["vary"] == "Origin"
+        assert "Origin" in shared.http.get(path).headers.get_list("vary")
 
 
 def test_without_an_origin_there_are_no_cors_headers(shared):

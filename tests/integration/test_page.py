@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import shutil
 
 
 def test_the_page_is_html_and_self_contained(shared):
@@ -43,6 +44,35 @@ def test_the_page_is_asked_for_again_only_when_it_has_changed(shared):
         assert again.headers["etag"] == tag
     assert shared.http.get("/", headers={"If-None-Match": '"other"'}).status_code == 200
     assert "no-cache" in first.headers["cache-control"]
+
+
+def test_files_go_gzipped_to_who_takes_them_so(shared):
+    plain = shared.http.get("/", headers={"Accept-Encoding": "identity"})
+    zipped = shared.http.get("/", headers={"Accept-Encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert zipped.content == plain.content  # unpacked by httpx
+    assert int(zipped.headers["content-length"]) < len(plain.content) / 2
+    assert plain.headers["etag"] != zipped.headers["etag"]
+    for answer in plain, zipped:
+        assert "Accept-Encoding" in answer.headers["vary"]
+    tag = zipped.headers["etag"]
+    for accepted, status in (("gzip", 304), ("identity", 200)):
+        headers = {"If-None-Match": tag, "Accept-Encoding": accepted}
+        assert shared.http.get("/", headers=headers).status_code == status
+
+
+def test_the_client_is_one_module_for_the_pages_of_this_machine(shared):
+    page = "http://localhost:3000"
+    answer = shared.http.get("/client.js", headers={"Origin": page})
+    if shutil.which("npm") is None:
+        assert answer.status_code == 501 and answer.json()["code"] == "not_implemented"
+        return
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == page
+    assert not re.search(r"\bimport\b", answer.text)
+    assert re.search(r"export\s*{[^}]*\bconnect\b", answer.text)
 
 
 def test_alive_and_ready(shared):

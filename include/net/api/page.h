@@ -1,4 +1,4 @@
-/* page.h - the page at `/` and the pages that problems point to, embedded at build time.
+/* page.h - the page at `/`, the client for pages of others, and the page that problems point to.
  *
  * Worker's thread only. */
 #ifndef NET_API_PAGE_H
@@ -7,6 +7,7 @@
 struct exchange;
 
 void page_serve(struct exchange *exchange);        /* GET / */
+void page_client_serve(struct exchange *exchange); /* GET /client.js */
 void page_errors_serve(struct exchange *exchange); /* GET /docs/errors */
 
 #endif

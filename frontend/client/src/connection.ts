@@ -1,0 +1,309 @@
+// One session with the server, kept alive: over the best transport that gets through, with back-off
+// and jitter, with a token that is good, and never trusting a socket that only looks open.
+//
+// Every attempt has a number, and what comes from an older one is ignored; so a call that returns
+// late (a token, an address, a close) can never disturb the present one.
+
+import { UNREACHABLE } from './http.js';
+import { openEventSource } from './transport_sse.js';
+import { openPoll } from './transport_poll.js';
+import { openWebSocket } from './transport_ws.js';
+import { sayable, type Frame, type Open, type Transport } from './transport.js';
+import { backoff } from './time.js';
+import type { Token } from './token.js';
+import { PushwireError, type State, type TransportName } from './types.js';
+
+const WELCOME_MS = 10_000;
+const PONG_MS = 3000;
+/** Comments of an event stream are hidden from us: after so much silence we ask anew. */
+const SILENCE_SECONDS = 120;
+/** A transport that has worked before is not given up for one failure. */
+const PATIENCE = 3;
+
+const OPEN: Record<TransportName, Open> = {
+  ws: openWebSocket,
+  sse: openEventSource,
+  poll: openPoll,
+};
+
+// Close codes of docs/wire.md; any other one means back off and come back with the cursor.
+const STOP = [1000, 1002, 1003, 1007, 1008, 1009, 4400, 4403];
+const TOKEN = [4401, 4440];
+const LOST = 1006;
+
+export interface ConnectionOptions {
+  base: () => Promise<string>;
+  user: string;
+  token: Token;
+  device?: string | undefined;
+  transports: TransportName[];
+  WebSocket?: typeof WebSocket | undefined;
+  /** The cursor to come back with. */
+  after: () => string | undefined;
+  /** Where clients send no frames: this device has everything up to that id. */
+  onAck(id: string): void;
+  onState(state: State): void;
+  /** welcome, message and gap, as they came. */
+  onFrame(frame: Frame): void;
+  /** What went wrong; `final`: nothing more is tried. */
+  onError(error: PushwireError, final: boolean): void;
+}
+
+export interface Connection {
+  /** The browser came back from somewhere: sleep, another network, a hidden tab. */
+  wake(newNetwork: boolean): void;
+  setChannels(channels: Iterable<string>): void;
+  ack(id: string): void;
+  /** Ends it without a word. */
+  close(): void;
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** Begins at once, with these channels. `state` is what the application was told so far. */
+export function openConnection(
+  o: ConnectionOptions,
+  channels: Iterable<string>,
+  state: State,
+): Connection {
+  const { token, transports } = o;
+  let turn = 0;
+  let transport: Transport | undefined;
+  /** The one thing waited for: a welcome, the next attempt, a sign of life. */
+  let timer: Timer | undefined;
+  let renewal: Timer | undefined;
+  let heartbeat = SILENCE_SECONDS;
+
+  let rung = 0; // of the ladder of transports: the next attempt's
+  let current = 0; // this one's
+  let failures = 0; // on this rung, in a row
+  const proven = new Set<number>(); // rungs that have worked
+  let attempts = 0; // since the last welcome
+  let welcomed = false;
+  let waiting = false; // for the next attempt
+  let ordered = false; // by the server, for how long
+  let told = false; // of this outage
+  let renewed = false; // the token, since the last welcome
+  let fresh = false; // the next attempt needs another token
+  let bye: Frame | undefined;
+
+  let wanted = new Set(channels);
+  let asked = new Set<string>(); // of these, what this session was told
+  let acked: string | undefined; // to be told
+
+  // ---- attempts ----
+
+  async function open(): Promise<void> {
+    drop();
+    const mine = turn;
+    current = rung;
+    let base: string, first: string | undefined;
+    try {
+      [base, first] = await Promise.all([o.base(), token.get(fresh)]);
+    } catch (error) {
+      if (mine !== turn) return;
+      tell(new PushwireError('unreachable', String(error)));
+      return retry(backoff(attempts++));
+    }
+    if (mine !== turn) return;
+    fresh = false;
+    asked = new Set(wanted);
+    after(WELCOME_MS, () => lost(LOST));
+    try {
+      transport = OPEN[transports[current]!](
+        {
+          ...o,
+          base,
+          after: o.after(),
+          channels: [...wanted],
+          token: first,
+          current: () => token.get(),
+        },
+        {
+          frame: frame => mine === turn && take(frame),
+          end: (code, retryMs) => mine === turn && lost(code, retryMs),
+        },
+      );
+    } catch (error) {
+      stop(new PushwireError('bad_request', String(error))); // an address or token that is none
+    }
+  }
+
+  function drop(): void {
+    turn++;
+    welcomed = waiting = ordered = false;
+    bye = undefined;
+    clearTimeout(timer);
+    clearTimeout(renewal);
+    transport?.close();
+    transport = undefined;
+  }
+
+  function after(ms: number, f: () => void): void {
+    clearTimeout(timer);
+    timer = setTimeout(f, ms);
+  }
+
+  function lost(code: number, retryMs?: number): void {
+    const error = new PushwireError(
+      bye ? String(bye['code']) : code === LOST ? 'unreachable' : `close_${code}`,
+      code === LOST ? UNREACHABLE : 'The server ended it.',
+    );
+    if (STOP.includes(code)) return stop(error);
+    if (TOKEN.includes(code)) return refused(error);
+    // An EventSource cannot tell what it died of.
+    fresh = token.renewable && transports[current] === 'sse' && code === LOST;
+    const order = (bye?.['retry_ms'] as number | undefined) ?? retryMs;
+    if (welcomed)
+      rung = Math.min(current, ...proven); // the best one that ever worked
+    else if (fall(code)) return retry(0);
+    else tell(error);
+    retry(order ?? backoff(attempts++), order !== undefined);
+  }
+
+  /** Waits for the next attempt. `order`: others were told the same, spread out; it is kept. */
+  function retry(ms: number, order = false): void {
+    drop();
+    waiting = true;
+    ordered = order;
+    after(ms, open);
+    const away = globalThis.navigator?.onLine === false;
+    setState(away ? 'offline' : state === 'connecting' ? state : 'reconnecting');
+  }
+
+  /** One rung down, or up again from the last. True: that one is worth an attempt at once. */
+  function fall(code: number): boolean {
+    if (code !== LOST || ++failures < (proven.has(current) ? PATIENCE : 1)) return false;
+    failures = 0;
+    rung = (current + 1) % transports.length;
+    return rung > 0;
+  }
+
+  function refused(error: PushwireError): void {
+    if (!token.renewable || renewed) return stop(error, 'unauthorized');
+    renewed = fresh = true;
+    retry(0);
+  }
+
+  function stop(error: PushwireError, end: State = 'offline'): void {
+    drop();
+    setState(end);
+    o.onError(error, true);
+  }
+
+  /** Once an outage. */
+  function tell(error: PushwireError): void {
+    if (!told) o.onError(error, false);
+    told = true;
+  }
+
+  function setState(next: State): void {
+    if (next === state) return;
+    state = next;
+    o.onState(state);
+  }
+
+  // ---- a session ----
+
+  function take(frame: Frame): void {
+    const { type } = frame;
+    watch();
+    if (type === 'welcome') onWelcome(frame);
+    if (type === 'bye') bye = frame;
+    else if (type === 'error')
+      o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
+    else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
+  }
+
+  function onWelcome(frame: Frame): void {
+    attempts = failures = 0;
+    told = renewed = false;
+    welcomed = true;
+    proven.add(current);
+    heartbeat = SILENCE_SECONDS;
+    if (transport?.send) {
+      heartbeat = Number(frame['heartbeat']) || SILENCE_SECONDS;
+      asked = new Set([...asked].filter(sayable));
+    }
+    watch();
+    scheduleRenewal();
+    setState('online');
+    reconcile();
+    sendAck();
+  }
+
+  /** A sign of life puts off the doubt. */
+  function watch(): void {
+    after(heartbeat * 1000, () => probe(2 * PONG_MS));
+  }
+
+  /** Is anybody there? Where that cannot be asked, a new session is the question. */
+  function probe(ms: number): void {
+    if (!transport?.send) return void open();
+    transport.send({ type: 'ping' });
+    after(ms, () => lost(LOST));
+  }
+
+  function reconcile(): void {
+    if (!welcomed) return;
+    const missing = [...wanted].filter(channel => !asked.has(channel));
+    const left = [...asked].filter(channel => !wanted.has(channel));
+    if (transport?.send) {
+      for (const channel of missing) transport.send({ type: 'subscribe', channel });
+      for (const channel of left) transport.send({ type: 'unsubscribe', channel });
+      asked = new Set(wanted);
+    } else if (missing.length) {
+      drop();
+      after(0, open); // with all that are named in this turn
+    }
+  }
+
+  function sendAck(): void {
+    const id = acked;
+    if (!welcomed || id === undefined) return;
+    acked = undefined;
+    if (transport?.send) transport.send({ type: 'ack', id });
+    else o.onAck(id);
+  }
+
+  function scheduleRenewal(): void {
+    const ms = token.renewIn;
+    if (ms !== undefined) renewal = setTimeout(renew, ms);
+  }
+
+  /** Before the server has to ask for it. A long poll takes the current one by itself. */
+  async function renew(): Promise<void> {
+    const mine = turn;
+    try {
+      const next = await token.get(true);
+      if (mine !== turn) return;
+      if (transport?.send) transport.send({ type: 'auth', token: next });
+      else if (transports[current] === 'sse') return open();
+    } catch (error) {
+      if (mine !== turn) return;
+      o.onError(new PushwireError('unreachable', String(error)), false);
+    }
+    scheduleRenewal();
+  }
+
+  void open();
+  return {
+    wake(newNetwork) {
+      if (newNetwork) {
+        rung = failures = 0; // what was blocked there may pass here
+        proven.clear();
+      }
+      if (waiting && !ordered) void open();
+      else if (welcomed) probe(PONG_MS);
+    },
+    setChannels(all) {
+      wanted = new Set(all);
+      reconcile();
+    },
+    ack(id) {
+      acked = id;
+      sendAck();
+    },
+    close: drop,
+  };
+}

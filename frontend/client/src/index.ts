@@ -1,0 +1,15 @@
+export { connect } from './client.js';
+export { PushwireError } from './types.js';
+export type {
+  Client,
+  ConnectOptions,
+  Events,
+  Gap,
+  HistoryOptions,
+  Message,
+  Outgoing,
+  SendOptions,
+  Sent,
+  State,
+  TransportName,
+} from './types.js';

@@ -1,0 +1,787 @@
+import { describe, expect, it, vi } from 'vitest';
+import { connect, PushwireError, type Client, type ConnectOptions } from '../src/index.js';
+import { jwt, world } from './fakes.js';
+
+const SERVER = 'http://server';
+
+/** A client and everything it told. */
+function watch(more: Partial<ConnectOptions> = {}) {
+  const client = connect({ user: 'alice', url: SERVER, ...more });
+  return { client, ...told(client) };
+}
+
+function told(client: Client) {
+  const ids: string[] = [];
+  const states: string[] = [];
+  const errors: string[] = [];
+  const gaps: unknown[] = [];
+  client.on('message', m => ids.push(m.id));
+  client.on('state', s => states.push(s));
+  client.on('error', e => errors.push(e.code));
+  client.on('gap', g => gaps.push(g));
+  return { ids, states, errors, gaps };
+}
+
+describe('connecting', () => {
+  it('opens one WebSocket with the JSON subprotocol, from the beginning', async () => {
+    const w = world();
+    const { client, states } = watch({ user: 'a b', channels: ['news', 'sport'] });
+    expect(w.sockets).toHaveLength(0);
+    await w.settle();
+    expect(w.socket().url).toBe('ws://server/ws/a%20b?after=0&channels=news%2Csport');
+    expect(w.socket().protocols).toEqual(['pushwire.v1.json']);
+    expect(client.state).toBe('connecting');
+    w.socket().welcome();
+    expect(client.state).toBe('online');
+    expect(states).toEqual(['online']);
+  });
+
+  it('gives messages in the shape of the API', async () => {
+    const w = world();
+    const { client } = watch();
+    const got: unknown[] = [];
+    client.on('message', m => got.push(m));
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('1', { a: 1 });
+    w.socket().message('2', 'x', { channel: 'news' }); // nobody asked for it here
+    const off = client.subscribe('news');
+    w.socket().message('3', 'y', { channel: 'news' });
+    off();
+    w.socket().message('4', 'z', { channel: 'news' });
+    expect(got).toEqual([
+      { id: '1', sender: 'bob', message: { a: 1 }, sentAt: 'now' },
+      { id: '3', sender: 'bob', message: 'y', sentAt: 'now', channel: 'news' },
+    ]);
+  });
+
+  it('keeps the path of its address and takes ws:// for http://', async () => {
+    const w = world();
+    watch({ url: 'wss://server/push/' });
+    await w.settle();
+    expect(w.socket().url).toBe('wss://server/push/ws/alice?after=0');
+  });
+
+  it('asks an address function for each attempt, and again when it fails', async () => {
+    const w = world();
+    const url = vi.fn().mockRejectedValueOnce(new Error('no such host')).mockResolvedValue(SERVER);
+    const { errors } = watch({ url });
+    await w.settle();
+    expect(errors).toEqual(['unreachable']);
+    await w.pass(500);
+    w.socket().welcome();
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.sockets).toHaveLength(2);
+    expect(url.mock.calls.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('refuses at once what cannot be', () => {
+    world();
+    for (const user of ['', '.', '..', 'a/b', 'a\nb', 'x'.repeat(129)]) {
+      expect(() => connect({ user, url: SERVER })).toThrow(PushwireError);
+    }
+    expect(() => connect({ user: 'a', url: SERVER, transports: [] })).toThrow('None');
+    expect(() => connect({ user: 'a' })).toThrow('Say where the server is.');
+  });
+
+  it('opens nothing when it is closed in the same turn', async () => {
+    const w = world();
+    const { client, states } = watch();
+    client.close();
+    await w.pass(60_000);
+    expect(w.sockets).toHaveLength(0);
+    expect(states).toEqual(['offline']);
+  });
+
+  it('is closed by its signal, and by dispose', async () => {
+    const w = world();
+    const controller = new AbortController();
+    const { client } = watch({ signal: controller.signal });
+    await w.settle();
+    controller.abort();
+    expect(w.socket().closed).toBe(true);
+    expect(client.state).toBe('offline');
+    const other = watch().client;
+    await w.settle();
+    other[Symbol.dispose]();
+    expect(w.socket().closed).toBe(true);
+  });
+
+  it('runs the other listeners when one throws', async () => {
+    const w = world();
+    const { client, ids } = watch();
+    const uncaught = vi.fn();
+    process.once('uncaughtException', uncaught);
+    const kept = process.listeners('uncaughtException').filter(f => f !== uncaught);
+    for (const f of kept) process.off('uncaughtException', f);
+    client.on('message', () => {
+      throw new Error('mine');
+    });
+    const after: string[] = [];
+    client.on('message', m => after.push(m.id));
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('1');
+    await w.settle();
+    vi.useRealTimers();
+    await new Promise(resolve => setTimeout(resolve));
+    for (const f of kept) process.on('uncaughtException', f);
+    expect(ids).toEqual(['1']);
+    expect(after).toEqual(['1']);
+    expect(uncaught).toHaveBeenCalledOnce();
+  });
+});
+
+describe('the cursor', () => {
+  it('comes back after the last message, and drops doubles by id', async () => {
+    const w = world();
+    const { ids } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('10');
+    w.socket().message('11');
+    w.socket().message('11');
+    w.socket().message('9');
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('11');
+    w.socket().welcome('11');
+    w.socket().message('11');
+    w.socket().message('12');
+    expect(ids).toEqual(['10', '11', '12']);
+  });
+
+  it('lives in localStorage, for each server and user', async () => {
+    const w = world();
+    const first = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('10');
+    first.client.close();
+    watch();
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('10');
+    watch({ user: 'bob' });
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('0');
+    watch({ url: 'http://other' });
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('0');
+  });
+
+  it('is not put back by a tab that lags behind', async () => {
+    const w = world();
+    watch();
+    watch();
+    await w.settle();
+    const [a, b] = w.sockets;
+    a!.welcome();
+    b!.welcome();
+    a!.message('10');
+    a!.message('11');
+    b!.message('10');
+    expect(w.storage.values).toEqual(['11']);
+  });
+
+  it('starts where it is told, when there is none', async () => {
+    const w = world();
+    watch({ start: 'now', storage: 'memory' });
+    await w.settle();
+    expect(w.socket().query.has('after')).toBe(false);
+    w.socket().welcome('77');
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('77'); // what came meanwhile is not lost
+    watch({ start: '5', storage: 'memory' });
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('5');
+  });
+
+  it('is the server’s with a device', async () => {
+    const w = world();
+    const { client } = watch({ device: 'phone' });
+    await w.settle();
+    expect(w.socket().query.get('device')).toBe('phone');
+    expect(w.socket().query.has('after')).toBe(false);
+    client.ack('4');
+    client.ack('5');
+    w.socket().welcome('3');
+    expect(w.socket().sent).toEqual([{ type: 'ack', id: '5' }]);
+    w.socket().message('6');
+    client.ack('6');
+    expect(w.socket().sent.at(-1)).toEqual({ type: 'ack', id: '6' });
+    expect(w.storage.values).toEqual([]);
+    expect(() => watch().client.ack('1')).toThrow('device');
+  });
+
+  it('survives a storage that refuses', async () => {
+    const w = world();
+    vi.stubGlobal('localStorage', {
+      getItem: () => null,
+      setItem() {
+        throw new Error('full');
+      },
+    });
+    const { ids } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('1');
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('1');
+    expect(ids).toEqual(['1']);
+  });
+});
+
+describe('a gap', () => {
+  it('is told once, and moves no cursor forwards', async () => {
+    const w = world();
+    const { gaps } = watch({ start: '5' });
+    await w.settle();
+    w.socket().welcome('5');
+    w.socket().says({ type: 'gap', after: '5', resumes: '20' });
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('5');
+    w.socket().says({ type: 'gap', after: '5', resumes: '20' });
+    w.socket().message('21');
+    expect(gaps).toEqual([{ after: '5', resumes: '20' }]);
+  });
+
+  it('leads back where the server never gave this cursor', async () => {
+    const w = world();
+    const { ids, gaps } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('50');
+    w.socket().ends(1006);
+    await w.pass(500);
+    w.socket().welcome('50');
+    w.socket().says({ type: 'gap', after: '50', resumes: '7' });
+    w.socket().message('8');
+    w.socket().message('8');
+    w.socket().message('9');
+    expect(ids).toEqual(['50', '8', '9']);
+    expect(gaps).toHaveLength(1);
+    expect(w.storage.values).toEqual(['9']);
+  });
+
+  it('of a channel is told to who has it', async () => {
+    const w = world();
+    const { gaps } = watch({ channels: ['news'] });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().says({ type: 'gap', after: '1', resumes: '2', channel: 'news' });
+    w.socket().says({ type: 'gap', after: '1', resumes: '2', channel: 'sport' });
+    expect(gaps).toEqual([{ after: '1', resumes: '2', channel: 'news' }]);
+  });
+});
+
+describe('coming back', () => {
+  it('waits longer each time, with jitter, and starts over after a welcome', async () => {
+    const w = world();
+    const { client, states } = watch({ transports: ['ws'] });
+    await w.settle();
+    w.socket().welcome();
+    for (const wait of [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]) {
+      const before = w.sockets.length;
+      w.socket().ends(1006);
+      await w.pass(wait - 1);
+      expect(w.sockets).toHaveLength(before);
+      await w.pass(1);
+      expect(w.sockets).toHaveLength(before + 1);
+    }
+    expect(client.state).toBe('reconnecting');
+    w.socket().welcome();
+    w.socket().ends(1006);
+    const before = w.sockets.length;
+    await w.pass(250);
+    expect(w.sockets).toHaveLength(before + 1);
+    expect(states).toEqual(['online', 'reconnecting', 'online', 'reconnecting']);
+  });
+
+  it('gives up a socket that does not welcome it in time', async () => {
+    const w = world();
+    watch({ transports: ['ws'] });
+    await w.pass(10_000);
+    expect(w.socket().closed).toBe(true);
+    await w.pass(250);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('waits as long as the server’s bye says, even over a wake', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().says({ type: 'bye', code: 'stopping', retry_ms: 4321 });
+    w.socket().ends(1001);
+    w.becomesVisible();
+    await w.pass(4320);
+    expect(w.sockets).toHaveLength(1);
+    await w.pass(1);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it.each([1000, 1002, 1003, 1007, 1008, 1009, 4400, 4403])('stops at %i', async code => {
+    const w = world();
+    const { client, errors } = watch();
+    await w.settle();
+    w.socket().welcome();
+    if (code === 4403) w.socket().says({ type: 'bye', code: 'kicked', retry_ms: 10 });
+    w.socket().ends(code);
+    await w.pass(120_000);
+    w.hears('online');
+    await w.pass(120_000);
+    expect(w.sockets).toHaveLength(1);
+    expect(client.state).toBe('offline');
+    expect(errors).toEqual([code === 4403 ? 'kicked' : `close_${code}`]);
+  });
+
+  it.each([1001, 1006, 1013, 4408, 4410, 4429, 4508, 4999])('comes back after %i', async code => {
+    const w = world();
+    watch({ transports: ['ws'] });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('3');
+    w.socket().ends(code);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('3');
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('tells an outage once, and not a short one', async () => {
+    const w = world();
+    const { errors } = watch({ transports: ['ws'] });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().ends(1006);
+    await w.pass(250);
+    expect(errors).toEqual([]);
+    for (let i = 0; i < 3; i++) {
+      w.socket().ends(1006);
+      await w.pass(30_000);
+    }
+    expect(errors).toEqual(['unreachable']);
+  });
+
+  it('ignores what an older socket still says', async () => {
+    const w = world();
+    const { ids } = watch();
+    await w.settle();
+    const old = w.socket();
+    const { onmessage, onclose } = old;
+    old.welcome();
+    old.ends(1006);
+    await w.pass(500);
+    w.socket().welcome();
+    onmessage!({ data: '{"type":"message","id":"9"}' });
+    onclose!({ code: 4403 });
+    expect(ids).toEqual([]);
+  });
+
+  it('ignores frames it does not know', async () => {
+    const w = world();
+    const { client, errors } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().says({ type: 'later version' });
+    w.socket().onmessage!({ data: 'no JSON' });
+    w.socket().onmessage!({ data: 'null' });
+    w.socket().says({ type: 'error', code: 'too_many_channels', detail: 'Too many.' });
+    expect(client.state).toBe('online');
+    expect(errors).toEqual(['too_many_channels']);
+  });
+});
+
+describe('waking up', () => {
+  it('never trusts an open socket without a ping', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().welcome();
+    w.becomesVisible();
+    expect(w.socket().types).toEqual(['ping']);
+    w.socket().says({ type: 'pong' });
+    await w.pass(4000);
+    expect(w.sockets).toHaveLength(1);
+    w.hears('online');
+    expect(w.socket().types).toEqual(['ping', 'ping']);
+    await w.pass(3000 + 500);
+    expect(w.sockets[0]!.closed).toBe(true);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('tries at once instead of waiting on', async () => {
+    const w = world();
+    watch({ transports: ['ws'] });
+    await w.settle();
+    for (let i = 0; i < 8; i++) {
+      w.socket().ends(1006);
+      if (i < 7) await w.pass(30_000);
+    }
+    const before = w.sockets.length;
+    w.hears('online');
+    await w.settle();
+    expect(w.sockets).toHaveLength(before + 1);
+  });
+
+  it('pings after a silence as long as the heartbeat', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().welcome('0', 10);
+    await w.pass(9000);
+    w.socket().message('1');
+    await w.pass(9999);
+    expect(w.socket().types).toEqual([]);
+    await w.pass(1);
+    expect(w.socket().types).toEqual(['ping']);
+    w.socket().says({ type: 'pong' });
+    await w.pass(10_000);
+    expect(w.socket().types).toEqual(['ping', 'ping']);
+    await w.pass(6000 + 500);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('is offline while the browser is, and probes before it believes so', async () => {
+    const w = world();
+    const { client } = watch({ transports: ['ws'] });
+    await w.settle();
+    w.socket().welcome();
+    w.setOnLine(false);
+    expect(client.state).toBe('online');
+    await w.pass(3000);
+    expect(client.state).toBe('offline');
+    await w.pass(200);
+    w.setOnLine(true);
+    await w.settle();
+    w.socket().welcome();
+    expect(client.state).toBe('online');
+  });
+
+  it('replaces an event stream, which cannot be asked', async () => {
+    const w = world();
+    const { client } = watch({ transports: ['sse'] });
+    await w.settle();
+    w.source().welcome();
+    w.source().message('4');
+    w.becomesVisible();
+    await w.settle();
+    expect(w.sources[0]!.closed).toBe(true);
+    expect(w.source().query.get('after')).toBe('4');
+    expect(client.state).toBe('online');
+  });
+});
+
+describe('transports', () => {
+  it('goes from WebSocket to event stream to long poll, at once', async () => {
+    const w = world();
+    const { client, ids } = watch();
+    await w.settle();
+    w.socket().ends(1006);
+    await w.settle();
+    w.source().onerror!();
+    await w.settle();
+    expect(w.request().path).toBe('/poll/alice?wait=0&after=0');
+    w.request().answers({ messages: [], next: '5', more: false, gap: null });
+    await w.settle();
+    expect(client.state).toBe('online');
+    expect(w.request().path).toBe('/poll/alice?wait=25&after=5');
+    w.request().answers({
+      messages: [{ id: '6', sender: 'bob', message: 1, sent_at: 'now' }],
+      next: '6',
+      more: false,
+      gap: null,
+    });
+    await w.settle();
+    expect(ids).toEqual(['6']);
+    expect(w.request().path).toBe('/poll/alice?wait=25&after=6');
+    expect(w.sockets).toHaveLength(1);
+  });
+
+  it('waits when none gets through, and then begins with the first', async () => {
+    const w = world();
+    const { errors } = watch();
+    await w.settle();
+    w.socket().ends(1006);
+    await w.settle();
+    w.source().onerror!();
+    await w.settle();
+    expect(errors).toEqual([]);
+    w.request().fails();
+    await w.settle();
+    expect(errors).toEqual(['unreachable']);
+    expect(w.sockets).toHaveLength(1);
+    await w.pass(500);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('stays with what got through, until the network is another', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().ends(1006);
+    await w.settle();
+    w.source().welcome();
+    w.source().onerror!();
+    await w.pass(500);
+    expect([w.sockets.length, w.sources.length]).toEqual([1, 2]);
+    w.source().welcome();
+    w.hears('online');
+    await w.settle();
+    expect([w.sockets.length, w.sources.length]).toEqual([2, 2]);
+  });
+
+  it('is patient with a WebSocket that has worked', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().welcome();
+    for (let i = 0; i < 4; i++) {
+      expect(w.sources).toHaveLength(0);
+      w.socket().ends(1006);
+      await w.pass(2000);
+    }
+    expect(w.sockets).toHaveLength(4);
+    w.source().welcome();
+    w.source().onerror!();
+    await w.pass(500);
+    expect(w.sockets).toHaveLength(5); // the best one that ever worked
+  });
+
+  it('does not go down for a server that is full', async () => {
+    const w = world();
+    watch();
+    await w.settle();
+    w.socket().ends(1013);
+    await w.pass(500);
+    expect([w.sockets.length, w.sources.length]).toEqual([2, 0]);
+  });
+
+  it('uses those that are named, and that there are', async () => {
+    const w = world({ sse: false });
+    watch({ transports: ['sse', 'poll'] });
+    await w.settle();
+    expect(w.sockets).toHaveLength(0);
+    expect(w.requests).toHaveLength(1);
+  });
+
+  it('takes the WebSocket it is given', async () => {
+    const w = world();
+    const given = WebSocket;
+    vi.stubGlobal('WebSocket', undefined);
+    watch({ WebSocket: given, transports: ['ws'] });
+    await w.settle();
+    expect(w.sockets).toHaveLength(1);
+  });
+
+  it('obeys the last word of an event stream', async () => {
+    const w = world();
+    const { client, errors } = watch({ transports: ['sse'] });
+    await w.settle();
+    w.source().welcome();
+    w.source().says({ type: 'bye', code: 'stopping', retry_ms: 3000 });
+    await w.pass(2999);
+    expect(w.sources).toHaveLength(1);
+    await w.pass(1);
+    w.source().welcome();
+    w.source().says({ type: 'bye', code: 'kicked', retry_ms: 3000 });
+    await w.pass(60_000);
+    expect(client.state).toBe('offline');
+    expect(errors).toEqual(['kicked']);
+  });
+
+  it('polls on over a gap, and not faster than a server that does not wait', async () => {
+    const w = world();
+    const { gaps } = watch({ transports: ['poll'] });
+    await w.settle();
+    w.request().answers({
+      messages: [],
+      next: '9',
+      more: false,
+      gap: { after: '1', resumes: '9' },
+    });
+    await w.settle();
+    expect(gaps).toEqual([{ after: '1', resumes: '9' }]);
+    w.request().answers({ messages: [], next: '9', more: false, gap: null });
+    await w.pass(999);
+    expect(w.requests).toHaveLength(2);
+    await w.pass(1);
+    expect(w.requests).toHaveLength(3);
+  });
+
+  it('understands the status of a poll', async () => {
+    for (const [status, state] of [
+      [400, 'offline'],
+      [403, 'offline'],
+      [401, 'unauthorized'],
+      [503, 'connecting'],
+    ] as const) {
+      const w = world();
+      const { client } = watch({ transports: ['poll'] });
+      await w.settle();
+      w.request().answers({}, status, { 'Retry-After': '7' });
+      await w.pass(6999);
+      expect(client.state).toBe(state);
+      expect(w.requests).toHaveLength(1);
+      await w.pass(1);
+      expect(w.requests).toHaveLength(status === 503 ? 2 : 1);
+      client.close();
+    }
+  });
+});
+
+describe('channels', () => {
+  it('are subscribed to by frames, once for all who want them', async () => {
+    const w = world();
+    const { client } = watch({ channels: ['a'] });
+    await w.settle();
+    const off1 = client.subscribe('b'); // before the welcome
+    w.socket().welcome();
+    const off2 = client.subscribe('b');
+    const off3 = client.subscribe('x,y');
+    off1();
+    off1();
+    expect(w.socket().sent).toEqual([
+      { type: 'subscribe', channel: 'b' },
+      { type: 'subscribe', channel: 'x,y' },
+    ]);
+    off2();
+    expect(w.socket().sent.at(-1)).toEqual({ type: 'unsubscribe', channel: 'b' });
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('channels')).toBe('a');
+    w.socket().welcome();
+    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'x,y' }]);
+    off3();
+  });
+
+  it('make an event stream a new one, one for all of a turn', async () => {
+    const w = world();
+    const { client } = watch({ transports: ['sse'] });
+    await w.settle();
+    w.source().welcome();
+    w.source().message('3');
+    const off = client.subscribe('a');
+    client.subscribe('b');
+    await w.settle();
+    expect(w.sources).toHaveLength(2);
+    expect(w.source().query.get('channels')).toBe('a,b');
+    expect(w.source().query.get('after')).toBe('3');
+    w.source().welcome();
+    off(); // what comes of it yet is not shown
+    await w.settle();
+    expect(w.sources).toHaveLength(2);
+  });
+});
+
+describe('tokens', () => {
+  it('travel as a subprotocol, in the address of an event stream, in a header', async () => {
+    const w = world();
+    watch({ token: 'aa.bb.cc' });
+    await w.settle();
+    expect(w.socket().protocols).toEqual(['pushwire.v1.json', 'bearer.aa.bb.cc']);
+    w.socket().ends(1006);
+    await w.settle();
+    expect(w.source().query.get('token')).toBe('aa.bb.cc');
+    w.source().onerror!();
+    await w.settle();
+    expect(w.request().token).toBe('Bearer aa.bb.cc');
+    expect(w.request().query.has('token')).toBe(false);
+  });
+
+  it.each([4401, 4440])('are asked for once more at %i, then it is unauthorized', async code => {
+    const w = world();
+    let n = 0;
+    const token = vi.fn(async () => `t${n++}`);
+    const { client, errors } = watch({ token });
+    await w.settle();
+    w.socket().ends(code);
+    await w.settle();
+    expect(w.socket().protocols[1]).toBe('bearer.t1');
+    w.socket().welcome();
+    w.socket().ends(code); // hours later
+    await w.settle();
+    expect(w.socket().protocols[1]).toBe('bearer.t2');
+    w.socket().ends(code);
+    await w.pass(120_000);
+    w.hears('online');
+    await w.settle();
+    expect(client.state).toBe('unauthorized');
+    expect(errors).toEqual([`close_${code}`]);
+    expect(w.sockets).toHaveLength(3);
+    expect(token).toHaveBeenCalledTimes(3);
+  });
+
+  it('that are no functions cannot be had again', async () => {
+    const w = world();
+    const { client } = watch({ token: 't' });
+    await w.settle();
+    w.socket().ends(4401);
+    await w.pass(60_000);
+    expect(client.state).toBe('unauthorized');
+    expect(w.sockets).toHaveLength(1);
+  });
+
+  it('are kept over a reconnect while they are good', async () => {
+    const w = world();
+    const token = vi.fn(async () => jwt({ iat: 1000, exp: 4600 }));
+    watch({ token });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().ends(1006);
+    await w.pass(500);
+    w.socket().welcome();
+    expect(w.sockets).toHaveLength(2);
+    expect(token).toHaveBeenCalledOnce();
+  });
+
+  it('are renewed on the live connection before they run out', async () => {
+    const w = world();
+    let n = 0;
+    const tokens = [1, 2, 3].map(iat => jwt({ iat, exp: iat + 100 }));
+    watch({ token: async () => tokens[n++]! });
+    await w.settle();
+    w.socket().welcome('0', 1000);
+    await w.pass(79_999);
+    expect(w.socket().sent).toEqual([]);
+    await w.pass(1);
+    expect(w.socket().sent).toEqual([{ type: 'auth', token: tokens[1] }]);
+    await w.pass(80_000);
+    expect(w.socket().sent[1]).toEqual({ type: 'auth', token: tokens[2] });
+    expect(w.sockets).toHaveLength(1);
+  });
+
+  it('make an event stream a new one before they run out, and when it died', async () => {
+    const w = world();
+    let n = 0;
+    watch({ transports: ['sse'], token: async () => jwt({ iat: n++, exp: n + 99 }) });
+    await w.settle();
+    w.source().welcome();
+    w.source().message('8');
+    await w.pass(80_000);
+    expect(w.sources).toHaveLength(2);
+    expect(w.source().query.get('token')).toBe(jwt({ iat: 1, exp: 101 }));
+    expect(w.source().query.get('after')).toBe('8');
+    w.source().welcome();
+    w.source().onerror!();
+    await w.pass(500);
+    expect(w.source().query.get('token')).toBe(jwt({ iat: 2, exp: 102 }));
+    w.source().says({ type: 'bye', code: 'unauthorized', retry_ms: 60_000 });
+    await w.settle();
+    expect(w.source().query.get('token')).toBe(jwt({ iat: 3, exp: 103 }));
+  });
+
+  it('whose function fails are asked for again', async () => {
+    const w = world();
+    const token = vi.fn().mockRejectedValueOnce(new Error('503')).mockResolvedValue('t');
+    const { errors } = watch({ token });
+    await w.settle();
+    expect(errors).toEqual(['unreachable']);
+    await w.pass(500);
+    expect(w.socket().protocols[1]).toBe('bearer.t');
+    expect(w.sources).toHaveLength(0); // no reason to go down the ladder
+  });
+});
