@@ -19,6 +19,7 @@
 
 #define BULK_ENTRIES   100000
 #define MAX_DEVICES    1000000
+#define LOG_FRAME      (4096 + 24)
 #define RESTART_MS     50 /* readers end a page well within */
 #define NORMAL_WAIT_MS 5000
 
@@ -78,6 +79,7 @@ struct sqlite_writer {
     int64_t newest_ms;
     int64_t devices;
     int log_pages;
+    int64_t log_length; /* in bytes, as far as is known */
 };
 
 /* ---- errors ---- */
@@ -400,6 +402,9 @@ static int set(struct sqlite_writer *writer, const char *name, uint64_t value)
 int sqlite_writer_commit(struct sqlite_writer *writer)
 {
     assert(writer->in_transaction);
+    if (writer->options.full_sync)
+        sqlite_file_lengthen_log(writer->db, (int64_t)writer->log_pages * LOG_FRAME,
+                                 &writer->log_length);
     int err = run(writer, COMMIT, "commit");
     writer->in_transaction = err != 0;
     if (err)
