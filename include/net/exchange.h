@@ -180,6 +180,9 @@ int exchange_adopt(struct exchange *exchange);
 /* The head of an answer that ends with the connection. */
 void exchange_write_head(const struct exchange *exchange, struct buf *buf, int status,
                          const char *content_type);
+/* The whole of such an answer: a problem. */
+void exchange_write_problem(const struct exchange *exchange, struct buf *buf, enum err err,
+                            const char *detail);
 
 bool exchange_is_head(const struct exchange *exchange);
 

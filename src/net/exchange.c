@@ -552,6 +552,19 @@ void exchange_write_head(const struct exchange *exchange, struct buf *buf, int s
     buf_add_text(buf, "Connection: close\r\n");
 }
 
+void exchange_write_problem(const struct exchange *exchange, struct buf *buf, enum err err,
+                            const char *detail)
+{
+    struct buf body;
+    buf_init(&body);
+    write_problem(&body, exchange, err, NULL, detail);
+    exchange_write_head(exchange, buf, err_status(err), PROBLEM_TYPE);
+    buf_add_format(buf, "Content-Length: %zu\r\n\r\n", body.size);
+    buf_add(buf, body.data, body.size);
+    buf->failed = buf->failed || !buf_ok(&body);
+    buf_finish(&body);
+}
+
 /* ---- the head ---- */
 
 static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind, const char *name,

@@ -40,6 +40,7 @@ struct poll {
     struct list link;    /* the wheel of waits; those with news; those closing */
     struct buf messages; /* the answer's, parted by commas */
     struct buf head;     /* written beforehand, while the request is there to be asked */
+    struct buf kicked;   /* likewise, the whole answer: a client shall not ask again */
     uint64_t after;      /* the cursor it started at */
     uint64_t gap;        /* where it resumes after one; 0: none */
     uint32_t count;
@@ -220,21 +221,27 @@ static void leave(struct poll *self, enum err reason)
     self->seconds = 0;
 }
 
-static bool send_answer(struct poll *self)
+static bool send_buf(struct poll *self, const struct buf *whole)
+{
+    struct frame *frame = buf_ok(whole) ? frame_create(whole->size) : NULL;
+    if (frame)
+        memcpy(frame->bytes, whole->data, whole->size);
+    bool sent = frame && stream_send(&self->stream, frame);
+    frame_unref(frame);
+    return sent;
+}
+
+static bool send_page(struct poll *self)
 {
     struct buf body;
     buf_init(&body);
     uint64_t next = self->count || self->gap ? self->session.cursor : self->after;
     write_answer(&body, &self->messages, next, self->session.more, self->after, self->gap);
     buf_add_format(&self->head, "Content-Length: %zu\r\n\r\n", body.size);
-    struct frame *frame =
-        buf_ok(&body) && buf_ok(&self->head) ? frame_create(self->head.size + body.size) : NULL;
-    if (frame)
-        memcpy(mempcpy(frame->bytes, self->head.data, self->head.size), body.data, body.size);
-    bool sent = frame && stream_send(&self->stream, frame);
-    frame_unref(frame);
+    buf_add(&self->head, body.data, body.size);
+    self->head.failed = self->head.failed || !buf_ok(&body);
     buf_finish(&body);
-    return sent;
+    return send_buf(self, &self->head);
 }
 
 static void answer(struct poll *self, enum err reason)
@@ -242,9 +249,9 @@ static void answer(struct poll *self, enum err reason)
     struct address user = connection_manager_user(&self->session);
     if (self->state != WAITING)
         return;
-    if (!self->place.door->stopping)
+    if (!self->place.door->stopping && reason != ERR_KICKED)
         count_online(all_of(self), &user);
-    bool sent = send_answer(self);
+    bool sent = reason == ERR_KICKED ? send_buf(self, &self->kicked) : send_page(self);
     leave(self, reason);
     if (!sent)
         end(self);
@@ -295,6 +302,7 @@ static void free_poll(struct stream *stream)
     place_give(&self->place);
     buf_finish(&self->messages);
     buf_finish(&self->head);
+    buf_finish(&self->kicked);
     free(self);
 }
 
@@ -436,6 +444,7 @@ static bool adopt(struct poll *self, const struct asked *asked)
 {
     struct door *door = self->place.door;
     exchange_write_head(asked->exchange, &self->head, 200, JSON_TYPE);
+    exchange_write_problem(asked->exchange, &self->kicked, ERR_KICKED, "Stop polling.");
     int fd = exchange_adopt(asked->exchange);
     if (fd < 0)
         return false;
@@ -458,6 +467,7 @@ static int open_poll(struct poll *self, const struct asked *asked)
     list_init(&self->link);
     buf_init(&self->messages);
     buf_init(&self->head);
+    buf_init(&self->kicked);
     int err = place_take(&self->place, door, asked->exchange);
     if (err)
         return err;
@@ -475,6 +485,7 @@ static int open_poll(struct poll *self, const struct asked *asked)
     pass_destroy(self->pass);
     place_give(&self->place);
     buf_finish(&self->head);
+    buf_finish(&self->kicked);
     return err ? err : ERR_TOO_MANY_SESSIONS;
 }
 

@@ -243,8 +243,14 @@ def test_a_poll_is_described_as_a_session(shared, user):
 
 def test_a_polling_user_is_kicked_with_an_answer(shared, user):
     with waiting(shared, user, "wait=50") as one:
-        assert shared.http.delete(f"/users/{user}/sessions").status_code in (200, 204)
-        assert one.answer().status in (200, 403)
+        assert shared.http.delete(f"/users/{user}/sessions").json()["closed"] == 1
+        answer = one.answer()
+        assert answer.status == 403 and answer.headers["connection"] == "close"
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = json.loads(answer.body)
+        assert problem["code"] == "kicked" and problem["status"] == 403
+        assert problem["request_id"] == answer.headers["x-request-id"]
+    assert not shared.http.get(f"/users/{user}").json()["online"]
 
 
 def test_stopping_answers_them_all(start):
