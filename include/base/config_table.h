@@ -118,7 +118,7 @@
 #define CONFIG_SECTIONS(X)                                                                         \
     X(SERVER, "Server", true)                                                                      \
     X(ACCESS, "Who may do what", true)                                                             \
-    X(LOG, "Log", true)                                                                            \
+    X(LOG, "Log", false)                                                                           \
     X(HTTP, "HTTP limits", false)                                                                  \
     X(SESSIONS, "Sessions", false)                                                                 \
     X(KEEPING, "Keeping messages", false)                                                          \

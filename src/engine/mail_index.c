@@ -45,10 +45,10 @@ static const char *const texts[STATEMENTS] = {
     [OLDEST] = "SELECT id FROM mail WHERE address = ? ORDER BY id LIMIT ?",
     [CUT] = "DELETE FROM mail WHERE address = ? AND id <= ?",
     /* What has several receivers goes by age or total size only. */
-    [DROP] = "DELETE FROM message WHERE id = ? AND shared = 0"
-             " RETURNING own_ttl = 1 AND expires_at <= ?",
-    [TELL] = "INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
-             " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)",
+    [DROP] = ("DELETE FROM message WHERE id = ? AND shared = 0"
+              " RETURNING own_ttl = 1 AND expires_at <= ?"),
+    [TELL] = ("INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
+              " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)"),
 };
 
 struct mail_index {

@@ -23,20 +23,18 @@ struct entry {
     bool told; /* its going is a loss that receivers are told */
 };
 
-enum { OVER, OWN, DEFAULT, OLDEST, UNMAIL, TELL, DROP, KEYS, SURPLUS_KEY, STATEMENTS };
+enum { OVER, OWN, DEFAULT, UNMAIL, TELL, DROP, KEYS, SURPLUS_KEY, STATEMENTS };
 
-/* What one of the first four gives: a message and why it goes. */
 static const char *const texts[STATEMENTS] = {
-    [OVER] = "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
-             " ORDER BY id LIMIT ?3",
-    [OWN] = "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE own_ttl = 1 AND expires_at <= ?1"
-            " AND id <= ?2 ORDER BY expires_at LIMIT ?3",
-    [DEFAULT] = "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
-                " AND own_ttl = 0 ORDER BY id LIMIT ?3",
-    [OLDEST] = "SELECT min(id) FROM message",
+    [OVER] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
+              " ORDER BY id LIMIT ?3"),
+    [OWN] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE own_ttl = 1 AND expires_at <= ?1"
+             " AND id <= ?2 ORDER BY expires_at LIMIT ?3"),
+    [DEFAULT] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
+                 " AND own_ttl = 0 ORDER BY id LIMIT ?3"),
     [UNMAIL] = "DELETE FROM mail WHERE address = ? AND id = ?",
-    [TELL] = "INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
-             " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)",
+    [TELL] = ("INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
+              " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)"),
     [DROP] = "DELETE FROM message WHERE id = ?",
     [KEYS] = "DELETE FROM key WHERE id IN (SELECT id FROM key WHERE id <= ? ORDER BY id LIMIT ?)",
     [SURPLUS_KEY] = "SELECT id FROM key ORDER BY id DESC LIMIT 1 OFFSET ?",
@@ -52,10 +50,9 @@ struct retention {
     enum step step;
     int64_t now_ms;
     bool may_expire;
-    uint64_t upto;      /* of this round: nothing beyond is touched */
-    uint64_t over_upto; /* up to here everything goes for want of room; 0: nothing does */
-    uint64_t from;      /* where collecting goes on */
-    uint64_t young;     /* up to here only messages with a longer ttl of their own are left */
+    uint64_t upto;  /* of this round: nothing beyond is touched */
+    uint64_t from;  /* where collecting goes on */
+    uint64_t young; /* up to here only messages with a longer ttl of their own are left */
     uint64_t keys_upto;
     struct entry *entries;
     size_t entry_count;

@@ -15,11 +15,11 @@ enum { BEGIN, END, ASCENDING, DESCENDING, MESSAGE, ADDRESS, SEEN, DEVICE, ACKS, 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN",
     [END] = "COMMIT",
-    [ASCENDING] = "SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
-                  " ORDER BY id LIMIT ?",
-    [DESCENDING] = "SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
-                   " ORDER BY id DESC LIMIT ?",
-    [MESSAGE] = "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id = ?",
+    [ASCENDING] = ("SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
+                   " ORDER BY id LIMIT ?"),
+    [DESCENDING] = ("SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
+                    " ORDER BY id DESC LIMIT ?"),
+    [MESSAGE] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id = ?"),
     [ADDRESS] = "SELECT pruned_upto, erased_upto FROM address WHERE hash = ?",
     [SEEN] = "SELECT at FROM seen WHERE hash = ?",
     [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",

@@ -49,17 +49,17 @@ static const char *const texts[STATEMENTS] = {
     [ADD_KEY] = "INSERT INTO key(id, scope, hash, body, kept) VALUES (?,?,?,?,?)",
     [SAW] = "INSERT OR REPLACE INTO seen(hash, at) VALUES (?,?)",
     [SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES (?,?)",
-    [ERASED] = "INSERT INTO address(hash, erased_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
-               " DO UPDATE SET erased_upto = max(erased_upto, ?2)",
+    [ERASED] = ("INSERT INTO address(hash, erased_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
+                " DO UPDATE SET erased_upto = max(erased_upto, ?2)"),
     [MAIL_OF] = "SELECT id FROM mail WHERE address = ? ORDER BY id",
     [UNMAIL] = "DELETE FROM mail WHERE address = ?",
     [DROP] = "DELETE FROM message WHERE id = ? AND shared = 0 RETURNING expires_at > ?",
-    [OPEN_DEVICE] = "INSERT OR IGNORE INTO device(address, name, cursor, moved_at)"
-                    " VALUES (?1,?2,?3,?4)",
-    [TRIM_DEVICES] = "DELETE FROM device WHERE address = ?1 AND name IN (SELECT name FROM device"
-                     " WHERE address = ?1 ORDER BY moved_at DESC, name <> ?2 LIMIT -1 OFFSET ?3)",
-    [MOVE_DEVICE] = "UPDATE device SET cursor = ?3, moved_at = ?4 WHERE address = ?1 AND name = ?2"
-                    " AND cursor < ?3",
+    [OPEN_DEVICE] = ("INSERT OR IGNORE INTO device(address, name, cursor, moved_at)"
+                     " VALUES (?1,?2,?3,?4)"),
+    [TRIM_DEVICES] = ("DELETE FROM device WHERE address = ?1 AND name IN (SELECT name FROM device"
+                      " WHERE address = ?1 ORDER BY moved_at DESC, name <> ?2 LIMIT -1 OFFSET ?3)"),
+    [MOVE_DEVICE] = ("UPDATE device SET cursor = ?3, moved_at = ?4 WHERE address = ?1 AND name = ?2"
+                     " AND cursor < ?3"),
     [FORGET_DEVICE] = "DELETE FROM device WHERE address = ?1 AND name = ?2",
 };
 

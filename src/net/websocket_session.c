@@ -39,14 +39,17 @@ struct websocket_session {
     struct websocket websocket;
     struct session session;
     struct place place;
-    struct pass *pass;       /* NULL: nobody needs one */
-    struct opening *opening; /* until it is open */
+    union {                      /* one of them, so that many idle sessions cost less */
+        struct opening *opening; /* while websocket.opening */
+        struct pass *pass;       /* NULL: nobody needs one */
+    };
 };
 
 /* What is known between the handshake and the first message. */
 struct opening {
     struct receiving receiving;
     struct exchange *exchange;         /* the handshake, until it is answered */
+    struct pass *pass;                 /* the session's to be */
     struct websocket_session *session; /* NULL: it closed while its device was looked up */
     int err;       /* why it will be closed at once, by a code that a browser can see */
     bool locating; /* the broker is asked where the device goes on */
@@ -60,6 +63,16 @@ static struct websocket_session *from_session(const struct session *session)
 static struct websocket_session *from_websocket(struct websocket *websocket)
 {
     return (struct websocket_session *)websocket;
+}
+
+static struct opening *opening_of(const struct websocket_session *self)
+{
+    return self->websocket.opening ? self->opening : NULL;
+}
+
+static struct pass *pass_of(const struct websocket_session *self)
+{
+    return self->websocket.opening ? self->opening->pass : self->pass;
 }
 
 /* ---- frames ---- */
@@ -179,9 +192,9 @@ static const struct session_ops session_ops = {
 static void add_end(struct buf *buf, const struct websocket_session *self)
 {
     char text[CLOCK_TEXT_SIZE];
-    if (!self->pass || identity_end_ms(self->pass->who) == INT64_MAX)
+    if (!pass_of(self) || identity_end_ms(pass_who(pass_of(self))) == INT64_MAX)
         return;
-    clock_format(identity_end_ms(self->pass->who) - TOKEN_LEEWAY_MS, text);
+    clock_format(identity_end_ms(pass_who(pass_of(self))) - TOKEN_LEEWAY_MS, text);
     buf_add_format(buf, ",\"expires_at\":\"%s\"", text);
 }
 
@@ -227,8 +240,9 @@ static void begin(struct websocket_session *self)
 {
     struct opening *opening = self->opening;
     const struct catch_up_start *start = &opening->receiving.start;
-    int err = door_open_session(self->place.door, &self->session, self->pass, start);
-    self->opening = NULL;
+    int err = door_open_session(self->place.door, &self->session, opening->pass, start);
+    self->websocket.opening = false;
+    self->pass = opening->pass;
     if (!err)
         log_session("session opened", self, ERR_NONE);
     if (!err && self->websocket.json && !welcome(self, &start->user))
@@ -328,7 +342,7 @@ static void serve_subscribe(const struct asked *asked)
     struct address channel;
     if (!read_channel(asked, &channel))
         return;
-    int err = identity_may_hear(pass_who(self->pass), &channel);
+    int err = identity_may_hear(pass_who(pass_of(self)), &channel);
     if (!err)
         err = catch_up_subscribe(self->place.door->worker->catch_up, &self->session, &channel);
     if (err)
@@ -423,7 +437,7 @@ static void serve_send(const struct asked *asked)
     struct sending_source source = {
         .text = asked->text,
         .size = asked->size,
-        .who = pass_who(self->pass),
+        .who = pass_who(pass_of(self)),
         .sender = client->name,
         .sender_length = client->user.length,
         .is_client = true,
@@ -470,7 +484,7 @@ static void drop_channels(struct websocket_session *self)
         struct address channel = connection_manager_channel(at);
         char name[ADDRESS_NAME_MAX];
         next = at->next;
-        if (!identity_may_hear(pass_who(self->pass), &channel))
+        if (!identity_may_hear(pass_who(pass_of(self)), &channel))
             continue;
         memcpy(name, channel.name, channel.length);
         channel.name = name;
@@ -520,7 +534,7 @@ static void authenticate(const struct asked *asked)
     if (!err)
         err = receiving_check(receiving, who, &why);
     if (!err) {
-        pass_renew(self->pass, who);
+        pass_renew(self->opening->pass, who);
         locate(self);
         return;
     }
@@ -571,11 +585,12 @@ static void serve_frame(const struct asked *asked)
 {
     const char *type = json_string_value(json_object_get(asked->frame, "type"));
     const json_t *ref = json_object_get(asked->frame, "ref");
-    if (asked->self->opening && asked->self->opening->locating) {
+    const struct opening *opening = opening_of(asked->self);
+    if (opening && opening->locating) {
         send_error(asked->self, ERR_BAD_FRAME, ref, "Wait for the welcome.");
         return;
     }
-    if (asked->self->opening) {
+    if (opening) {
         if (type && strcmp(type, "auth") == 0)
             authenticate(asked);
         else
@@ -603,7 +618,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_t *frame = NULL;
     if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
-    if (self->opening && opcode != WEBSOCKET_TEXT) {
+    if (opening_of(self) && opcode != WEBSOCKET_TEXT) {
         websocket_close(websocket, ERR_UNAUTHORIZED);
         return;
     }
@@ -614,7 +629,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     int err = json_body_parse(bytes, size, &frame, &error);
     if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
-    else if (err && self->opening)
+    else if (err && opening_of(self))
         websocket_close(websocket, ERR_UNAUTHORIZED);
     else if (err)
         send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
@@ -640,13 +655,14 @@ static void say_bye(struct websocket_session *self, enum err reason)
 /* What it had a right to. */
 static void drop_rights(struct websocket_session *self)
 {
-    pass_destroy(self->pass);
-    if (self->opening && self->opening->locating)
-        self->opening->session = NULL;
+    struct opening *opening = opening_of(self);
+    pass_destroy(pass_of(self));
+    if (opening && opening->locating)
+        opening->session = NULL;
     else
-        opening_destroy(self->opening);
+        opening_destroy(opening);
+    self->websocket.opening = false;
     self->pass = NULL;
-    self->opening = NULL;
 }
 
 static void on_closing(struct websocket *websocket, enum err reason)
@@ -689,10 +705,10 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
         return;
     }
     self->place.door->open++;
-    pass_start(self->pass);
+    pass_start(self->opening->pass);
     if (self->opening->err)
         websocket_close(&self->websocket, (enum err)self->opening->err);
-    else if (!self->pass || self->pass->who)
+    else if (!self->opening->pass || self->opening->pass->who)
         begin(self);
     websocket_feed(&self->websocket, extra, size);
 }
@@ -734,6 +750,7 @@ static struct websocket_session *session_create(struct door *door, bool json)
         return NULL;
     }
     self->opening = opening;
+    self->websocket.opening = true;
     opening->session = self;
     self->websocket.json = json;
     self->session.ops = &session_ops;
@@ -749,8 +766,8 @@ static int admit(struct exchange *exchange, struct websocket_session *self,
     const char *why;
     bool may_wait = self->websocket.json && !exchange_has_credentials(exchange);
     if (may_wait && !access_is_open(passes_access(door->passes))) {
-        self->pass = pass_create_waiting(door->passes, &self->session);
-        return self->pass ? 0 : ERR_TOO_MANY_SESSIONS;
+        self->opening->pass = pass_create_waiting(door->passes, &self->session);
+        return self->opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
     }
     int err = receiving_admit(exchange, receiving, &why);
     if (err) {
@@ -759,8 +776,8 @@ static int admit(struct exchange *exchange, struct websocket_session *self,
     }
     if (exchange_who(exchange) == &identity_anyone)
         return 0;
-    self->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
-    return self->pass ? 0 : ERR_OUT_OF_MEMORY;
+    self->opening->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
+    return self->opening->pass ? 0 : ERR_OUT_OF_MEMORY;
 }
 
 /* What the handshake says is read again: that costs less than to keep it. */
@@ -794,7 +811,7 @@ static void open_session(struct exchange *exchange, bool json, struct receiving 
         opening->receiving = *receiving;
         if (!opening->err)
             opening->err = admit(exchange, self, receiving);
-        if (!opening->err && (!self->pass || self->pass->who))
+        if (!opening->err && (!opening->pass || opening->pass->who))
             receiving_locate(door->worker, exchange, &opening->receiving, upgrade, self);
         else
             upgrade(self, opening->err);

@@ -59,8 +59,7 @@ class Files:
         self.keys = {name: draw(name) for name in self.KEYS}
         self.write_keys()
         self.secret_file.write_text(SECRET + "\n")
-        self.args = ("--keys-file", self.keys_file, "--jwt-secret-file", self.secret_file,
-                     "--data-dir", self.folder / "data")
+        self.args = ("--keys-file", self.keys_file, "--jwt-secret-file", self.secret_file)
 
     def write_keys(self, more=""):
         self.keys_file.write_text("# keys of these tests\n" + more + "".join(
