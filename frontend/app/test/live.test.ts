@@ -74,8 +74,8 @@ describe('a chart', () => {
   });
 
   it('goes up to a round number', () => {
-    expect([0, 0.3, 1, 1.1, 4, 7, 1000, 1200].map(roundUp)).toEqual([
-      1, 0.5, 1, 2, 5, 10, 1000, 2000,
+    expect([0, 0.5, 1, 1.1, 4, 7, 1000, 1200].map(roundUp)).toEqual([
+      1, 0.5, 1, 2, 4, 8, 1000, 2000,
     ]);
   });
 });

@@ -84,7 +84,7 @@ function Charts(): ReactNode {
   const time = (series: Series[]) => ({
     series,
     now: show(last(series[0]!), as.time),
-    more: `${words.half} · ${show(last(series[1]!), as.time)} ${words.most}`,
+    more: `${words.half} · ${words.most} ${show(last(series[1]!), as.time)}`,
     least: 0.0001,
     format: as.time,
   });

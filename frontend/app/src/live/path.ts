@@ -32,9 +32,9 @@ export function pathOf(points: Series['points'], now: number, top: number): stri
   return path;
 }
 
-/** The next round number: 1, 2 or 5 times a power of ten. */
+/** The next round number. */
 export function roundUp(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map(n => n * power).find(n => n >= value * 0.999_999)!;
+  return [1, 2, 3, 4, 5, 6, 8, 10].map(n => n * power).find(n => n >= value * 0.999_999)!;
 }
