@@ -1,5 +1,6 @@
 #include <jansson.h>
 #include <microhttpd.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,21 +8,33 @@
 #include <wslay/wslay.h>
 
 #include "base/config.h"
+#include "top/data.h"
+#include "top/commands.h"
 #include "top/server.h"
 
 extern char **environ;
 
 static int print_version(void)
 {
-    printf("pushwire %s (libuv %s, libmicrohttpd %s, wslay %s, jansson %s)\n", PUSHWIRE_VERSION,
-           uv_version_string(), MHD_get_version(), WSLAY_VERSION, JANSSON_VERSION);
+    printf("pushwire %s (libuv %s, libmicrohttpd %s, wslay %s, jansson %s, sqlite %s)\n",
+           PUSHWIRE_VERSION, uv_version_string(), MHD_get_version(), WSLAY_VERSION, JANSSON_VERSION,
+           sqlite3_libversion());
     return 0;
 }
 
-static int serve(const struct config *config)
+static int run_command(const struct config *config)
 {
-    if (strcmp(config->command, "serve") == 0)
-        return server_run(config);
+    static const struct {
+        const char *word;
+        int (*run)(const struct config *config);
+    } commands[] = {
+        {"serve", server_run}, {"backup", data_backup},  {"check-data", data_check},
+        {"key", key_command},  {"token", token_command},
+    };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(config->command, commands[i].word) == 0)
+            return commands[i].run(config);
+    }
     fprintf(stderr, "pushwire: %s: unknown command, see pushwire --help\n", config->command);
     return 2;
 }
@@ -43,7 +56,7 @@ static int act(enum config_action action, const struct config *config)
     case CONFIG_RUN:
         break;
     }
-    return serve(config);
+    return run_command(config);
 }
 
 int main(int argc, char *argv[])

@@ -5,6 +5,7 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -24,6 +25,13 @@ enum config_action {
  * newline at its end. */
 int config_load(struct config *ret, int argc, char *const argv[], char *const envp[],
                 enum config_action *ret_action, char **ret_error);
+
+/* Reads again what config was read from, as it is now. */
+int config_load_again(const struct config *config, struct config *ret, char **ret_error);
+
+/* Do both say the same of this key? */
+struct config_row;
+bool config_row_same(const struct config *a, const struct config *b, const struct config_row *row);
 
 /* Defaults only. config_finish() may be called twice. */
 void config_init_defaults(struct config *config);

@@ -17,15 +17,30 @@
       "where to listen; port 0 takes a free one")                                                  \
     X(INT, workers, "1", RANGE(1, 64), SERVER, RESTART, "",                                        \
       "threads that serve connections, one loop each")                                             \
-    X(ENUM, broker, "memory", WORDS("memory"), SERVER, RESTART, "", "what keeps the messages")     \
+    X(ENUM, broker, "sqlite", WORDS("sqlite|memory"), SERVER, RESTART, "",                         \
+      "what keeps the messages: a file, or memory alone")                                          \
+    X(STRING, data_dir, "auto", FORM(PATH), SERVER, RESTART, "",                                   \
+      "folder; auto: $STATE_DIRECTORY, else ./pushwire-data")                                      \
+    X(ENUM, sync, "full", WORDS("full|normal"), SERVER, RESTART, "",                               \
+      "full outlives power loss, normal only kill -9")                                             \
     X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
       "an address of its own for /metrics")                                                        \
-    X(LIST, allowed_origins, "", FORM(ORIGIN), SERVER, RELOAD, "403",                              \
-      "sites whose pages may connect beside our own")                                              \
-    X(BOOL, insecure_open, "false", ANY, SERVER, RESTART, "",                                      \
-      "serve others without credentials, any Host")                                                \
     X(BOOL, dev_echo, "false", ANY, SERVER, RESTART, "",                                           \
       "a WebSocket echo, for conformance suites")                                                  \
+    X(STRING, keys_file, "", FORM(PATH), ACCESS, RESTART, "401",                                   \
+      "keys of publishers, made by `pushwire key new`")                                            \
+    X(STRING, jwt_secret_file, "", FORM(PATH), ACCESS, RESTART, "401",                             \
+      "secrets of tokens (HS256), the first signs")                                                \
+    X(STRING, jwks_file, "", FORM(PATH), ACCESS, RESTART, "401",                                   \
+      "public keys of tokens (RS256, ES256)")                                                      \
+    X(STRING, jwt_issuer, "", FORM(TEXT), ACCESS, RELOAD, "401", "what `iss` must be")             \
+    X(STRING, jwt_audience, "", FORM(TEXT), ACCESS, RELOAD, "401", "what `aud` must contain")      \
+    X(LIST, allowed_origins, "", FORM(ORIGIN), ACCESS, RELOAD, "403",                              \
+      "sites whose pages may connect beside our own")                                              \
+    X(LIST, trusted_proxies, "", FORM(NETWORK), ACCESS, RELOAD, "",                                \
+      "whose X-Forwarded-For counts")                                                              \
+    X(BOOL, insecure_open, "false", ANY, ACCESS, RESTART, "",                                      \
+      "serve others without credentials, any Host")                                                \
     X(ENUM, log_level, "info", WORDS("error|warn|info|debug"), LOG, RELOAD, "",                    \
       "tells what is at least this important")                                                     \
     X(ENUM, log_format, "auto", WORDS("auto|logfmt|json"), LOG, RESTART, "",                       \
@@ -44,19 +59,25 @@
       "time for a request's body to arrive, for the broker to answer, for the answer to leave")    \
     X(DURATION, keepalive, "75s", RANGE(SECOND, HOUR), HTTP, RESTART, "close",                     \
       "time an idle connection waits for its next request")                                        \
-    X(INT, max_sessions, "auto", RANGE_OR(1, 10000000, "auto"), SESSIONS, RELOAD, "503",           \
+    X(INT, max_sessions, "auto", RANGE_OR(1, 10000000, "auto"), SESSIONS, RESTART, "503",          \
       "open sessions; auto: what the limit of open files leaves room for")                         \
-    X(INT, max_sessions_per_user, "1024", RANGE(1, 1000000), SESSIONS, RELOAD, "4429",             \
+    X(INT, max_sessions_per_user, "1024", RANGE(1, 1000000), SESSIONS, RESTART, "4429",            \
       "open sessions of one user")                                                                 \
-    X(INT, max_sessions_per_ip, "off", RANGE_OR(0, 1000000, "off"), SESSIONS, RELOAD, "4429",      \
+    X(INT, max_sessions_per_ip, "off", RANGE_OR(0, 1000000, "off"), SESSIONS, RESTART, "4429",     \
       "open sessions from one network address")                                                    \
-    X(INT, max_channels_per_session, "100", RANGE(0, 1000), SESSIONS, RELOAD, "error frame",       \
+    X(INT, max_unauthenticated, "1000", RANGE(1, 10000000), SESSIONS, RESTART, "1013",             \
+      "open sessions whose token is still to come")                                                \
+    X(DURATION, auth_timeout, "10s", RANGE(SECOND, 10 * MINUTE), SESSIONS, RELOAD, "4401",         \
+      "time for a session's token to come")                                                        \
+    X(DURATION, token_max_age, "30d", RANGE(DAY, 3650 * DAY), SESSIONS, RESTART, "401",            \
+      "longest life of a token; revocations are remembered for as long")                           \
+    X(INT, max_channels_per_session, "100", RANGE(0, 1000), SESSIONS, RESTART, "error frame",      \
       "channels one session may listen to")                                                        \
-    X(INT, max_channels, "1000000", RANGE(1, 100000000), SESSIONS, RELOAD, "error frame",          \
+    X(INT, max_channels, "1000000", RANGE(1, 100000000), SESSIONS, RESTART, "error frame",         \
       "channels that have a session, shared out among the workers")                                \
-    X(SIZE, ws_max_message, "64KiB", RANGE(KIB, 16 * MIB), SESSIONS, RELOAD, "1009",               \
+    X(SIZE, ws_max_message, "64KiB", RANGE(KIB, 16 * MIB), SESSIONS, RESTART, "1009",              \
       "a message from a WebSocket client")                                                         \
-    X(INT, ws_max_fragments, "128", RANGE(1, 65536), SESSIONS, RELOAD, "1008",                     \
+    X(INT, ws_max_fragments, "128", RANGE(1, 65536), SESSIONS, RESTART, "1008",                    \
       "fragments of one such message")                                                             \
     X(DURATION, heartbeat, "25s", RANGE(SECOND, HOUR), SESSIONS, RESTART, "4408",                  \
       "time between pings; two unanswered ones end the session")                                   \
@@ -70,16 +91,22 @@
       "how long a message is kept that names no ttl of its own")                                   \
     X(DURATION, ttl_max, "30d", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "422",                 \
       "longest ttl a message may name")                                                            \
-    X(INT, keep_messages, "10000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go, gap",         \
+    X(INT, keep_messages, "10000", RANGE(1, 100000000), KEEPING, RESTART, "oldest go, gap",        \
       "messages kept for one address")                                                             \
-    X(SIZE, keep_bytes, "16MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
-      "bytes kept for one address")                                                                \
-    X(SIZE, keep_total, "64MiB", RANGE(KIB, 1024 * GIB), KEEPING, RELOAD, "oldest go, gap",        \
-      "bytes kept in all")                                                                         \
-    X(DURATION, idempotency_ttl, "24h", RANGE(SECOND, 3650 * DAY), KEEPING, RELOAD, "oldest go",   \
+    X(SIZE, keep_bytes, "auto", RANGE_OR(KIB, 1024 * GIB, "auto"), KEEPING, RESTART,               \
+      "oldest go, gap", "bytes kept for one address; auto: 64MiB, in memory 16MiB")                \
+    X(SIZE, keep_total, "auto", RANGE_OR(KIB, 1024 * GIB, "auto"), KEEPING, RESTART,               \
+      "oldest go, gap", "bytes kept in all; auto: 4GiB, in memory 64MiB")                          \
+    X(SIZE, recent_bytes, "32MiB", RANGE(MIB, 64 * GIB), KEEPING, RESTART, "",                     \
+      "newest messages that are held in memory beside the disk")                                   \
+    X(SIZE, disk_reserve, "64MiB", RANGE(0, 1024 * GIB), KEEPING, RESTART, "507",                  \
+      "free space of the disk that is left alone, at most 2 % of it")                              \
+    X(DURATION, idempotency_ttl, "24h", RANGE(SECOND, 3650 * DAY), KEEPING, RESTART, "oldest go",  \
       "how long a message's key is remembered")                                                    \
-    X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RELOAD, "oldest go",      \
+    X(INT, idempotency_entries, "1000000", RANGE(1, 100000000), KEEPING, RESTART, "oldest go",     \
       "message keys remembered")                                                                   \
+    X(INT, devices_per_user, "20", RANGE(1, 1000), KEEPING, RESTART, "oldest go",                  \
+      "devices of one user whose cursors are kept")                                                \
     X(DURATION, drain, "8s", RANGE(0, HOUR), STOPPING, RELOAD, "",                                 \
       "time to finish in when told to stop")                                                       \
     X(DURATION, drain_delay, "0s", RANGE(0, HOUR), STOPPING, RELOAD, "",                           \
@@ -90,7 +117,8 @@
 /* X(section, title, whether --help gives each key a line) */
 #define CONFIG_SECTIONS(X)                                                                         \
     X(SERVER, "Server", true)                                                                      \
-    X(LOG, "Log", true)                                                                            \
+    X(ACCESS, "Who may do what", true)                                                             \
+    X(LOG, "Log", false)                                                                           \
     X(HTTP, "HTTP limits", false)                                                                  \
     X(SESSIONS, "Sessions", false)                                                                 \
     X(KEEPING, "Keeping messages", false)                                                          \

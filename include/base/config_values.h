@@ -11,7 +11,8 @@
 #include "base/config_table.h"
 
 /* In the order of the words in the table. */
-enum config_broker { CONFIG_BROKER_MEMORY };
+enum config_broker { CONFIG_BROKER_SQLITE, CONFIG_BROKER_MEMORY };
+enum config_sync { CONFIG_SYNC_FULL, CONFIG_SYNC_NORMAL };
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 enum config_log_format { CONFIG_LOG_AUTO, CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
 
@@ -50,6 +51,11 @@ struct config {
 
     struct config_source sources[CONFIG_KEY_COUNT];
     char *file; /* the name of the file that was read, or NULL */
+
+    /* What it was read from, borrowed, to be read again. */
+    int argc;
+    char *const *argv;
+    char *const *envp;
 
     const char *command;    /* first word that is no flag; "serve" without one */
     char *const *arguments; /* what follows the command, borrowed from argv */

@@ -1,4 +1,4 @@
-/* digest.h - the two digests of the protocols, by OpenSSL.
+/* digest.h - digests, random bytes and comparing in constant time, by OpenSSL.
  *
  * No state, any thread. */
 #ifndef BASE_DIGEST_H
@@ -20,5 +20,18 @@ bool digest_is_websocket_key(const char *key);
 
 /* The first 128 bits of the SHA-256; enough to tell bodies apart. False: out of memory. */
 bool digest_sha256(const void *bytes, size_t size, unsigned char ret_digest[static DIGEST_SIZE]);
+
+/* All of the SHA-256: 64 hex digits and a NUL. */
+#define DIGEST_HEX_SIZE 65
+bool digest_sha256_hex(const void *bytes, size_t size, char ret_hex[static DIGEST_HEX_SIZE]);
+
+/* Takes as long whatever the bytes are, so that nobody can guess one after the other. */
+bool digest_same(const void *a, const void *b, size_t size);
+
+/* Fit for secrets; ends the process where the kernel has none. */
+void digest_random(void *ret_bytes, size_t size);
+
+/* 2 * size hex digits and a NUL. */
+void digest_hex(const void *bytes, size_t size, char *ret_hex);
 
 #endif

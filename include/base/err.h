@@ -14,9 +14,11 @@
     X(BAD_PARAMETER, "bad_parameter", 400, 4400, "A parameter of the address is wrong")            \
     X(BAD_HANDSHAKE, "bad_handshake", 400, 1002, "This is not a WebSocket handshake")              \
     X(UNAUTHORIZED, "unauthorized", 401, 4401, "Credentials are missing or wrong")                 \
+    X(TOKEN_EXPIRED, "token_expired", 401, 4440, "The token has expired")                          \
     X(ORIGIN_NOT_ALLOWED, "origin_not_allowed", 403, 4403, "This origin is not allowed")           \
     X(HOST_NOT_ALLOWED, "host_not_allowed", 403, 4403, "This host name is not allowed")            \
     X(FORBIDDEN, "forbidden", 403, 4403, "This is not allowed")                                    \
+    X(MISSING_SCOPE, "missing_scope", 403, 4403, "These credentials do not reach so far")          \
     X(NOT_FOUND, "not_found", 404, 4400, "There is nothing here")                                  \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, 4400, "This method is not served here")       \
     X(REQUEST_TIMEOUT, "request_timeout", 408, 4408, "The request took too long")                  \

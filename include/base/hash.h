@@ -11,6 +11,10 @@
 /* Draws the key from the kernel. Tests that never call it hash under an all-zero key. */
 void hash_seed(void);
 
+/* The key, for who stores hashes beyond the process's life. */
+void hash_get_key(uint64_t ret_key[static 2]);
+void hash_set_key(const uint64_t key[static 2]);
+
 uint64_t hash_bytes(const void *bytes, size_t size);
 
 /* A number that looks random to whoever lacks the key and never repeats for different n. */

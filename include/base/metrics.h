@@ -46,6 +46,7 @@ struct metrics {
     _Atomic int64_t closed[ERR_COUNT];  /* sessions, by reason */
     _Atomic int64_t refused[ERR_COUNT]; /* requests, by code */
     struct metrics_histogram publish_seconds;
+    struct metrics_histogram commit_seconds;
 };
 
 /* Owner's thread only. */

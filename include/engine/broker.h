@@ -88,6 +88,46 @@ struct read {
     bool more;       /* there was more when this page was cut */
     bool above_head; /* after is an id this broker never gave: head is the place to start */
     uint64_t head;
+    uint64_t upto; /* the broker's while PENDING */
+};
+
+/* One device of a user, whose cursor the broker keeps. */
+struct device_call {
+    struct call call;
+    enum {
+        DEVICE_OPEN,   /* where it goes on; a new one begins at `cursor`, or has nothing yet: 0 */
+        DEVICE_ACK,    /* it has everything up to `cursor`; only what was opened can say so */
+        DEVICE_FORGET, /* it is no more */
+    } verb;
+    struct address user; /* its name and `device` are borrowed until done */
+    const char *device;
+    size_t length;
+    bool has_cursor;
+    uint64_t cursor; /* in as above; out, where found: the device's */
+    /* The answer: */
+    enum err err;
+    bool found; /* it was known */
+};
+
+/* That a device has a message. */
+struct acknowledgement {
+    const struct address *user; /* the message's */
+    int64_t at_ms;              /* when its cursor last moved */
+    char device[ADDRESS_NAME_MAX + 1];
+};
+
+#define LOOKUP_MAX_ACKS 1000
+
+/* One message by its id. */
+struct lookup {
+    struct call call;
+    uint64_t id;
+    /* The answer; broker_lookup_finish gives it back: */
+    enum err err;
+    struct message *message; /* NULL: not kept */
+    bool durable;
+    struct acknowledgement *acks;
+    size_t ack_count;
 };
 
 /* Who is there, and when they were. */
@@ -142,6 +182,7 @@ struct broker_stats {
     uint64_t bytes;
     uint64_t head;
     bool up; /* takes what must be kept */
+    uint64_t disk_free;
 };
 
 struct broker_ops {
@@ -156,6 +197,8 @@ struct broker_ops {
     uint32_t (*count)(struct broker *broker, const struct address *address);
     int (*inquire)(struct broker *broker, struct inquiry *inquiry);
     int (*erase)(struct broker *broker, struct erase *erase);
+    int (*device)(struct broker *broker, struct device_call *device);
+    int (*lookup)(struct broker *broker, struct lookup *lookup);
     void (*tick)(struct broker *broker);
     struct broker_stats (*stats)(struct broker *broker);
 };
@@ -191,12 +234,24 @@ uint32_t broker_count(struct broker *broker, const struct address *address);
 int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry);
 int broker_erase(struct broker *broker, int member, struct erase *erase);
 
+/* An acknowledgement of a device that was opened and is known to be there may be left to itself:
+ * then `done` is NULL, the call ends at once, and nothing is borrowed. */
+int broker_device(struct broker *broker, int member, struct device_call *device);
+
+int broker_lookup(struct broker *broker, int member, struct lookup *lookup);
+void broker_lookup_finish(struct lookup *lookup);
+
 /* Once a second, from one thread: lets go of what is past its time. */
 void broker_tick(struct broker *broker);
 
 struct broker_stats broker_stats(struct broker *broker);
 
 /* ---- for the implementations ---- */
+
+/* Adds an acknowledgement, or brings an older one of that device up to date. Beyond
+ * LOOKUP_MAX_ACKS none is added. False: out of memory. */
+bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
+                    size_t length, int64_t at_ms);
 
 /* The id after `last`: ids rise with time and never repeat, whatever the clock does. */
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms);

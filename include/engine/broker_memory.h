@@ -15,6 +15,7 @@ struct broker;
 
 struct broker_memory_limits {
     struct memory_store_limits store;
+    size_t devices_per_user;
     size_t idempotency_entries;
     int64_t idempotency_ttl_ms;
     int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */

@@ -40,6 +40,8 @@ struct catch_up_start {
     size_t channel_count;
     bool has_after;
     uint64_t after;
+    const char *device; /* known to the broker; NULL: none */
+    size_t device_length;
 };
 
 /* Attaches a session that session_init prepared and watches its addresses. With `after` it starts
@@ -56,6 +58,10 @@ int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
 /* False: it was not subscribed. */
 bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
                           const struct address *channel);
+
+/* The session's device has everything up to this id. ERR_BAD_FRAME: it has none; ERR_BAD_FIELD: the
+ * session was not given that much; ERR_OUT_OF_MEMORY. */
+int catch_up_ack(struct catch_up *catch_up, struct session *session, uint64_t id);
 
 /* Detaches; the session may be freed afterwards. Twice is fine. */
 void catch_up_close(struct catch_up *catch_up, struct session *session);

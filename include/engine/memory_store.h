@@ -24,6 +24,9 @@ struct memory_store_limits {
 struct memory_store *memory_store_create(const struct memory_store_limits *limits, uint64_t floor);
 void memory_store_destroy(struct memory_store *store);
 
+/* What keeping a message costs, in bytes. */
+uint64_t memory_store_charge(const struct message *message);
+
 /* Could it be kept at all, within keep_total? */
 bool memory_store_fits(const struct memory_store *store, const struct message *message);
 
@@ -31,9 +34,15 @@ bool memory_store_fits(const struct memory_store *store, const struct message *m
  * memory, nothing changed. */
 bool memory_store_add(struct memory_store *store, struct message *message);
 
-/* Answers what broker_read asks for, but head and above_head. now_ms: what has expired by then is
- * let go first. False: out of memory. */
-bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms);
+/* Appends to the page what broker_read asks for, but head and above_head; where it ascends, only
+ * what lies above this id. now_ms: what has expired by then is let go first. False: out of memory.
+ */
+bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
+                       int64_t now_ms);
+
+/* One message by its id, with a reference; NULL: it is not kept. Looks at each message in turn,
+ * from the newest. */
+struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms);
 
 /* Removes what is kept for the address, up to and with this id; tells no gap. Returns how much. */
 uint64_t memory_store_erase(struct memory_store *store, const struct address *address,

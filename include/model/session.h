@@ -62,6 +62,7 @@ struct session {
     struct list link;              /* connection_manager: all sessions of this worker */
     struct list user_link;         /* connection_manager: sessions of this user */
     struct list waiting;           /* catch_up: wants to read a page */
+    char *device;                  /* catch_up's, while attached; NULL: none */
     struct listeners *user;        /* borrowed from the connection manager while attached */
     uint32_t opened_at_s;          /* wall clock */
     uint32_t queue_high : 28;      /* bytes; above it a live session falls behind */

@@ -15,6 +15,7 @@ struct budget_limits {
     size_t max_sockets; /* HTTP connections and sessions */
     size_t max_sessions;
     size_t max_sessions_per_ip; /* 0: no limit */
+    size_t max_unauthenticated; /* sessions whose token is still to come */
 };
 
 struct budget *budget_create(const struct budget_limits *limits);
@@ -27,6 +28,10 @@ void budget_give_socket(struct budget *budget);
 /* A session. */
 bool budget_take_session(struct budget *budget);
 void budget_give_session(struct budget *budget);
+
+/* A session whose token is still to come; it is one of the sessions, too. */
+bool budget_take_unauthenticated(struct budget *budget);
+void budget_give_unauthenticated(struct budget *budget);
 
 /* One more session from this address; false: it has its share (or memory is out). What is taken is
  * given back by the same address. */

@@ -9,7 +9,10 @@
 #include <stdint.h>
 
 struct budget;
+struct catch_up_start;
 struct exchange;
+struct pass;
+struct passes;
 struct polls;
 struct sending_options;
 struct sockaddr;
@@ -25,6 +28,7 @@ struct door {
     struct websockets *websockets;
     struct sse_streams *sse;
     struct polls *polls;
+    struct passes *passes;
     struct budget *budget;
     const struct sending_options *sending;
     uint32_t queue_high;
@@ -51,6 +55,11 @@ void place_give(struct place *place);
 /* A new session's id, and the other fields that all transports fill in alike. */
 struct session;
 void door_name_session(struct door *door, struct session *session);
+
+/* Opens a named session, as catch_up_open does, if whose pass it is has not been revoked meanwhile
+ * (ERR_KICKED). pass NULL: anyone. Closing it is catch_up_close's work either way. */
+int door_open_session(struct door *door, struct session *session, const struct pass *pass,
+                      const struct catch_up_start *start);
 
 /* When to come back: spread, so that those who were sent away together do not return together. */
 int64_t door_retry_ms(const struct door *door);

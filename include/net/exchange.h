@@ -12,7 +12,11 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "model/identity.h"
 #include "net/deadlines.h"
+
+/* What stands before a token in Sec-WebSocket-Protocol. */
+#define EXCHANGE_BEARER "bearer."
 
 struct MHD_Connection;
 struct access;
@@ -41,10 +45,11 @@ struct intake {
 
 struct route {
     const char *method; /* GET also serves HEAD */
-    const char *path;   /* `/users/:id/messages`: one `:id` segment at most */
+    const char *path;   /* `/users/:id/devices/:name`: two such segments at most */
     void (*serve)(struct exchange *exchange);
-    void *state;                 /* the family's, see exchange_state */
-    bool upgrade;                /* a WebSocket handshake */
+    void *state;  /* the family's, see exchange_state */
+    bool upgrade; /* a WebSocket handshake */
+    enum right right;
     const struct intake *intake; /* or NULL; in place of serve() */
 };
 
@@ -58,7 +63,7 @@ struct exchanges {
     struct worker *worker;
     const struct route *routes;
     size_t route_count;
-    const struct access *access;
+    struct access *access; /* borrowed; another after a reload */
     struct exchange_limits limits;
     struct deadlines deadlines;
     uint64_t next_id;       /* makes request ids */
@@ -78,8 +83,10 @@ struct worker *exchange_worker(const struct exchange *exchange);
 /* When its head was whole, on the monotonic clock. */
 int64_t exchange_began_us(const struct exchange *exchange);
 
-/* The decoded `:id` segment, proper by address_is_name. */
+/* The decoded `:id` segment, proper by address_is_name; a NUL follows. */
 const char *exchange_id(const struct exchange *exchange, size_t *ret_length);
+/* The second such segment. */
+const char *exchange_name(const struct exchange *exchange, size_t *ret_length);
 
 /* A query parameter, decoded, borrowed; NULL: not there. */
 const char *exchange_query(struct exchange *exchange, const char *name);
@@ -93,8 +100,20 @@ bool exchange_has_body(const struct exchange *exchange);
 
 const char *exchange_body(const struct exchange *exchange, size_t *ret_size);
 
-/* The socket's other end. */
-const struct sockaddr *exchange_peer(const struct exchange *exchange);
+/* Who asks: the socket's other end, or whom a trusted proxy names. */
+const struct sockaddr *exchange_client(const struct exchange *exchange);
+
+/* Whose credentials came with it; where a route has a right, they have been checked for it. */
+const struct identity *exchange_who(const struct exchange *exchange);
+const struct access *exchange_access(const struct exchange *exchange);
+/* Of RIGHT_RECEIVE: does it bring credentials, whose are they (0, or an error and why), and to take
+ * the identity over. */
+bool exchange_has_credentials(struct exchange *exchange);
+int exchange_identify(struct exchange *exchange, const char **ret_why);
+struct identity *exchange_take_who(struct exchange *exchange);
+/* A word of Sec-WebSocket-Protocol that begins so: what follows there, or NULL. */
+const char *exchange_subprotocol(const struct exchange *exchange, const char *beginning,
+                                 size_t *ret_length);
 
 /* Adds a header to the answer to come. name and value live until then. At most four. */
 void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
@@ -110,6 +129,11 @@ void exchange_answer_static(struct exchange *exchange, int status, const char *c
 __attribute__((format(printf, 4, 5))) void exchange_problem(struct exchange *exchange, enum err err,
                                                             const char *field, const char *detail,
                                                             ...);
+
+/* Answers that credentials are missing, wrong (401) or not enough (403), and logs it. */
+void exchange_refuse(struct exchange *exchange, enum err err, const char *why);
+/* Logs and counts it, where the client is told in another way. */
+void exchange_note_refusal(struct exchange *exchange, enum err err, const char *why);
 
 /* Says that the answer comes later: who asks the broker calls this, and in the end one of the above
  * as ever. When that takes too long the request is answered 503 meanwhile; the exchange then

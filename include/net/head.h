@@ -49,8 +49,15 @@ enum err head_check(const struct head *head, size_t max_size, struct head_body *
  */
 const char *head_find(const struct head *head, const char *name);
 
+/* The last field of this name, or NULL. */
+const char *head_find_last(const struct head *head, const char *name);
+
 /* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): is the
  * token in any of them? */
 bool head_list_has(const struct head *head, const char *name, const char *token);
+
+/* The first of its words that begins so (in this case), and what follows there; or NULL. */
+const char *head_list_find(const struct head *head, const char *name, const char *beginning,
+                           size_t *ret_length);
 
 #endif

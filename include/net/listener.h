@@ -25,7 +25,7 @@ struct worker;
 struct listener_options {
     struct worker *worker;
     struct budget *budget;
-    const struct access *access;
+    struct access *access; /* borrowed, as exchanges.access */
     const struct route *routes;
     size_t route_count;
     struct exchange_limits limits;
@@ -49,6 +49,9 @@ void listener_destroy(struct listener *listener);
 /* Accepts no more (what waits in the backlog is still taken); connections end with their answers.
  */
 void listener_drain(struct listener *listener);
+/* From now on other rights and limits count; access is borrowed. */
+void listener_change(struct listener *listener, struct access *access,
+                     const struct exchange_limits *limits, bool access_log);
 /* Open HTTP connections. */
 size_t listener_connections(const struct listener *listener);
 /* Answers that the broker owes to requests which have ended without them. */

@@ -1,7 +1,7 @@
 /* receiving.h - what a client asks for that wants to receive.
  *
  * The address of every transport's endpoint says the same: whose stream, after which cursor, with
- * which channels. Worker's thread only. */
+ * which channels, for which device. Worker's thread only. */
 #ifndef NET_RECEIVING_H
 #define NET_RECEIVING_H
 
@@ -10,6 +10,8 @@
 #include "engine/catch_up.h"
 
 struct exchange;
+struct identity;
+struct worker;
 
 struct receiving {
     struct catch_up_start start; /* its names lie in `names` */
@@ -17,10 +19,27 @@ struct receiving {
     char *names;                 /* owned */
 };
 
-/* Reads `:id`, ?after= (over which a Last-Event-ID header wins) and ?channels=a,b of a request.
- * False: a problem was answered, and there is nothing to finish. */
+/* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b and ?device= of a
+ * request. False: a problem was answered, and there is nothing to finish. */
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
 void receiving_finish(struct receiving *receiving);
+
+#define RECEIVING_LATE (-2)
+
+/* Asks the broker where the device goes on, if there is one, which fills in `after`; for who has
+ * been admitted. go_on() is called once, now or later, until when the receiving stays where it is:
+ * with 0, with an error, or with RECEIVING_LATE: the exchange is over. exchange may be NULL, for a
+ * session that is open already. */
+void receiving_locate(struct worker *worker, struct exchange *exchange, struct receiving *receiving,
+                      void (*go_on)(void *context, int err), void *context);
+
+/* Whose credentials came with the request, and may they receive this? 0: exchange_take_who has the
+ * identity. Else an error, and a few words in *ret_why. */
+int receiving_admit(struct exchange *exchange, const struct receiving *receiving,
+                    const char **ret_why);
+/* The second half of it: may they? */
+int receiving_check(const struct receiving *receiving, const struct identity *who,
+                    const char **ret_why);
 
 /* An id, or 0 for all that is kept. */
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor);

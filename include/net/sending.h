@@ -15,6 +15,8 @@
 #include "engine/broker.h"
 #include "model/idempotency.h"
 
+struct identity;
+
 struct sending_options {
     size_t max_message;
     int64_t ttl_ms; /* the default */
@@ -46,8 +48,9 @@ struct sending {
 struct sending_source {
     const char *text; /* the object as it was written */
     size_t size;
-    const char *key;    /* from a header, or NULL */
-    const char *sender; /* fixed by who sends; NULL: the object says */
+    const char *key;            /* from a header, or NULL */
+    const struct identity *who; /* may it go there? */
+    const char *sender;         /* of who sends; NULL: the object says, unless the identity does */
     size_t sender_length;
     bool is_client; /* a session's own frame: to one user or one channel only */
 };

@@ -57,7 +57,8 @@ struct websocket {
     uint8_t state;
     uint8_t seconds; /* since it began to close */
     uint8_t missed;  /* pings without an answer */
-    bool json;       /* the role's to use; here it costs no memory */
+    bool json;       /* the role's to use, these two; here they cost no memory */
+    bool opening;
 };
 
 struct websockets_limits {

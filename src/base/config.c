@@ -365,7 +365,7 @@ static void check_order(const struct config *config, const struct config_row *sm
 {
     char name[CONFIG_NAME_SIZE], here[CONFIG_NAME_SIZE], there[CONFIG_NAME_SIZE];
     int64_t small = config_row_number(config, smaller), large = config_row_number(config, larger);
-    if (small <= large)
+    if (small <= large || (larger->zero && !large))
         return;
 
     /* The one at fault is the one that was said on the higher level. */
@@ -424,6 +424,9 @@ int config_load(struct config *ret, int argc, char *const argv[], char *const en
 
     config_init_defaults(&config);
     parse_command_line(&line, argc, argv, &errors);
+    config.argc = argc;
+    config.argv = argv;
+    config.envp = envp;
     config.command = line.command;
     config.arguments = line.arguments;
     config.argument_count = line.argument_count;
@@ -441,4 +444,31 @@ int config_load(struct config *ret, int argc, char *const argv[], char *const en
     *ret_action = line.action;
     *ret = config;
     return 0;
+}
+
+int config_load_again(const struct config *config, struct config *ret, char **ret_error)
+{
+    enum config_action action;
+    return config_load(ret, config->argc, config->argv, config->envp, &action, ret_error);
+}
+
+static char *value_of(const struct config *config, const struct config_row *row)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        config_row_print(out, config, row);
+        fclose(out);
+    }
+    return text;
+}
+
+bool config_row_same(const struct config *a, const struct config *b, const struct config_row *row)
+{
+    char *one = value_of(a, row), *other = value_of(b, row);
+    bool same = one && other && strcmp(one, other) == 0;
+    free(one);
+    free(other);
+    return same;
 }

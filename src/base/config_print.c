@@ -126,10 +126,14 @@ static void help_section(FILE *out, enum config_section section)
 void config_help(FILE *out)
 {
     fputs("pushwire [serve] [flags]              run the server in the foreground until Ctrl-C\n"
+          "pushwire backup FILE                  copy the messages, while it runs or not\n"
+          "pushwire check-data                   look for damage in the data folder\n"
+          "pushwire [flags] key new              draw a publisher's key (--scope ...)\n"
+          "pushwire [flags] token --user <id>    print a receiver's token\n"
           "\n"
-          "Each flag is also a variable (--max-body: PUSHWIRE_MAX_BODY) and a key of the file\n"
-          "(max_body: 1MiB); flag wins over variable, variable over file. docs/configuration.md\n"
-          "tells what each does.\n"
+          "Each flag is also a variable (PUSHWIRE_MAX_BODY) and a key of the file (max_body: "
+          "1MiB); a flag\n"
+          "wins over a variable, that over the file. docs/configuration.md tells what each does.\n"
           "\n"
           "  --config <file>                       YAML or JSON (none)\n"
           "  --check-config                        only look whether all of it is right\n"
@@ -208,7 +212,9 @@ static const char docs_intro[] =
     "\n"
     "*Over it* is what meets a client or an old message beyond the limit: an HTTP status, or a\n"
     "WebSocket close code from 1000 on. *Change* says which keys can change in a running server\n"
-    "(reload) and which need a restart; this version reads them once, at start.\n"
+    "(reload) and which need a restart. On SIGHUP it reads its configuration again, and what "
+    "stands\n"
+    "in the files of keys and secrets: all or nothing. The log names what needs a restart.\n"
     "\n"
     "`max_message` is at most `max_body`, `keep_bytes` and `keep_total`; `ttl` is at most "
     "`ttl_max`.\n";

@@ -10,6 +10,7 @@
 
 #include "base/config_errors.h"
 #include "base/mem.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -46,10 +47,27 @@ static bool is_origin(const char *text)
     return *host && *host != ':' && !host[strspn(host, letters)];
 }
 
+/* What stands between quotes as it is. */
+static bool is_plain(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\')
+            return false;
+    }
+    return text_is_utf8(text, strlen(text));
+}
+
 static const struct config_form form_address = {
     is_address, "host:port", "is not an address, say localhost:8000 or [::1]:8000"};
 static const struct config_form form_origin = {
     is_origin, "origin", "is not an origin, say https://app.example.com or http://localhost:3000"};
+
+static const struct config_form form_network = {
+    network_is, "network", "is not a network, say 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"};
+static const struct config_form form_path = {
+    is_plain, "path", "has quotes, backslashes or control characters, which no path here may have"};
+static const struct config_form form_text = {is_plain, "text",
+                                             "has quotes, backslashes or control characters"};
 
 #define KIB    UNITS_KIB
 #define MIB    UNITS_MIB
@@ -65,6 +83,9 @@ static const struct config_form form_origin = {
 #define WORDS(bar_separated)        .words = (bar_separated)
 #define FORM_ADDRESS                &form_address
 #define FORM_ORIGIN                 &form_origin
+#define FORM_NETWORK                &form_network
+#define FORM_PATH                   &form_path
+#define FORM_TEXT                   &form_text
 #define FORM(name)                  .form = FORM_##name
 #define CHANGE_RELOAD               true
 #define CHANGE_RESTART              false

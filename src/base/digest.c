@@ -1,6 +1,9 @@
 #include "base/digest.h"
 
+#include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,4 +38,31 @@ bool digest_sha256(const void *bytes, size_t size, unsigned char ret_digest[stat
         return false;
     memcpy(ret_digest, sum, DIGEST_SIZE);
     return true;
+}
+
+bool digest_sha256_hex(const void *bytes, size_t size, char ret_hex[static DIGEST_HEX_SIZE])
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    if (!EVP_Digest(bytes, size, sum, NULL, EVP_sha256(), NULL))
+        return false;
+    digest_hex(sum, (DIGEST_HEX_SIZE - 1) / 2, ret_hex);
+    return true;
+}
+
+bool digest_same(const void *a, const void *b, size_t size)
+{
+    return CRYPTO_memcmp(a, b, size) == 0;
+}
+
+void digest_random(void *ret_bytes, size_t size)
+{
+    int done = RAND_bytes(ret_bytes, (int)size);
+    assert(done == 1);
+}
+
+void digest_hex(const void *bytes, size_t size, char *ret_hex)
+{
+    for (size_t i = 0; i < size; i++)
+        snprintf(ret_hex + 2 * i, 3, "%02x", ((const unsigned char *)bytes)[i]);
+    ret_hex[2 * size] = '\0';
 }

@@ -15,6 +15,16 @@ void hash_seed(void)
     }
 }
 
+void hash_get_key(uint64_t ret_key[static 2])
+{
+    memcpy(ret_key, key, sizeof key);
+}
+
+void hash_set_key(const uint64_t new_key[static 2])
+{
+    memcpy(key, new_key, sizeof key);
+}
+
 static inline uint64_t rotl(uint64_t x, int bits)
 {
     return x << bits | x >> (64 - bits);

@@ -125,6 +125,8 @@ void metrics_write(struct buf *buf, const struct metrics *const *all, size_t cou
                   "Requests refused, by code.");
     write_histogram(buf, all, count, offsetof(struct metrics, publish_seconds), "publish_seconds",
                     "From a request's head to the broker's word on it.");
+    write_histogram(buf, all, count, offsetof(struct metrics, commit_seconds), "commit_seconds",
+                    "One commit of the broker's, for all that had come since the last.");
 }
 
 void metrics_write_gauge(struct buf *buf, const char *name, const char *help, int64_t value)

@@ -1,6 +1,7 @@
 #include "engine/broker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ID_CLOCK_SHIFT 20
 
@@ -67,6 +68,8 @@ int broker_read(struct broker *broker, int member, struct read *read)
     read->err = ERR_NONE;
     read->count = 0;
     read->more = read->above_head = false;
+    for (size_t i = 0; i < read->address_count; i++)
+        read->addresses[i].gap = false;
     return broker->ops->read(broker, read);
 }
 
@@ -93,6 +96,53 @@ int broker_erase(struct broker *broker, int member, struct erase *erase)
     erase->err = ERR_NONE;
     erase->erased = 0;
     return broker->ops->erase(broker, erase);
+}
+
+int broker_device(struct broker *broker, int member, struct device_call *device)
+{
+    device->call.member = member;
+    device->err = ERR_NONE;
+    device->found = false;
+    return broker->ops->device(broker, device);
+}
+
+int broker_lookup(struct broker *broker, int member, struct lookup *lookup)
+{
+    lookup->call.member = member;
+    lookup->err = ERR_NONE;
+    lookup->message = NULL;
+    lookup->acks = NULL;
+    lookup->ack_count = 0;
+    return broker->ops->lookup(broker, lookup);
+}
+
+void broker_lookup_finish(struct lookup *lookup)
+{
+    message_unref(lookup->message);
+    free(lookup->acks);
+}
+
+bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
+                    size_t length, int64_t at_ms)
+{
+    for (size_t i = 0; i < lookup->ack_count; i++) {
+        struct acknowledgement *ack = &lookup->acks[i];
+        if (ack->user != user || strlen(ack->device) != length ||
+            memcmp(ack->device, device, length) != 0)
+            continue;
+        ack->at_ms = at_ms;
+        return true;
+    }
+    if (lookup->ack_count == LOOKUP_MAX_ACKS)
+        return true;
+    if (!lookup->acks && !(lookup->acks = malloc(LOOKUP_MAX_ACKS * sizeof *lookup->acks)))
+        return false;
+    struct acknowledgement *ack = &lookup->acks[lookup->ack_count++];
+    ack->user = user;
+    ack->at_ms = at_ms;
+    memcpy(ack->device, device, length);
+    ack->device[length] = '\0';
+    return true;
 }
 
 void broker_tick(struct broker *broker)

@@ -6,9 +6,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/broker.h"
+#include "engine/devices.h"
 #include "engine/dispatcher.h"
 #include "engine/memory_store.h"
 #include "model/idempotency.h"
+
+#define MAX_DEVICES 100000
 
 struct broker_memory {
     struct broker broker;
@@ -16,6 +19,7 @@ struct broker_memory {
     pthread_mutex_t mutex; /* guards all below: the sequencer */
     struct dispatcher dispatcher;
     struct memory_store *store;
+    struct devices devices;
     struct idempotency *keys;
     uint64_t last; /* last id given: head */
 };
@@ -94,7 +98,7 @@ static int memory_read(struct broker *broker, struct read *read)
     read->head = memory->last;
     read->above_head = !read->descending && read->after > memory->last;
     if (!read->above_head)
-        done = memory_store_read(memory->store, read, memory->limits.wall_ms());
+        done = memory_store_read(memory->store, read, 0, memory->limits.wall_ms());
     pthread_mutex_unlock(&memory->mutex);
     return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }
@@ -178,6 +182,72 @@ static int memory_erase(struct broker *broker, struct erase *erase)
     return erase->err = ERR_NONE;
 }
 
+/* ---- devices ---- */
+
+static int use_device(struct broker_memory *memory, struct device_call *call)
+{
+    struct devices *devices = &memory->devices;
+    const struct device *device =
+        devices_find(devices, call->user.hash, call->device, call->length);
+    int64_t now_ms = memory->limits.wall_ms();
+    call->found = device != NULL;
+    if (call->verb == DEVICE_FORGET) {
+        devices_forget(devices, call->user.hash, call->device, call->length);
+        return 0;
+    }
+    if (call->verb == DEVICE_ACK) {
+        if (device)
+            devices_move(devices, call->user.hash, call->device, call->length, call->cursor,
+                         now_ms);
+        return 0;
+    }
+    if (!device)
+        device = devices_move(devices, call->user.hash, call->device, call->length,
+                              call->has_cursor ? call->cursor : 0, now_ms);
+    if (!device)
+        return devices->count < devices->max ? ERR_OUT_OF_MEMORY : ERR_NO_ROOM;
+    call->cursor = device->cursor;
+    return 0;
+}
+
+static int memory_device(struct broker *broker, struct device_call *call)
+{
+    struct broker_memory *memory = self(broker);
+    pthread_mutex_lock(&memory->mutex);
+    int err = use_device(memory, call);
+    pthread_mutex_unlock(&memory->mutex);
+    return call->err = (enum err)err;
+}
+
+static bool add_acks(const struct broker_memory *memory, struct lookup *lookup)
+{
+    for (uint32_t i = 0; i < lookup->message->address_count; i++) {
+        const struct address *user = &lookup->message->addresses[i];
+        const struct list *list = devices_of(&memory->devices, user->hash);
+        if (user->kind != ADDRESS_USER || !list)
+            continue;
+        list_for_each(device, list, struct device, link) {
+            if (device->cursor >= lookup->id &&
+                !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
+                return false;
+        }
+    }
+    return true;
+}
+
+static int memory_lookup(struct broker *broker, struct lookup *lookup)
+{
+    struct broker_memory *memory = self(broker);
+    bool done = true;
+    pthread_mutex_lock(&memory->mutex);
+    lookup->durable = false;
+    lookup->message = memory_store_find(memory->store, lookup->id, memory->limits.wall_ms());
+    if (lookup->message)
+        done = add_acks(memory, lookup);
+    pthread_mutex_unlock(&memory->mutex);
+    return lookup->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
+}
+
 static void memory_tick(struct broker *broker)
 {
     struct broker_memory *memory = self(broker);
@@ -204,6 +274,7 @@ static void memory_destroy(struct broker *broker)
 {
     struct broker_memory *memory = self(broker);
     memory_store_destroy(memory->store);
+    devices_finish(&memory->devices);
     dispatcher_finish(&memory->dispatcher);
     idempotency_destroy(memory->keys);
     pthread_mutex_destroy(&memory->mutex);
@@ -221,6 +292,8 @@ static const struct broker_ops ops = {
     .count = memory_count,
     .inquire = memory_inquire,
     .erase = memory_erase,
+    .device = memory_device,
+    .lookup = memory_lookup,
     .tick = memory_tick,
     .stats = memory_stats,
 };
@@ -232,6 +305,7 @@ struct broker *broker_memory_create(const struct broker_memory_limits *limits)
     memory->limits = *limits;
     pthread_mutex_init(&memory->mutex, NULL);
     dispatcher_init(&memory->dispatcher);
+    devices_init(&memory->devices, limits->devices_per_user, MAX_DEVICES);
     memory->keys = idempotency_create(limits->idempotency_entries, limits->idempotency_ttl_ms);
     /* A life begins: every cursor below this one was given by a life whose store is gone, so the
      * first id of this life is the floor of all addresses: a gap is told, never hidden. */

@@ -147,6 +147,12 @@ static bool attach(struct catch_up *catch_up, struct session *session,
     return true;
 }
 
+static void forget_device(struct session *session)
+{
+    free(session->device);
+    session->device = NULL;
+}
+
 int catch_up_open(struct catch_up *catch_up, struct session *session,
                   const struct catch_up_start *start)
 {
@@ -156,14 +162,19 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
     int err = check_limits(catch_up, start);
     if (err)
         return err;
-    if (!attach(catch_up, session, start))
+    if (start->device && !(session->device = strndup(start->device, start->device_length)))
         return ERR_OUT_OF_MEMORY;
+    if (!attach(catch_up, session, start)) {
+        forget_device(session);
+        return ERR_OUT_OF_MEMORY;
+    }
     size_t count = watched_addresses(session, addresses);
     err = has_too_many_channels(catch_up, channels)
               ? ERR_TOO_MANY_CHANNELS
               : broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
+        forget_device(session);
         return err;
     }
     session->opened_at_s = (uint32_t)(clock_wall_ms() / 1000);
@@ -195,6 +206,24 @@ void catch_up_close(struct catch_up *catch_up, struct session *session)
     size_t count = watched_addresses(session, addresses);
     broker_watch(catch_up->broker, catch_up->member, addresses, count, -1, NULL);
     connection_manager_detach(catch_up->manager, session);
+    forget_device(session);
+}
+
+int catch_up_ack(struct catch_up *catch_up, struct session *session, uint64_t id)
+{
+    if (!session->device)
+        return ERR_BAD_FRAME;
+    if (id > session->cursor)
+        return ERR_BAD_FIELD;
+    struct device_call call = {
+        .verb = DEVICE_ACK,
+        .user = connection_manager_user(session),
+        .device = session->device,
+        .length = strlen(session->device),
+        .has_cursor = true,
+        .cursor = id,
+    };
+    return broker_device(catch_up->broker, catch_up->member, &call);
 }
 
 static size_t count_channels(const struct session *session)

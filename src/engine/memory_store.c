@@ -25,7 +25,7 @@ struct memory_store {
 
 /* ---- what is kept ---- */
 
-static uint64_t charge(const struct message *message)
+uint64_t memory_store_charge(const struct message *message)
 {
     return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
 }
@@ -37,7 +37,7 @@ static void release(struct kept *kept, void *owner)
         return;
     list_remove(&kept->log);
     store->log_count--;
-    store->log_bytes -= charge(kept->message);
+    store->log_bytes -= memory_store_charge(kept->message);
     message_unref(kept->message);
     free(kept);
 }
@@ -157,7 +157,7 @@ static void prune_address(struct memory_store *store, struct mailbox *mailbox, i
 
 bool memory_store_fits(const struct memory_store *store, const struct message *message)
 {
-    return charge(message) <= store->limits.keep_total;
+    return memory_store_charge(message) <= store->limits.keep_total;
 }
 
 /* Undoes what memory_store_reserve made before it failed. */
@@ -192,7 +192,7 @@ bool memory_store_add(struct memory_store *store, struct message *message)
     *kept = (struct kept){.message = message_ref(message)};
     list_append(&store->log, &kept->log);
     store->log_count++;
-    store->log_bytes += charge(message);
+    store->log_bytes += memory_store_charge(message);
     for (uint32_t i = 0; i < message->address_count; i++) {
         struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
         wake_mailbox(store, mailbox);
@@ -218,7 +218,7 @@ struct source {
 };
 
 static struct source open_source(struct memory_store *store, const struct read *read,
-                                 struct read_address *from, int64_t now_ms)
+                                 struct read_address *from, uint64_t above, int64_t now_ms)
 {
     struct mailbox *mailbox = find_mailbox(store, &from->address);
     if (mailbox)
@@ -230,12 +230,12 @@ static struct source open_source(struct memory_store *store, const struct read *
     }
     uint64_t start = max_u64(read->after, from->from);
     uint64_t known = max_u64(start, from->told);
-    from->gap = known > 0 && known < pruned_upto;
+    from->gap = from->gap || (known > 0 && known < pruned_upto);
     from->told = max_u64(from->told, pruned_upto);
     if (!mailbox)
         return (struct source){NULL, 0};
     uint32_t next =
-        read->descending ? mailbox_after(mailbox, read->before - 1) : mailbox_after(mailbox, start);
+        mailbox_after(mailbox, read->descending ? read->before - 1 : max_u64(start, above));
     return (struct source){mailbox, next};
 }
 
@@ -270,6 +270,8 @@ static int choose(const struct source *sources, size_t count, bool descending)
 static void fill(struct read *read, struct source *sources)
 {
     size_t bytes = 0;
+    for (size_t i = 0; i < read->count; i++)
+        bytes += read->messages[i]->size;
     for (int i; (i = choose(sources, read->address_count, read->descending)) >= 0;) {
         struct message *message = peek(&sources[i], read->descending);
         sources[i].next += read->descending ? -1u : 1u;
@@ -284,7 +286,8 @@ static void fill(struct read *read, struct source *sources)
     }
 }
 
-bool memory_store_read(struct memory_store *store, struct read *read, int64_t now_ms)
+bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
+                       int64_t now_ms)
 {
     struct source few[4];
     struct source *sources = few;
@@ -294,11 +297,23 @@ bool memory_store_read(struct memory_store *store, struct read *read, int64_t no
             return false;
     }
     for (size_t i = 0; i < read->address_count; i++)
-        sources[i] = open_source(store, read, &read->addresses[i], now_ms);
+        sources[i] = open_source(store, read, &read->addresses[i], above, now_ms);
     fill(read, sources);
     if (sources != few)
         free(sources);
     return true;
+}
+
+struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms)
+{
+    for (struct list *at = store->log.prev; at != &store->log; at = at->prev) {
+        struct message *message = list_entry(at, struct kept, log)->message;
+        if (message->id < id)
+            return NULL;
+        if (message->id == id)
+            return message_expired(message, now_ms) ? NULL : message_ref(message);
+    }
+    return NULL;
 }
 
 /* ---- letting go ---- */

@@ -41,9 +41,14 @@ static void describe_one(struct session *session, void *context)
     session_format_id(session->id, id);
     clock_format((int64_t)session->opened_at_s * 1000, since);
     copy->number++;
-    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s}",
-                   id, transport_name(session->ops->transport), since,
+    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s", id,
+                   transport_name(session->ops->transport), since,
                    session->state == SESSION_BEHIND ? "true" : "false");
+    if (session->device) {
+        buf_add_text(reply, ",\"device\":");
+        buf_add_json(reply, session->device, strlen(session->device));
+    }
+    buf_add_text(reply, "}");
 }
 
 struct name {

@@ -8,6 +8,7 @@ void session_init(struct session *session)
     session->cursor = session->told = session->all_told = 0;
     session->user = NULL;
     session->channels = NULL;
+    session->device = NULL;
     session->opened_at_s = 0;
     session->state = SESSION_CLOSED;
     session->more = session->reading = false;

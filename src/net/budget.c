@@ -20,6 +20,7 @@ struct budget {
     struct budget_limits limits;
     atomic_size_t sockets; /* sessions count here too */
     atomic_size_t sessions;
+    atomic_size_t unauthenticated;
     pthread_mutex_t mutex; /* guards visitors */
     struct map visitors;
 };
@@ -63,6 +64,16 @@ bool budget_take_socket(struct budget *budget)
 void budget_give_socket(struct budget *budget)
 {
     give(&budget->sockets);
+}
+
+bool budget_take_unauthenticated(struct budget *budget)
+{
+    return take(&budget->unauthenticated, budget->limits.max_unauthenticated);
+}
+
+void budget_give_unauthenticated(struct budget *budget)
+{
+    give(&budget->unauthenticated);
 }
 
 bool budget_take_session(struct budget *budget)

@@ -7,9 +7,13 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "engine/catch_up.h"
+#include "engine/worker.h"
+#include "model/access.h"
 #include "model/session.h"
 #include "net/budget.h"
 #include "net/exchange.h"
+#include "net/pass.h"
 
 static int take_address(struct place *place, const struct sockaddr *peer)
 {
@@ -34,7 +38,7 @@ int place_take(struct place *ret_place, struct door *door, const struct exchange
         return ERR_STOPPING;
     if (!budget_take_session(door->budget))
         return ERR_TOO_MANY_SESSIONS;
-    int err = take_address(ret_place, exchange_peer(exchange));
+    int err = take_address(ret_place, exchange_client(exchange));
     if (err)
         budget_give_session(door->budget);
     return err;
@@ -53,6 +57,17 @@ void door_name_session(struct door *door, struct session *session)
     session->id = hash_number(++door->next_session);
     session->queue_high = door->queue_high;
     session_init(session);
+}
+
+/* Whoever revokes writes it down, then closes the sessions that are found at the broker. So either
+ * the watch was there before, or the note is here now. */
+int door_open_session(struct door *door, struct session *session, const struct pass *pass,
+                      const struct catch_up_start *start)
+{
+    int err = catch_up_open(door->worker->catch_up, session, start);
+    if (!err && pass && access_revoked(passes_access(door->passes), pass_who(pass)))
+        return ERR_KICKED;
+    return err;
 }
 
 int64_t door_retry_ms(const struct door *door)

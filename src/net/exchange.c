@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "engine/worker.h"
 #include "model/access.h"
@@ -55,7 +56,12 @@ struct exchange {
     char *query; /* decoded, as `name\0value\0…\0`; or NULL */
     char *id;    /* the `:id` segment, decoded */
     size_t id_length;
-    const char *origin; /* allowed, to be answered with CORS headers */
+    char *name; /* the `:name` segment, likewise */
+    size_t name_length;
+    const char *origin;           /* allowed, to be answered with CORS headers */
+    struct identity *who;         /* owned; NULL: nobody asked yet */
+    union network_address client; /* named by a trusted proxy, if `forwarded` */
+    bool forwarded;
     struct MHD_Response *response;
     int status;
     enum err err; /* what was refused, for log and metrics */
@@ -64,6 +70,7 @@ struct exchange {
     int64_t began_us;
     enum stage stage;
     bool waits;     /* the answer comes later */
+    bool settled;   /* libmicrohttpd has seen that nothing is left to read */
     bool suspended; /* libmicrohttpd knows */
     bool held;      /* who asked the broker still has it: its request was answered without it */
     bool over;      /* its request has come to its end: connection and response are gone */
@@ -108,6 +115,7 @@ static struct exchange *exchange_create(struct exchanges *all, size_t room)
 static void exchange_destroy(struct exchange *exchange)
 {
     struct exchanges *all = exchange->all;
+    identity_destroy(exchange->who);
     if (exchange->target != exchange->room)
         free(exchange->target);
     if (all->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||
@@ -185,10 +193,29 @@ const char *exchange_body(const struct exchange *exchange, size_t *ret_size)
     return exchange->body.data ? exchange->body.data : "";
 }
 
-const struct sockaddr *exchange_peer(const struct exchange *exchange)
+const struct sockaddr *exchange_client(const struct exchange *exchange)
 {
-    return MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-        ->client_addr;
+    return exchange->forwarded
+               ? &exchange->client.any
+               : MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                     ->client_addr;
+}
+
+const struct access *exchange_access(const struct exchange *exchange)
+{
+    return exchange->all->access;
+}
+
+const char *exchange_subprotocol(const struct exchange *exchange, const char *beginning,
+                                 size_t *ret_length)
+{
+    return head_list_find(&exchange->head, "Sec-WebSocket-Protocol", beginning, ret_length);
+}
+
+const char *exchange_name(const struct exchange *exchange, size_t *ret_length)
+{
+    *ret_length = exchange->name_length;
+    return exchange->name;
 }
 
 const char *exchange_query(struct exchange *exchange, const char *name)
@@ -353,6 +380,81 @@ void exchange_problem(struct exchange *exchange, enum err err, const char *field
     exchange_answer(exchange, err_status(err), PROBLEM_TYPE, &body);
 }
 
+/* ---- who asks ---- */
+
+/* `Bearer x` (RFC 6750 section 2.1), or NULL. */
+static const char *bearer(const struct exchange *exchange)
+{
+    const char *value = exchange_header(exchange, "Authorization");
+    if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+        return NULL;
+    return value + 7 + strspn(value + 7, " ");
+}
+
+/* A browser can set no header where it opens a WebSocket or an event stream, so there a token also
+ * travels as a subprotocol or in the address, which is kept out of the log. */
+static const char *find_credentials(struct exchange *exchange, size_t *ret_length)
+{
+    const char *text = bearer(exchange);
+    if (!text && exchange->route->right == RIGHT_RECEIVE) {
+        text = exchange_subprotocol(exchange, EXCHANGE_BEARER, ret_length);
+        if (text)
+            return text;
+        text = exchange_query(exchange, "token");
+    }
+    *ret_length = text ? strlen(text) : 0;
+    return text;
+}
+
+bool exchange_has_credentials(struct exchange *exchange)
+{
+    size_t length;
+    return find_credentials(exchange, &length) != NULL;
+}
+
+int exchange_identify(struct exchange *exchange, const char **ret_why)
+{
+    const struct access *access = exchange->all->access;
+    size_t length = 0;
+    const char *text = access_is_open(access) ? NULL : find_credentials(exchange, &length);
+    return access_identify(access, text, length, clock_wall_ms(), &exchange->who, ret_why);
+}
+
+const struct identity *exchange_who(const struct exchange *exchange)
+{
+    return exchange->who;
+}
+
+struct identity *exchange_take_who(struct exchange *exchange)
+{
+    struct identity *who = exchange->who;
+    exchange->who = NULL;
+    return who;
+}
+
+void exchange_note_refusal(struct exchange *exchange, enum err err, const char *why)
+{
+    char client[NETWORK_TEXT_SIZE];
+    const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
+    exchange->err = err;
+    network_format(exchange_client(exchange), client);
+    log_info("refused", LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->path),
+             LOG_TEXT("code", err_code(err)), LOG_TEXT("why", why),
+             LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
+             LOG_TEXT("client", client), LOG_TEXT("request_id", exchange->request_id));
+}
+
+void exchange_refuse(struct exchange *exchange, enum err err, const char *why)
+{
+    exchange_note_refusal(exchange, err, why);
+    if (err_status(err) == 401)
+        exchange_add_header(exchange, "WWW-Authenticate", "Bearer");
+    exchange_problem(exchange, err, NULL,
+                     err_status(err) == 401 ? "Send Authorization: Bearer and a key or token: %s."
+                                            : "This needs %s.",
+                     why);
+}
+
 void exchange_wait(struct exchange *exchange)
 {
     exchange->waits = true;
@@ -414,6 +516,7 @@ void exchange_upgrade(struct exchange *exchange, const char *accept, const char 
         MHD_add_response_header(response, "Sec-WebSocket-Protocol", protocol);
     exchange->response = response;
     exchange->status = MHD_HTTP_SWITCHING_PROTOCOLS;
+    resume(exchange);
 }
 
 int exchange_adopt(struct exchange *exchange)
@@ -540,14 +643,19 @@ struct segment {
     size_t length;
 };
 
-/* Does the path fit the pattern? Then *ret_id is the raw `:id` segment, if there is one. */
-static bool path_fits(const char *pattern, const char *path, struct segment *ret_id)
+#define MAX_SEGMENTS 2
+
+/* Does the path fit the pattern? Then ret_ids are the raw segments that begin with a colon there.
+ */
+static bool path_fits(const char *pattern, const char *path, struct segment *ret_ids)
 {
+    struct segment *ret_id = ret_ids;
+    ret_ids[0] = ret_ids[1] = (struct segment){NULL, 0};
     while (*pattern && *path) {
         if (*pattern == ':') {
             pattern += strcspn(pattern, "/");
             size_t length = strcspn(path, "/");
-            *ret_id = (struct segment){path, length};
+            *ret_id++ = (struct segment){path, length};
             path += length;
         } else if (*pattern++ != *path++) {
             return false;
@@ -569,12 +677,12 @@ static bool method_fits(const struct route *route, const char *method)
 
 /* The route for path and method. Else NULL, with the methods the path knows (none: no such path).
  */
-static const struct route *find_route(const struct exchange *exchange, struct segment *ret_id,
+static const struct route *find_route(const struct exchange *exchange, struct segment *ret_ids,
                                       struct buf *ret_allow)
 {
     for (size_t i = 0; i < exchange->all->route_count; i++) {
         const struct route *route = &exchange->all->routes[i];
-        if (!path_fits(route->path, exchange->path, ret_id))
+        if (!path_fits(route->path, exchange->path, ret_ids))
             continue;
         if (method_fits(route, exchange->head.method))
             return route;
@@ -586,13 +694,21 @@ static const struct route *find_route(const struct exchange *exchange, struct se
     return NULL;
 }
 
-static bool decode_id(struct exchange *exchange, struct segment raw)
+static bool decode_segment(char *to, struct segment raw, size_t *ret_length)
 {
-    ptrdiff_t length = text_percent_decode(exchange->id, raw.text, raw.length);
-    if (length < 0 || !address_is_name(exchange->id, (size_t)length))
+    ptrdiff_t length = text_percent_decode(to, raw.text, raw.length);
+    *ret_length = length < 0 ? 0 : (size_t)length;
+    to[*ret_length] = '\0';
+    return address_is_name(to, *ret_length);
+}
+
+/* The second follows the first in its room: what parts them in the path is the NUL's. */
+static bool decode_ids(struct exchange *exchange, const struct segment *ids)
+{
+    if (ids[0].text && !decode_segment(exchange->id, ids[0], &exchange->id_length))
         return false;
-    exchange->id_length = (size_t)length;
-    return true;
+    exchange->name = exchange->id + exchange->id_length + 1;
+    return !ids[1].text || decode_segment(exchange->name, ids[1], &exchange->name_length);
 }
 
 static void answer_preflight(struct exchange *exchange)
@@ -624,20 +740,51 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
         exchange_problem(exchange, ERR_METHOD_NOT_ALLOWED, NULL, "Use %s.", allow->data);
 }
 
+/* Before the body: who may not ask need not say. */
+static void check_right(struct exchange *exchange)
+{
+    enum right right = exchange->route->right;
+    const char *why = identity_need(right);
+    struct address id = {.name = exchange->id, .length = (uint32_t)exchange->id_length};
+    if (right == RIGHT_OPEN || right == RIGHT_RECEIVE)
+        return;
+    int err = exchange_identify(exchange, &why);
+    if (!err) {
+        why = identity_need(right);
+        err = identity_may(exchange->who, right, id.length ? &id : NULL);
+    }
+    if (err == ERR_OUT_OF_MEMORY)
+        exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    else if (err)
+        exchange_refuse(exchange, (enum err)err, why);
+}
+
 static void route_request(struct exchange *exchange)
 {
-    struct segment id = {NULL, 0};
+    struct segment ids[MAX_SEGMENTS];
     struct buf allow;
     buf_init(&allow);
-    exchange->route = find_route(exchange, &id, &allow);
+    exchange->route = find_route(exchange, ids, &allow);
     if (!exchange->route && (allow.size || !buf_ok(&allow)))
         answer_methods(exchange, &allow);
     else if (!exchange->route)
         exchange_problem(exchange, ERR_NOT_FOUND, NULL, "See docs/wire.md for what is served.");
-    else if (id.text && !decode_id(exchange, id))
+    else if (!decode_ids(exchange, ids))
         exchange_problem(exchange, ERR_BAD_ID, NULL,
                          "An id is 1 to 128 bytes of UTF-8 without control characters or /.");
+    else
+        check_right(exchange);
     buf_finish(&allow);
+}
+
+static void find_client(struct exchange *exchange)
+{
+    const struct access *access = exchange->all->access;
+    if (!access_trusts_proxies(access))
+        return;
+    const char *forwarded = head_find_last(&exchange->head, "X-Forwarded-For");
+    exchange->forwarded =
+        access_find_client(access, exchange_client(exchange), forwarded, &exchange->client);
 }
 
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */
@@ -706,6 +853,7 @@ static void begin(struct exchange *exchange)
         exchange_problem(exchange, err, NULL, "%s", detail);
         return;
     }
+    find_client(exchange);
     if (!split_target(exchange)) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, NULL, "The query has a broken %%-escape.");
         return;
@@ -774,12 +922,17 @@ static int suspend_if_waits(struct exchange *exchange)
     return MHD_YES;
 }
 
-/* What libmicrohttpd is told after a step. */
+/* What libmicrohttpd is told after a step. A connection that is suspended in the step that read the
+ * end of its request is read from once more when it is resumed, and ended there, unanswered, if the
+ * client has shut down its side meanwhile. So it is suspended one step later. */
 static int proceed(struct exchange *exchange)
 {
     if (exchange->response || exchange->close)
         return queue_answer(exchange);
-    return suspend_if_waits(exchange);
+    if (exchange->settled)
+        return suspend_if_waits(exchange);
+    exchange->settled = true;
+    return MHD_YES;
 }
 
 /* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A taker
@@ -877,10 +1030,14 @@ int exchange_on_request(void *cls, struct MHD_Connection *connection, const char
 
 static void log_access(const struct exchange *exchange)
 {
+    char client[NETWORK_TEXT_SIZE];
+    const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
+    network_format(exchange_client(exchange), client);
     log_info("request", LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->path),
              LOG_NUMBER("status", exchange->status),
              LOG_TEXT("code", exchange->err ? err_code(exchange->err) : NULL),
-             LOG_NUMBER("us", clock_mono_us() - exchange->began_us),
+             LOG_NUMBER("us", clock_mono_us() - exchange->began_us), LOG_TEXT("client", client),
+             LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
              LOG_TEXT("request_id", exchange->request_id));
 }
 

@@ -25,6 +25,42 @@ const char *head_find(const struct head *head, const char *name)
     return count_named(head, name, &field) == 1 ? field->value : NULL;
 }
 
+const char *head_find_last(const struct head *head, const char *name)
+{
+    for (size_t i = head->count; i > 0; i--) {
+        const struct head_field *field = &head->fields[i - 1];
+        if (text_equal_nocase(field->name, field->name_length, name))
+            return field->value;
+    }
+    return NULL;
+}
+
+static const char *find_word(const char *list, const char *beginning, size_t *ret_length)
+{
+    size_t skip = strlen(beginning);
+    while (*(list += strspn(list, " \t,"))) {
+        size_t length = strcspn(list, " \t,");
+        if (length >= skip && memcmp(list, beginning, skip) == 0) {
+            *ret_length = length - skip;
+            return list + skip;
+        }
+        list += length;
+    }
+    return NULL;
+}
+
+const char *head_list_find(const struct head *head, const char *name, const char *beginning,
+                           size_t *ret_length)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < head->count && !found; i++) {
+        const struct head_field *field = &head->fields[i];
+        if (text_equal_nocase(field->name, field->name_length, name))
+            found = find_word(field->value, beginning, ret_length);
+    }
+    return found;
+}
+
 bool head_list_has(const struct head *head, const char *name, const char *token)
 {
     for (size_t i = 0; i < head->count; i++) {
@@ -130,13 +166,14 @@ static enum err check_host(const struct head *head, const char **ret_detail)
  * believe the first, another the last. */
 static enum err check_single(const struct head *head, const char **ret_detail)
 {
-    static const char *const names[] = {"Origin", "Sec-Fetch-Site", "Content-Type",
-                                        "Content-Encoding", "Idempotency-Key"};
+    static const char *const names[] = {"Origin",           "Sec-Fetch-Site",  "Content-Type",
+                                        "Content-Encoding", "Idempotency-Key", "Authorization"};
     const struct head_field *ignored;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (count_named(head, names[i], &ignored) > 1) {
-            *ret_detail = "Origin, Sec-Fetch-Site, Content-Type, Content-Encoding and "
-                          "Idempotency-Key come once.";
+            *ret_detail =
+                "Origin, Sec-Fetch-Site, Content-Type, Content-Encoding, Authorization and "
+                "Idempotency-Key come once.";
             return ERR_BAD_REQUEST;
         }
     }

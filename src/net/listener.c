@@ -433,6 +433,14 @@ void listener_drain(struct listener *listener)
     end_idle(listener);
 }
 
+void listener_change(struct listener *listener, struct access *access,
+                     const struct exchange_limits *limits, bool access_log)
+{
+    listener->exchanges.access = access;
+    listener->exchanges.limits = *limits;
+    listener->exchanges.access_log = access_log;
+}
+
 size_t listener_connections(const struct listener *listener)
 {
     return listener->exchanges.deadlines.count;

@@ -12,10 +12,12 @@
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/connection_manager.h"
+#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
 #include "net/door.h"
 #include "net/exchange.h"
+#include "net/pass.h"
 #include "net/receiving.h"
 #include "net/stream.h"
 #include "net/wheel.h"
@@ -34,6 +36,7 @@ struct poll {
     struct stream stream; /* first: on_data and the others find the rest */
     struct session session;
     struct place place;
+    struct pass *pass;   /* NULL: nobody needs one */
     struct list link;    /* the wheel of waits; those with news; those closing */
     struct buf messages; /* the answer's, parted by commas */
     struct buf head;     /* written beforehand, while the request is there to be asked */
@@ -209,6 +212,8 @@ static void leave(struct poll *self, enum err reason)
     if (reason)
         metrics_add(&worker->metrics.closed[reason], 1);
     catch_up_close(worker->catch_up, &self->session);
+    pass_destroy(self->pass);
+    self->pass = NULL;
     list_remove(&self->link);
     list_append(&all_of(self)->closing, &self->link);
     self->state = ANSWERED;
@@ -456,10 +461,18 @@ static int open_poll(struct poll *self, const struct asked *asked)
     int err = place_take(&self->place, door, asked->exchange);
     if (err)
         return err;
-    err = catch_up_open(door->worker->catch_up, &self->session, &asked->receiving.start);
-    if (!err && adopt(self, asked))
+    if (exchange_who(asked->exchange) != &identity_anyone) {
+        self->pass = pass_create(door->passes, &self->session, exchange_take_who(asked->exchange));
+        err = self->pass ? 0 : ERR_OUT_OF_MEMORY;
+    }
+    if (!err)
+        err = door_open_session(door, &self->session, self->pass, &asked->receiving.start);
+    if (!err && adopt(self, asked)) {
+        pass_start(self->pass);
         return 0;
+    }
     catch_up_close(door->worker->catch_up, &self->session);
+    pass_destroy(self->pass);
     place_give(&self->place);
     buf_finish(&self->head);
     return err ? err : ERR_TOO_MANY_SESSIONS;
@@ -547,26 +560,38 @@ static void read_page(struct asked *asked)
     use_page(asked);
 }
 
+static void on_located(void *context, int err)
+{
+    struct asked *asked = context;
+    if (!err && list_addresses(asked)) {
+        read_page(asked);
+        return;
+    }
+    if (err != RECEIVING_LATE)
+        door_refuse(asked->exchange, err ? err : ERR_OUT_OF_MEMORY);
+    asked_destroy(asked);
+}
+
 void poll_serve(struct exchange *exchange)
 {
     struct receiving receiving;
     size_t wait;
+    const char *why;
     if (!exchange_may_ask(exchange) || !read_wait(exchange, &wait) ||
         !receiving_read(exchange, &receiving))
         return;
-    struct asked *asked = calloc(1, sizeof *asked);
+    int refused = receiving_admit(exchange, &receiving, &why);
+    struct asked *asked = refused ? NULL : calloc(1, sizeof *asked);
     if (!asked) {
         receiving_finish(&receiving);
-        door_refuse(exchange, ERR_OUT_OF_MEMORY);
+        if (refused)
+            exchange_refuse(exchange, (enum err)refused, why);
+        else
+            door_refuse(exchange, ERR_OUT_OF_MEMORY);
         return;
     }
     asked->exchange = exchange;
     asked->receiving = receiving;
     asked->wait = wait;
-    if (list_addresses(asked)) {
-        read_page(asked);
-        return;
-    }
-    asked_destroy(asked);
-    door_refuse(exchange, ERR_OUT_OF_MEMORY);
+    receiving_locate(exchange_worker(exchange), exchange, &asked->receiving, on_located, asked);
 }

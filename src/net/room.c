@@ -9,11 +9,14 @@
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
+#include "model/access.h"
+#include "model/identity.h"
 #include "model/session.h"
 #include "net/budget.h"
 #include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
+#include "net/pass.h"
 #include "net/text_form.h"
 #include "net/websocket.h"
 
@@ -21,11 +24,14 @@
 #define ROOM_PREFIX "room:"
 #define EXIT        "/exit"
 
+#define PROTOCOL_TEXT "pushwire.v1.text"
+
 /* Somebody in a room. */
 struct guest {
     struct websocket websocket; /* first: on_message and the others find the rest */
     struct session session;
     struct place place;
+    struct pass *pass; /* NULL: nobody needs one */
     const struct message_format *format;
     bool hears_itself;
     int err; /* why it will be closed at once */
@@ -166,10 +172,13 @@ static void on_closing(struct websocket *websocket, enum err reason)
     struct worker *worker = self->place.door->worker;
     metrics_add(&worker->metrics.closed[reason], 1);
     catch_up_close(worker->catch_up, &self->session);
+    pass_destroy(self->pass);
+    self->pass = NULL;
 }
 
 static void destroy(struct guest *self)
 {
+    pass_destroy(self->pass);
     place_give(&self->place);
     free(self);
 }
@@ -202,7 +211,7 @@ static int open_session(struct guest *self)
         .channels = &channel,
         .channel_count = 1,
     };
-    return catch_up_open(self->place.door->worker->catch_up, &self->session, &start);
+    return door_open_session(self->place.door, &self->session, self->pass, &start);
 }
 
 static void on_adopted(void *context, int fd, const char *extra, size_t size)
@@ -216,10 +225,50 @@ static void on_adopted(void *context, int fd, const char *extra, size_t size)
         return;
     }
     door->open++;
+    pass_start(self->pass);
     int err = self->err ? self->err : open_session(self);
     if (err)
         websocket_close(&self->websocket, (enum err)err);
     websocket_feed(&self->websocket, extra, size);
+}
+
+static void set_name(struct guest *self, const char *name, size_t length)
+{
+    memcpy(self->name, name, length);
+    self->name_length = (uint8_t)length;
+}
+
+/* Who speaks here is heard here: the token has to cover both, and says who it is. */
+static int admit(struct exchange *exchange, struct guest *self)
+{
+    const char *why;
+    struct address channel = {
+        .kind = ADDRESS_CHANNEL, .name = self->channel, .length = self->channel_length};
+    int err = exchange_identify(exchange, &why);
+    const struct identity *who = exchange_who(exchange);
+    if (!err && who == &identity_anyone)
+        return 0;
+    if (!err) {
+        why = "a token whose channels and publish cover the room";
+        err = identity_may_hear(who, &channel);
+    }
+    if (!err)
+        err = identity_may_send(who, &channel);
+    if (err) {
+        exchange_note_refusal(exchange, (enum err)err, why);
+        return err;
+    }
+    if (!self->hears_itself)
+        set_name(self, identity_user(who), strlen(identity_user(who)));
+    self->pass = pass_create(self->place.door->passes, &self->session, exchange_take_who(exchange));
+    return self->pass ? 0 : ERR_OUT_OF_MEMORY;
+}
+
+/* A browser that offers words wants one back. */
+static const char *protocol_of(const struct exchange *exchange)
+{
+    return exchange_header_has(exchange, "Sec-WebSocket-Protocol", PROTOCOL_TEXT) ? PROTOCOL_TEXT
+                                                                                  : NULL;
 }
 
 static void come_in(struct exchange *exchange, struct guest *self)
@@ -238,7 +287,9 @@ static void come_in(struct exchange *exchange, struct guest *self)
         err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
     }
     if (!err) {
-        exchange_upgrade(exchange, accept, NULL, on_adopted, self);
+        if (!self->err)
+            self->err = admit(exchange, self);
+        exchange_upgrade(exchange, accept, protocol_of(exchange), on_adopted, self);
         return;
     }
     free(self);
@@ -251,12 +302,6 @@ static struct guest *guest_create(struct exchange *exchange)
     if (!self)
         door_refuse(exchange, ERR_OUT_OF_MEMORY);
     return self;
-}
-
-static void set_name(struct guest *self, const char *name, size_t length)
-{
-    memcpy(self->name, name, length);
-    self->name_length = (uint8_t)length;
 }
 
 void room_lobby_serve(struct exchange *exchange)
@@ -277,7 +322,8 @@ void room_serve(struct exchange *exchange)
     size_t room_length;
     const char *room = exchange_id(exchange, &room_length);
     const char *name = exchange_query(exchange, "name");
-    if (!name || !address_is_name(name, strlen(name))) {
+    bool named = access_is_open(exchange_access(exchange)); /* else the token says who it is */
+    if (named && (!name || !address_is_name(name, strlen(name)))) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, "name",
                          "Say who comes in: /rooms/tea?name=bob.");
         return;
@@ -290,7 +336,8 @@ void room_serve(struct exchange *exchange)
     if (!self)
         return;
     self->format = &text_form_room;
-    set_name(self, name, strlen(name));
+    if (named)
+        set_name(self, name, strlen(name));
     memcpy(self->channel, ROOM_PREFIX, strlen(ROOM_PREFIX));
     memcpy(self->channel + strlen(ROOM_PREFIX), room, room_length);
     self->channel_length = (uint8_t)(strlen(ROOM_PREFIX) + room_length);

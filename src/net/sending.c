@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json_text.h"
 #include "model/address.h"
+#include "model/identity.h"
 
 #define MAX_RECEIVERS 1000
 #define MAX_KEY       128
@@ -60,10 +61,25 @@ static bool is_name(const json_t *value)
            address_is_name(json_string_value(value), json_string_length(value));
 }
 
+/* The one that key or token fixes; the object may repeat it. */
+static bool use_fixed_sender(struct reading *reading, const char *fixed, const json_t *sender)
+{
+    struct draft *draft = &reading->sending->publish.draft;
+    draft->sender = fixed;
+    draft->sender_length = strlen(fixed);
+    if (sender && (!json_is_string(sender) || strcmp(json_string_value(sender), fixed) != 0))
+        return refuse(reading, ERR_FORBIDDEN, "sender", "These credentials send as %s only.",
+                      fixed);
+    return !strchr(fixed, ']') || wrong(reading, "sender", "A user whose id has a ] cannot send.");
+}
+
 static bool read_sender(struct reading *reading)
 {
     struct draft *draft = &reading->sending->publish.draft;
     const json_t *sender = field_of(reading, "sender");
+    const char *fixed = identity_sender(reading->source->who);
+    if (!reading->source->sender && fixed)
+        return use_fixed_sender(reading, fixed, sender);
     if (reading->source->sender) {
         draft->sender = reading->source->sender;
         draft->sender_length = reading->source->sender_length;
@@ -188,6 +204,23 @@ static bool read_destination(struct reading *reading)
                  : missing(reading, "receiver", choice);
 }
 
+static bool check_right(struct reading *reading)
+{
+    const struct sending *sending = reading->sending;
+    for (size_t i = 0; i < sending->count; i++) {
+        const struct address *address = &sending->addresses[i];
+        int err = identity_may_send(reading->source->who, address);
+        if (err && address->kind == ADDRESS_ALL)
+            return refuse(reading, (enum err)err, "broadcast", "This needs %s.",
+                          identity_need(RIGHT_MANAGE_ALL));
+        if (err)
+            return refuse(
+                reading, (enum err)err, address->kind == ADDRESS_CHANNEL ? "channel" : "receiver",
+                "These credentials do not reach %.*s.", (int)address->length, address->name);
+    }
+    return true;
+}
+
 /* ---- what it says ---- */
 
 /* The value as it was written, so that no number changes on its way; borrowed from the source
@@ -283,11 +316,19 @@ static bool digest_object(struct reading *reading)
     return done;
 }
 
-/* The publisher is whom the sender's name says, as long as there are no credentials. */
+/* The publisher: the key, the user, or, without credentials, whom the sender's name says. */
+static uint64_t scope_of(const struct reading *reading)
+{
+    const struct draft *draft = &reading->sending->publish.draft;
+    const char *key = identity_key_id(reading->source->who);
+    if (key)
+        return hash_bytes(key, strlen(key) + 1); /* its NUL sets it apart from senders */
+    return hash_bytes(draft->sender, draft->sender_length);
+}
+
 static bool read_key(struct reading *reading)
 {
     struct sending *sending = reading->sending;
-    const struct draft *draft = &sending->publish.draft;
     const char *key;
     size_t length;
     char scoped[sizeof(uint64_t) + MAX_KEY];
@@ -295,7 +336,7 @@ static bool read_key(struct reading *reading)
         return false;
     if (!key)
         return true;
-    sending->key.scope = hash_bytes(draft->sender, draft->sender_length);
+    sending->key.scope = scope_of(reading);
     memcpy(scoped, &sending->key.scope, sizeof(uint64_t));
     memcpy(scoped + sizeof(uint64_t), key, length);
     sending->key.hash = hash_bytes(scoped, sizeof(uint64_t) + length);
@@ -311,8 +352,8 @@ int sending_read(struct sending *ret_sending, json_t *body, const struct sending
     memset(sending, 0, sizeof *sending);
     buf_init(&sending->message);
     sending->body = body;
-    if (!read_sender(&reading) || !read_destination(&reading) || !read_message(&reading) ||
-        !read_ttl(&reading) || !read_key(&reading))
+    if (!read_sender(&reading) || !read_destination(&reading) || !check_right(&reading) ||
+        !read_message(&reading) || !read_ttl(&reading) || !read_key(&reading))
         return (int)ret_problem->err;
     struct publish *publish = &sending->publish;
     publish->delivered = sending->delivered;

@@ -9,10 +9,12 @@
 #include "base/text.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
+#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
 #include "net/door.h"
 #include "net/exchange.h"
+#include "net/pass.h"
 #include "net/receiving.h"
 #include "net/stream.h"
 #include "net/wheel.h"
@@ -20,7 +22,8 @@
 #define CONTENT_TYPE    "text/event-stream"
 #define COMMENT_SECONDS 15
 #define CLOSING_SECONDS 5
-#define RETRY_MS        2000 /* an EventSource's own wait, until a bye names another */
+#define RETRY_MS        2000  /* an EventSource's own wait, until a bye names another */
+#define REFUSED_MS      60000 /* one with a bad token shall not come back soon */
 
 enum state { OPEN, CLOSING, ENDED };
 
@@ -28,7 +31,8 @@ struct sse {
     struct stream stream; /* first: on_data and the others find the rest */
     struct session session;
     struct place place;
-    struct list link; /* the wheel of comments, or those closing */
+    struct pass *pass; /* NULL: nobody needs one */
+    struct list link;  /* the wheel of comments, or those closing */
     uint8_t state;
     uint8_t seconds; /* since it began to close */
 };
@@ -112,6 +116,8 @@ static void leave(struct sse *self, enum err reason)
     struct worker *worker = self->place.door->worker;
     metrics_add(&worker->metrics.closed[reason], 1);
     catch_up_close(worker->catch_up, &self->session);
+    pass_destroy(self->pass);
+    self->pass = NULL;
     list_remove(&self->link);
     list_append(&all_of(self)->closing, &self->link);
     self->state = CLOSING;
@@ -124,15 +130,20 @@ static void end(struct sse *self)
     stream_close(&self->stream);
 }
 
-static void say_bye(struct sse *self, enum err reason)
+static void write_bye(struct buf *buf, enum err reason, int64_t retry_ms)
 {
-    long long retry_ms = door_retry_ms(self->place.door);
-    struct buf buf;
-    buf_init(&buf);
-    buf_add_format(&buf,
+    buf_add_format(buf,
                    "retry: %lld\nevent: bye\n"
                    "data: {\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}\n\n",
-                   retry_ms, err_code(reason), retry_ms);
+                   (long long)retry_ms, err_code(reason), (long long)retry_ms);
+}
+
+static void say_bye(struct sse *self, enum err reason)
+{
+    bool refused = err_status(reason) == 401;
+    struct buf buf;
+    buf_init(&buf);
+    write_bye(&buf, reason, refused ? REFUSED_MS : door_retry_ms(self->place.door));
     send_buf(self, &buf);
 }
 
@@ -342,36 +353,90 @@ static int open_session(struct sse *self, struct exchange *exchange,
     int err = place_take(&self->place, door, exchange);
     if (err)
         return err;
-    err = catch_up_open(door->worker->catch_up, &self->session, &receiving->start);
-    if (!err && adopt(self, exchange, &receiving->start.user))
+    if (exchange_who(exchange) != &identity_anyone) {
+        self->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
+        err = self->pass ? 0 : ERR_OUT_OF_MEMORY;
+    }
+    if (!err)
+        err = door_open_session(door, &self->session, self->pass, &receiving->start);
+    if (!err && adopt(self, exchange, &receiving->start.user)) {
+        pass_start(self->pass);
         return 0;
+    }
     catch_up_close(door->worker->catch_up, &self->session);
+    pass_destroy(self->pass);
     place_give(&self->place);
     return err ? err : ERR_TOO_MANY_SESSIONS;
+}
+
+/* An EventSource sees no status, and gives up for good on any but 200. */
+static void refuse(struct exchange *exchange, enum err err, const char *why)
+{
+    struct buf body;
+    exchange_note_refusal(exchange, err, why);
+    buf_init(&body);
+    write_bye(&body, err, REFUSED_MS);
+    exchange_add_header(exchange, "Cache-Control", "no-store");
+    exchange_answer(exchange, 200, CONTENT_TYPE, &body);
+}
+
+/* What is known of a request until its stream is open. */
+struct opening {
+    struct exchange *exchange;
+    struct receiving receiving;
+};
+
+static void open_stream(const struct opening *opening)
+{
+    struct sse *self = calloc(1, sizeof *self);
+    int err = self ? open_session(self, opening->exchange, &opening->receiving) : ERR_OUT_OF_MEMORY;
+    if (!err)
+        return;
+    free(self);
+    door_refuse(opening->exchange, err);
+}
+
+static void on_located(void *context, int err)
+{
+    struct opening *opening = context;
+    if (!err)
+        open_stream(opening);
+    else if (err != RECEIVING_LATE)
+        door_refuse(opening->exchange, err);
+    receiving_finish(&opening->receiving);
+    free(opening);
+}
+
+static void locate(struct exchange *exchange, struct receiving *receiving)
+{
+    struct opening *opening = malloc(sizeof *opening);
+    if (!opening) {
+        receiving_finish(receiving);
+        door_refuse(exchange, ERR_OUT_OF_MEMORY);
+        return;
+    }
+    *opening = (struct opening){exchange, *receiving};
+    receiving_locate(exchange_worker(exchange), exchange, &opening->receiving, on_located, opening);
 }
 
 void sse_serve(struct exchange *exchange)
 {
     const struct door *door = exchange_state(exchange);
     struct receiving receiving;
-    if (!receiving_read(exchange, &receiving))
+    const char *why;
+    if (!exchange_may_ask(exchange) || !receiving_read(exchange, &receiving))
         return;
-    if (!door->can_adopt) {
-        receiving_finish(&receiving);
+    int refused = receiving_admit(exchange, &receiving, &why);
+    if (!refused && door->can_adopt && !exchange_is_head(exchange)) {
+        locate(exchange, &receiving);
+        return;
+    }
+    receiving_finish(&receiving);
+    if (refused)
+        refuse(exchange, (enum err)refused, why);
+    else if (!door->can_adopt)
         exchange_problem(exchange, ERR_NOT_IMPLEMENTED, NULL,
                          "Not with this version of libmicrohttpd; use /ws or /poll.");
-        return;
-    }
-    if (exchange_is_head(exchange)) {
-        receiving_finish(&receiving);
+    else
         exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);
-        return;
-    }
-    struct sse *self = calloc(1, sizeof *self);
-    int err = self ? open_session(self, exchange, &receiving) : ERR_OUT_OF_MEMORY;
-    receiving_finish(&receiving);
-    if (!err)
-        return;
-    free(self);
-    door_refuse(exchange, err);
 }

@@ -8,19 +8,24 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
+#include "model/access.h"
 #include "model/connection_manager.h"
+#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
+#include "model/token.h"
 #include "net/api/json_body.h"
 #include "net/budget.h"
 #include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
+#include "net/pass.h"
 #include "net/receiving.h"
 #include "net/sending.h"
 #include "net/text_form.h"
@@ -34,13 +39,20 @@ struct websocket_session {
     struct websocket websocket;
     struct session session;
     struct place place;
+    union {                      /* one of them, so that many idle sessions cost less */
+        struct opening *opening; /* while websocket.opening */
+        struct pass *pass;       /* NULL: nobody needs one */
+    };
 };
 
-/* What is known between the handshake and the socket. */
+/* What is known between the handshake and the first message. */
 struct opening {
-    struct websocket_session *session;
     struct receiving receiving;
-    int err; /* why it will be closed at once, by a code that a browser can see */
+    struct exchange *exchange;         /* the handshake, until it is answered */
+    struct pass *pass;                 /* the session's to be */
+    struct websocket_session *session; /* NULL: it closed while its device was looked up */
+    int err;       /* why it will be closed at once, by a code that a browser can see */
+    bool locating; /* the broker is asked where the device goes on */
 };
 
 static struct websocket_session *from_session(const struct session *session)
@@ -51,6 +63,16 @@ static struct websocket_session *from_session(const struct session *session)
 static struct websocket_session *from_websocket(struct websocket *websocket)
 {
     return (struct websocket_session *)websocket;
+}
+
+static struct opening *opening_of(const struct websocket_session *self)
+{
+    return self->websocket.opening ? self->opening : NULL;
+}
+
+static struct pass *pass_of(const struct websocket_session *self)
+{
+    return self->websocket.opening ? self->opening->pass : self->pass;
 }
 
 /* ---- frames ---- */
@@ -164,6 +186,92 @@ static const struct session_ops session_ops = {
     .close = close_session,
 };
 
+/* ---- opening ---- */
+
+/* As the token says it; that it counts a little longer is for clocks that differ. */
+static void add_end(struct buf *buf, const struct websocket_session *self)
+{
+    char text[CLOCK_TEXT_SIZE];
+    if (!pass_of(self) || identity_end_ms(pass_who(pass_of(self))) == INT64_MAX)
+        return;
+    clock_format(identity_end_ms(pass_who(pass_of(self))) - TOKEN_LEEWAY_MS, text);
+    buf_add_format(buf, ",\"expires_at\":\"%s\"", text);
+}
+
+static bool welcome(struct websocket_session *self, const struct address *user)
+{
+    char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
+    struct buf buf;
+    session_format_id(self->session.id, id);
+    text_format_id(self->session.cursor, cursor);
+    buf_init(&buf);
+    buf_add_format(&buf, "{\"type\":\"welcome\",\"session\":\"%s\",\"user\":", id);
+    buf_add_json(&buf, user->name, user->length);
+    buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%lld", cursor,
+                   (long long)(self->place.door->heartbeat_ms / 1000));
+    add_end(&buf, self);
+    buf_add_text(&buf, "}");
+    return send_buf(self, &buf);
+}
+
+static void log_session(const char *event, const struct websocket_session *self, enum err reason)
+{
+    char id[SESSION_ID_TEXT_SIZE], peer[STREAM_PEER_SIZE];
+    if (!log_wants(LOG_DEBUG))
+        return;
+    struct address user = {0};
+    if (self->session.user)
+        user = connection_manager_user(&self->session);
+    session_format_id(self->session.id, id);
+    stream_peer(&self->websocket.stream, peer);
+    log_debug(event, LOG_BYTES("user", user.name, user.length), LOG_TEXT("peer", peer),
+              LOG_TEXT("session", id), LOG_TEXT("reason", reason ? err_code(reason) : NULL));
+}
+
+static void opening_destroy(struct opening *opening)
+{
+    if (!opening)
+        return;
+    receiving_finish(&opening->receiving);
+    free(opening);
+}
+
+static void begin(struct websocket_session *self)
+{
+    struct opening *opening = self->opening;
+    const struct catch_up_start *start = &opening->receiving.start;
+    int err = door_open_session(self->place.door, &self->session, opening->pass, start);
+    self->websocket.opening = false;
+    self->pass = opening->pass;
+    if (!err)
+        log_session("session opened", self, ERR_NONE);
+    if (!err && self->websocket.json && !welcome(self, &start->user))
+        err = ERR_OUT_OF_MEMORY;
+    opening_destroy(opening);
+    if (err)
+        websocket_close(&self->websocket, (enum err)err);
+}
+
+static void on_device(void *context, int err)
+{
+    struct opening *opening = context;
+    opening->locating = false;
+    if (!opening->session)
+        opening_destroy(opening);
+    else if (err)
+        websocket_close(&opening->session->websocket, (enum err)err);
+    else
+        begin(opening->session);
+}
+
+/* For a session whose token came as a frame; until then nobody may ask for its device. */
+static void locate(struct websocket_session *self)
+{
+    self->opening->locating = true;
+    receiving_locate(self->place.door->worker, NULL, &self->opening->receiving, on_device,
+                     self->opening);
+}
+
 /* ---- the WebSocket's side ---- */
 
 /* A client's own word for its frame, or number; others are not repeated. */
@@ -234,7 +342,9 @@ static void serve_subscribe(const struct asked *asked)
     struct address channel;
     if (!read_channel(asked, &channel))
         return;
-    int err = catch_up_subscribe(self->place.door->worker->catch_up, &self->session, &channel);
+    int err = identity_may_hear(pass_who(pass_of(self)), &channel);
+    if (!err)
+        err = catch_up_subscribe(self->place.door->worker->catch_up, &self->session, &channel);
     if (err)
         send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
                    err_title((enum err)err));
@@ -327,6 +437,7 @@ static void serve_send(const struct asked *asked)
     struct sending_source source = {
         .text = asked->text,
         .size = asked->size,
+        .who = pass_who(pass_of(self)),
         .sender = client->name,
         .sender_length = client->user.length,
         .is_client = true,
@@ -347,6 +458,115 @@ static void serve_send(const struct asked *asked)
     on_sent(&publish->call);
 }
 
+static void serve_ack(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    const json_t *ref = json_object_get(asked->frame, "ref");
+    const json_t *id = json_object_get(asked->frame, "id");
+    uint64_t cursor;
+    if (!json_is_string(id) || !receiving_parse_cursor(json_string_value(id), &cursor)) {
+        send_error(self, ERR_BAD_FIELD, ref, "id is a message's id.");
+        return;
+    }
+    int err = catch_up_ack(self->place.door->worker->catch_up, &self->session, cursor);
+    if (err == ERR_BAD_FIELD)
+        send_error(self, ERR_BAD_FIELD, ref, "This session was given nothing with that id yet.");
+    else if (err)
+        send_error(self, (enum err)err, ref, "Open the session with ?device= to acknowledge.");
+}
+
+/* What a narrower token no longer covers. */
+static void drop_channels(struct websocket_session *self)
+{
+    struct catch_up *catch_up = self->place.door->worker->catch_up;
+    struct subscription *next;
+    for (struct subscription *at = self->session.channels; at; at = next) {
+        struct address channel = connection_manager_channel(at);
+        char name[ADDRESS_NAME_MAX];
+        next = at->next;
+        if (!identity_may_hear(pass_who(pass_of(self)), &channel))
+            continue;
+        memcpy(name, channel.name, channel.length);
+        channel.name = name;
+        catch_up_unsubscribe(catch_up, &self->session, &channel);
+        answer_channel(self, "unsubscribed", &channel);
+    }
+}
+
+static void answer_renewal(struct websocket_session *self)
+{
+    struct buf buf;
+    buf_init(&buf);
+    buf_add_text(&buf, "{\"type\":\"renewed\"");
+    add_end(&buf, self);
+    buf_add_text(&buf, "}");
+    send_buf(self, &buf);
+}
+
+static int identify(const struct asked *asked, struct identity **ret_who, const char **ret_why)
+{
+    const json_t *token = json_object_get(asked->frame, "token");
+    const struct access *access = passes_access(asked->self->place.door->passes);
+    *ret_why = "the frame has no token";
+    if (!json_is_string(token))
+        return ERR_UNAUTHORIZED;
+    return access_identify(access, json_string_value(token), json_string_length(token),
+                           clock_wall_ms(), ret_who, ret_why);
+}
+
+static void log_refusal(const struct websocket_session *self, const struct address *user,
+                        enum err err, const char *why)
+{
+    char peer[STREAM_PEER_SIZE];
+    stream_peer(&self->websocket.stream, peer);
+    log_info("refused", LOG_TEXT("frame", "auth"), LOG_BYTES("user", user->name, user->length),
+             LOG_TEXT("code", err_code(err)), LOG_TEXT("why", why), LOG_TEXT("peer", peer));
+}
+
+/* The first one: whoever brings no good token has had their chance. */
+static void authenticate(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    const struct receiving *receiving = &self->opening->receiving;
+    struct identity *who = NULL;
+    const char *why;
+    int err = identify(asked, &who, &why);
+    if (!err)
+        err = receiving_check(receiving, who, &why);
+    if (!err) {
+        pass_renew(self->opening->pass, who);
+        locate(self);
+        return;
+    }
+    log_refusal(self, &receiving->start.user, (enum err)err, why);
+    identity_destroy(who);
+    websocket_close(&self->websocket, (enum err)err);
+}
+
+/* A later one; a bad one changes nothing. */
+static void serve_auth(const struct asked *asked)
+{
+    struct websocket_session *self = asked->self;
+    struct address user = connection_manager_user(&self->session);
+    struct identity *who = NULL;
+    const char *why;
+    int err = self->pass ? identify(asked, &who, &why) : 0;
+    if (!err && self->pass)
+        err = identity_may(who, RIGHT_RECEIVE, &user);
+    if (err) {
+        log_refusal(self, &user, (enum err)err, err_title((enum err)err));
+        send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
+                   err_title((enum err)err));
+        identity_destroy(who);
+        return;
+    }
+    if (self->pass) {
+        pass_renew(self->pass, who);
+        drop_channels(self);
+    }
+    answer_renewal(self);
+}
+
 struct request {
     const char *type;
     void (*serve)(const struct asked *asked);
@@ -357,12 +577,26 @@ static const struct request requests[] = {
     {"subscribe", serve_subscribe},
     {"unsubscribe", serve_unsubscribe},
     {"send", serve_send},
+    {"ack", serve_ack},
+    {"auth", serve_auth},
 };
 
 static void serve_frame(const struct asked *asked)
 {
     const char *type = json_string_value(json_object_get(asked->frame, "type"));
     const json_t *ref = json_object_get(asked->frame, "ref");
+    const struct opening *opening = opening_of(asked->self);
+    if (opening && opening->locating) {
+        send_error(asked->self, ERR_BAD_FRAME, ref, "Wait for the welcome.");
+        return;
+    }
+    if (opening) {
+        if (type && strcmp(type, "auth") == 0)
+            authenticate(asked);
+        else
+            websocket_close(&asked->self->websocket, ERR_UNAUTHORIZED);
+        return;
+    }
     if (!type) {
         send_error(asked->self, ERR_BAD_FRAME, ref, "Send a JSON object with a type.");
         return;
@@ -384,6 +618,10 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_t *frame = NULL;
     if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
+    if (opening_of(self) && opcode != WEBSOCKET_TEXT) {
+        websocket_close(websocket, ERR_UNAUTHORIZED);
+        return;
+    }
     if (opcode != WEBSOCKET_TEXT) {
         send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
         return;
@@ -391,6 +629,8 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     int err = json_body_parse(bytes, size, &frame, &error);
     if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
+    else if (err && opening_of(self))
+        websocket_close(websocket, ERR_UNAUTHORIZED);
     else if (err)
         send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
     else
@@ -412,18 +652,17 @@ static void say_bye(struct websocket_session *self, enum err reason)
               (long long)door_retry_ms(self->place.door));
 }
 
-static void log_session(const char *event, const struct websocket_session *self, enum err reason)
+/* What it had a right to. */
+static void drop_rights(struct websocket_session *self)
 {
-    char id[SESSION_ID_TEXT_SIZE], peer[STREAM_PEER_SIZE];
-    if (!log_wants(LOG_DEBUG))
-        return;
-    struct address user = {0};
-    if (self->session.user)
-        user = connection_manager_user(&self->session);
-    session_format_id(self->session.id, id);
-    stream_peer(&self->websocket.stream, peer);
-    log_debug(event, LOG_BYTES("user", user.name, user.length), LOG_TEXT("peer", peer),
-              LOG_TEXT("session", id), LOG_TEXT("reason", reason ? err_code(reason) : NULL));
+    struct opening *opening = opening_of(self);
+    pass_destroy(pass_of(self));
+    if (opening && opening->locating)
+        opening->session = NULL;
+    else
+        opening_destroy(opening);
+    self->websocket.opening = false;
+    self->pass = NULL;
 }
 
 static void on_closing(struct websocket *websocket, enum err reason)
@@ -433,6 +672,7 @@ static void on_closing(struct websocket *websocket, enum err reason)
     say_bye(self, reason);
     metrics_add(&self->place.door->worker->metrics.closed[reason], 1);
     catch_up_close(self->place.door->worker->catch_up, &self->session);
+    drop_rights(self);
 }
 
 static void free_session(struct websocket *websocket)
@@ -451,57 +691,26 @@ static const struct websocket_role role = {
     .free = free_session,
 };
 
-/* ---- opening ---- */
-
-static bool welcome(struct websocket_session *self, const struct address *user)
-{
-    char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
-    struct buf buf;
-    session_format_id(self->session.id, id);
-    text_format_id(self->session.cursor, cursor);
-    buf_init(&buf);
-    buf_add_format(&buf, "{\"type\":\"welcome\",\"session\":\"%s\",\"user\":", id);
-    buf_add_json(&buf, user->name, user->length);
-    buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%lld}", cursor,
-                   (long long)(self->place.door->heartbeat_ms / 1000));
-    return send_buf(self, &buf);
-}
-
-static void begin(struct websocket_session *self, const struct opening *opening)
-{
-    const struct catch_up_start *start = &opening->receiving.start;
-    int err = opening->err;
-    if (!err)
-        err = catch_up_open(self->place.door->worker->catch_up, &self->session, start);
-    if (!err)
-        log_session("session opened", self, ERR_NONE);
-    if (!err && self->websocket.json && !welcome(self, &start->user))
-        err = ERR_OUT_OF_MEMORY;
-    if (err)
-        websocket_close(&self->websocket, (enum err)err);
-}
-
-static void opening_destroy(struct opening *opening)
-{
-    receiving_finish(&opening->receiving);
-    free(opening);
-}
+/* ---- the handshake ---- */
 
 static void on_adopted(void *context, int fd, const char *extra, size_t size)
 {
-    struct opening *opening = context;
-    struct websocket_session *self = opening->session;
+    struct websocket_session *self = context;
     if (fd < 0 || !websocket_open(&self->websocket, self->place.door->websockets, &role, fd)) {
         if (fd >= 0)
             close(fd);
+        drop_rights(self);
         place_give(&self->place);
         free(self);
-    } else {
-        self->place.door->open++;
-        begin(self, opening);
-        websocket_feed(&self->websocket, extra, size);
+        return;
     }
-    opening_destroy(opening);
+    self->place.door->open++;
+    pass_start(self->opening->pass);
+    if (self->opening->err)
+        websocket_close(&self->websocket, (enum err)self->opening->err);
+    else if (!self->opening->pass || self->opening->pass->who)
+        begin(self);
+    websocket_feed(&self->websocket, extra, size);
 }
 
 /* Chosen by subprotocol, else by ?format=, else text. False: a problem was answered. */
@@ -521,11 +730,17 @@ static bool choose_format(struct exchange *exchange, bool *ret_json, const char 
         *ret_json = false;
         *ret_protocol = PROTOCOL_TEXT;
     }
-    return true;
+    size_t length;
+    if (*ret_protocol || !exchange_subprotocol(exchange, EXCHANGE_BEARER, &length))
+        return true;
+    exchange_problem(exchange, ERR_BAD_HANDSHAKE, NULL,
+                     "Offer " PROTOCOL_JSON " or " PROTOCOL_TEXT " beside the token: a browser "
+                     "needs one that is answered.");
+    return false;
 }
 
 /* The session and what it begins with. NULL: out of memory. */
-static struct opening *opening_create(struct door *door, bool json)
+static struct websocket_session *session_create(struct door *door, bool json)
 {
     struct opening *opening = calloc(1, sizeof *opening);
     struct websocket_session *self = calloc(1, sizeof *self);
@@ -534,31 +749,77 @@ static struct opening *opening_create(struct door *door, bool json)
         free(self);
         return NULL;
     }
+    self->opening = opening;
+    self->websocket.opening = true;
     opening->session = self;
     self->websocket.json = json;
     self->session.ops = &session_ops;
     door_name_session(door, &self->session);
-    return opening;
+    return self;
 }
 
-static void open_session(struct exchange *exchange, const char *accept, const char *protocol,
-                         bool json, struct receiving *receiving)
+/* Why it will be closed at once, if it will; a JSON session may still bring its token. */
+static int admit(struct exchange *exchange, struct websocket_session *self,
+                 const struct receiving *receiving)
+{
+    struct door *door = self->place.door;
+    const char *why;
+    bool may_wait = self->websocket.json && !exchange_has_credentials(exchange);
+    if (may_wait && !access_is_open(passes_access(door->passes))) {
+        self->opening->pass = pass_create_waiting(door->passes, &self->session);
+        return self->opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
+    }
+    int err = receiving_admit(exchange, receiving, &why);
+    if (err) {
+        exchange_note_refusal(exchange, (enum err)err, why);
+        return err;
+    }
+    if (exchange_who(exchange) == &identity_anyone)
+        return 0;
+    self->opening->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
+    return self->opening->pass ? 0 : ERR_OUT_OF_MEMORY;
+}
+
+/* What the handshake says is read again: that costs less than to keep it. */
+static void upgrade(void *context, int err)
+{
+    struct websocket_session *self = context;
+    struct exchange *exchange = self->opening->exchange;
+    char accept[DIGEST_ACCEPT_SIZE];
+    const char *protocol;
+    bool json;
+    self->opening->err = err;
+    if (err != RECEIVING_LATE && handshake_check(exchange, accept) &&
+        choose_format(exchange, &json, &protocol))
+        exchange_upgrade(exchange, accept, protocol, on_adopted, self);
+    else
+        on_adopted(self, -1, NULL, 0);
+}
+
+static void open_session(struct exchange *exchange, bool json, struct receiving *receiving)
 {
     struct door *door = exchange_state(exchange);
-    struct opening *opening = opening_create(door, json);
-    int err = opening ? place_take(&opening->session->place, door, exchange) : ERR_OUT_OF_MEMORY;
+    struct websocket_session *self = session_create(door, json);
+    int err = self ? place_take(&self->place, door, exchange) : ERR_OUT_OF_MEMORY;
     if (err == ERR_TOO_MANY_SESSIONS_OF_IP) { /* said after the 101, see docs/wire.md */
-        opening->err = err;
+        self->opening->err = err;
         err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
     }
     if (!err) {
+        struct opening *opening = self->opening;
+        opening->exchange = exchange;
         opening->receiving = *receiving;
-        exchange_upgrade(exchange, accept, protocol, on_adopted, opening);
+        if (!opening->err)
+            opening->err = admit(exchange, self, receiving);
+        if (!opening->err && (!opening->pass || opening->pass->who))
+            receiving_locate(door->worker, exchange, &opening->receiving, upgrade, self);
+        else
+            upgrade(self, opening->err);
         return;
     }
-    if (opening)
-        free(opening->session);
-    free(opening);
+    if (self)
+        free(self->opening);
+    free(self);
     receiving_finish(receiving);
     door_refuse(exchange, err);
 }
@@ -570,6 +831,6 @@ void websocket_session_serve(struct exchange *exchange)
     const char *protocol;
     bool json;
     if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol) &&
-        receiving_read(exchange, &receiving))
-        open_session(exchange, accept, protocol, json, &receiving);
+        exchange_may_ask(exchange) && receiving_read(exchange, &receiving))
+        open_session(exchange, json, &receiving);
 }

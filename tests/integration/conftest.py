@@ -28,15 +28,18 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def start(tmp_path, request):
-    """start(*args, env=…): a server that lives until the end of the test.
+    """start(*args, env=…): a server that lives until the end of the test, in a fresh folder, or in
+    that of an earlier one: start(folder=first.folder).
 
     It must then stop by SIGTERM with exit code 0. A server that the test itself has ended is left
     alone."""
     servers = []
 
     def start_one(*args, **options):
-        folder = tmp_path / f"server-{len(servers)}"
-        folder.mkdir()
+        folder = options.pop("folder", None)
+        if folder is None:
+            folder = tmp_path / f"server-{len(servers)}"
+            folder.mkdir()
         servers.append(Server(folder, *args, **options))
         return servers[-1]
 

@@ -2,7 +2,8 @@
 
 Tests wait for what they expect, never for time to pass: every helper has a deadline and fails
 loudly when it is over. PUSHWIRE_BIN names the server (build/pushwire), PUSHWIRE_LOAD scales loads
-(1.0), PUSHWIRE_WORKERS gives every server that many threads (1).
+(1.0), PUSHWIRE_WORKERS gives every server that many threads (1), PUSHWIRE_BROKER its broker
+(sqlite), where the test itself names none.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.path.abspath(os.environ.get("PUSHWIRE_BIN", ROOT / "build" / "pushwire"))
 LOAD = float(os.environ.get("PUSHWIRE_LOAD", "1.0"))
 WORKERS = int(os.environ.get("PUSHWIRE_WORKERS", "1"))
+BROKER = os.environ.get("PUSHWIRE_BROKER", "sqlite")
+DURABLE = BROKER != "memory"  # of servers whose broker the test does not name
 
 # Seconds. Generous: sanitizers and busy machines are slow, and only failures wait this long.
 DEADLINE = 20.0
@@ -96,6 +99,8 @@ class Server:
         command = [*wrapper, BINARY, "--listen", listen]
         if not any(str(a).startswith("--workers") for a in args):
             command.append(f"--workers={WORKERS}")
+        if not any(str(a).startswith("--broker") for a in args):
+            command.append(f"--broker={BROKER}")
         command += [str(a) for a in args]
         self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

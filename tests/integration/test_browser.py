@@ -251,14 +251,14 @@ def test_every_tab_shows_it(browser, start, small):
 
 
 def test_the_small_page_survives_a_restart(browser, start, small):
-    server = start("--retry-spread", "1s")
+    server = start("--broker", "memory", "--retry-spread", "1s")
     with Tab(browser, small(server)) as tab:
         tab.until(ONLINE)
         curl(server, "to the first")
         shows(tab, "to the first")
         server.stop()
         tab.until("!(" + ONLINE + ")")
-        again = start(listen=server.address)
+        again = start("--broker", "memory", listen=server.address)
         curl(again, "while away")
         shows(tab, "while away")
         tab.until(ONLINE)

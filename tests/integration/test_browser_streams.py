@@ -130,7 +130,7 @@ def test_an_event_source_receives_and_resumes_by_itself(browser, start, site):
 
 
 def test_an_event_source_keeps_its_cursor_over_a_gap(browser, start, site):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [tell(server, n, receiver="ann")["id"] for n in range(40)]
     with Tab(browser, site(server) + "/streams.html") as tab:
         tab.run(f"void listen('?after={ids[5]}')")

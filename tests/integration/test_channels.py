@@ -354,7 +354,7 @@ def test_ttl_0_to_a_channel_is_for_who_is_there(shared, user):
 # ---- gaps ----
 
 def test_a_gap_of_one_channel_names_it(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     first = tell(server, "first", receiver="ann")["id"]
     tell(server, "still here", receiver="ann")
     tell(server, "still here", channel="calm")
@@ -382,7 +382,7 @@ def test_a_gap_of_one_channel_names_it(start):
 
 
 def test_a_gap_of_the_mail_names_no_channel(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     first = tell(server, "first", receiver="ann")["id"]
     for n in range(40):
         tell(server, n, receiver="ann")

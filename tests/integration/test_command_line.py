@@ -216,8 +216,25 @@ def test_it_serves_from_the_file_too(start, tmp_path):
     assert server.http.post("/send-message", content=b"x" * 2000).status_code == 413
 
 
-def test_it_leaves_nothing_behind_in_its_folder(start):
-    server = start()
+def test_it_leaves_nothing_behind_but_its_data_folder(start):
+    server = start("--broker", "sqlite")
     server.send()
     server.stop()
+    assert os.listdir(server.folder) == ["pushwire-data"]
+    data = server.folder / "pushwire-data"
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert sorted(os.listdir(data)) == ["lock", "messages.db"]  # and no write-ahead log
+
+
+def test_in_memory_it_leaves_nothing_behind_in_its_folder(start):
+    server = start("--broker", "memory")
+    server.send()
+    server.stop()
+    assert os.listdir(server.folder) == []
+
+
+def test_the_data_folder_is_the_one_systemd_gives(start, tmp_path):
+    server = start("--broker", "sqlite", env={"STATE_DIRECTORY": str(tmp_path / "state")})
+    server.stop()
+    assert (tmp_path / "state" / "messages.db").exists()
     assert os.listdir(server.folder) == []

@@ -70,6 +70,20 @@ def test_a_client_that_stops_writing_still_gets_its_answers(shared, user):
         assert [answers.next().status, answers.next().status] == [200, 200]
 
 
+def test_many_that_stop_writing_at_once_all_get_their_answers(server):
+    """Their answers come later, from the broker, and together; all have gone silent by then."""
+    socks = [server.connect() for _ in range(20)]
+    server.signal(signal.SIGSTOP)
+    for number, sock in enumerate(socks):
+        sock.sendall(post(number, "ann"))
+        sock.shutdown(socket.SHUT_WR)
+    server.signal(signal.SIGCONT)
+    for sock in socks:
+        assert AnswerReader(sock).next().status == 200
+        sock.close()
+    assert sorted(mail(server, "ann")) == list(range(20))
+
+
 def test_a_client_that_goes_away_midway_publishes_nothing(shared, user):
     with shared.connect() as sock:
         sock.sendall(post(1, user)[:-1])

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, http_client, run, scaled
+from harness import DEADLINE, DURABLE, http_client, run, scaled
 
 pytestmark = pytest.mark.workers
 
@@ -31,7 +31,7 @@ def test_a_retry_gets_the_same_id_and_is_not_sent_again(shared, user):
     first, again = run(scenario())
     assert first["delivered"] == 1 and "duplicate" not in first
     assert again == {"status": "Message sent", "id": first["id"], "duplicate": True, "kept": True,
-                     "durable": False}
+                     "durable": DURABLE}
     assert len(mail(shared, user)) == 2
 
 

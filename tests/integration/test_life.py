@@ -185,7 +185,7 @@ def test_a_second_signal_ends_it_at_once(start):
 def test_sighup_does_not_end_it(start):
     server = start()
     server.signal(signal.SIGHUP)
-    wait_until(lambda: any("SIGHUP" in line for line in server.log))
+    wait_until(lambda: any("reloaded" in line for line in server.log))
     assert server.send()["kept"]
 
 

@@ -141,7 +141,7 @@ def test_erased_mail_is_not_replayed(shared, user, ids):
 
 
 def test_what_a_limit_removed_is_a_gap(start, user):
-    server = start("--keep-messages", "3")
+    server = start("--broker", "memory", "--keep-messages", "3")
     ids = [server.send(user, i)["id"] for i in range(10)]
     told = page(server, user, after=ids[1])
     assert numbers(told) == [7, 8, 9]
@@ -159,7 +159,7 @@ def test_a_cursor_that_was_never_given_is_a_gap(server, user):
 
 
 def test_keep_bytes_limits_an_address(start, user):
-    server = start("--keep-bytes", "64KiB", "--max-message", "8KiB")
+    server = start("--broker", "memory", "--keep-bytes", "64KiB", "--max-message", "8KiB")
     for i in range(30):
         server.send(user, "x" * 8000)
     server.send(f"{user}-b")

@@ -96,7 +96,7 @@ def test_replays_are_counted(server):
 
 
 def test_gaps_are_counted(start):
-    server = start("--keep-messages", "1")
+    server = start("--broker", "memory", "--keep-messages", "1")
     first = server.send()["id"]
     for _ in range(3):
         server.send()

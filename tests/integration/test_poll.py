@@ -189,7 +189,7 @@ def test_more_than_a_page_says_so(start):
 
 
 def test_gaps_are_told_in_the_page(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [tell(server, n, receiver="ann")["id"] for n in range(40)]
     page = poll(server, "ann", after=ids[3])
     assert page["gap"] == {"after": ids[3], "resumes": page["gap"]["resumes"]}

@@ -133,7 +133,7 @@ def test_the_welcome_s_id_resumes_without_loss(shared, user):
 
 
 def test_a_gap_is_an_event_without_an_id(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [tell(server, n, receiver="ann")["id"] for n in range(40)]
     with Events(server, "ann", f"after={ids[2]}") as sse:
         gap = sse.next()

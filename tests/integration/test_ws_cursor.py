@@ -140,10 +140,10 @@ def test_exactly_once_over_reconnects_while_messages_flow(start):
 # ---- gaps ----
 
 def test_a_restart_is_a_gap_where_memory_is_the_broker(start):
-    first = start()
+    first = start("--broker", "memory")
     cursor = first.send("hal", "lost with the first server")["id"]
     first.stop()
-    server = start()
+    server = start("--broker", "memory")
     with session(server, "hal", f"&after={cursor}") as client:
         got = received(server, "hal", client)
         ((after, resumes),) = gaps(got)
@@ -157,7 +157,7 @@ def test_messages_follow_the_gap_of_a_restart(start):
     first = start()
     cursor = first.send("hal", "lost")["id"]
     first.stop()
-    server = start()
+    server = start()  # in another folder
     kept = [server.send("hal", n)["id"] for n in range(5)]
     with session(server, "hal", f"&after={cursor}") as client:
         got = received(server, "hal", client)
@@ -166,7 +166,7 @@ def test_messages_follow_the_gap_of_a_restart(start):
 
 
 def test_what_keep_messages_removed_is_a_gap(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [server.send("ida", n)["id"] for n in range(40)]
     kept = len(server.http.get("/users/ida/messages?after=0").json()["messages"])
     assert 9 <= kept <= 12  # within an eighth
@@ -182,7 +182,7 @@ def test_what_keep_messages_removed_is_a_gap(start):
 
 
 def test_what_keep_total_removed_is_a_gap_for_its_user_only(start):
-    server = start("--keep-total", "1MiB")
+    server = start("--broker", "memory", "--keep-total", "1MiB")
     old = server.send("joy", "old")["id"]
     server.send("joy", "second")
     other = server.send("kim", "kept for kim")["id"]
@@ -199,7 +199,7 @@ def test_what_keep_total_removed_is_a_gap_for_its_user_only(start):
 
 
 def test_a_gap_closes_a_text_session(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [server.send("lea", n)["id"] for n in range(40)]
     with Client(server.port, f"/ws/lea?after={ids[0]}") as client:
         client.expect_close(4410)
@@ -210,7 +210,7 @@ def test_a_gap_closes_a_text_session(start):
 
 
 def test_a_gap_is_told_once_in_a_session(start):
-    server = start("--keep-messages", "10")
+    server = start("--broker", "memory", "--keep-messages", "10")
     ids = [server.send("lea", n)["id"] for n in range(40)]
     with session(server, "lea", f"&after={ids[0]}") as client:
         got = received(server, "lea", client)

@@ -90,7 +90,7 @@ static inline void desk_open(const struct route *routes, size_t count)
     int pair[2];
 
     memset(&desk, 0, sizeof desk);
-    desk.access = access_create(NULL, 0, true);
+    desk.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
     desk.exchanges = (struct exchanges){
         .worker = &desk.worker,
         .routes = routes,
@@ -129,7 +129,7 @@ static inline int desk_close(void **state)
     assert_int_equal(desk.exchanges.deadlines.count, 0);
     MHD_stop_daemon(desk.daemon);
     exchanges_finish(&desk.exchanges);
-    access_destroy(desk.access);
+    access_unref(desk.access);
     return 0;
 }
 

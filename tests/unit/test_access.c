@@ -2,6 +2,13 @@
 
 #include "model/access.h"
 
+/* Of an open server with these origins. */
+static struct access *open_access(char *const *origins, size_t count, bool insecure)
+{
+    return access_create(&(struct access_options){
+        .origins = origins, .origin_count = count, .open = true, .insecure_open = insecure});
+}
+
 static void this_machine_has_three_names(void **state)
 {
     static const char *const good[] = {
@@ -33,8 +40,8 @@ static void this_machine_has_three_names(void **state)
         "[::1].evil.example",
         "[::2]",
     };
-    struct access *access = access_create(NULL, 0, false);
-    struct access *open = access_create(NULL, 0, true);
+    struct access *access = open_access(NULL, 0, false);
+    struct access *open = open_access(NULL, 0, true);
     (void)state;
 
     for (size_t i = 0; i < COUNT_OF(good); i++)
@@ -43,8 +50,8 @@ static void this_machine_has_three_names(void **state)
         assert_false(access_host_allowed(access, bad[i]));
         assert_true(access_host_allowed(open, bad[i]));
     }
-    access_destroy(access);
-    access_destroy(open);
+    access_unref(access);
+    access_unref(open);
 }
 
 static void pages_of_this_machine_and_of_this_server_may_connect(void **state)
@@ -76,20 +83,20 @@ static void pages_of_this_machine_and_of_this_server_may_connect(void **state)
         {"http://localhost/", "localhost", false},
         {"http://localhost http://evil.example", "localhost", false},
     };
-    struct access *access = access_create(NULL, 0, false);
+    struct access *access = open_access(NULL, 0, false);
     (void)state;
 
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_int_equal(access_origin_allowed(access, cases[i].origin, cases[i].host),
                          cases[i].allowed);
-    access_destroy(access);
+    access_unref(access);
 }
 
 static void listed_origins_are_exact(void **state)
 {
     char app[] = "https://app.example", other[] = "http://[2001:db8::1]:8443";
     char *origins[] = {app, other};
-    struct access *access = access_create(origins, 2, false);
+    struct access *access = open_access(origins, 2, false);
     (void)state;
 
     app[0] = other[0] = 'X'; /* they were copied */
@@ -100,8 +107,8 @@ static void listed_origins_are_exact(void **state)
     assert_false(access_origin_allowed(access, "https://app.example/", "push.example"));
     assert_false(access_origin_allowed(access, "https://app.example.evil", "push.example"));
     assert_false(access_origin_allowed(access, "https://www.app.example", "push.example"));
-    access_destroy(access);
-    access_destroy(NULL);
+    access_unref(access);
+    access_unref(NULL);
 }
 
 static void an_origin_has_one_proper_form(void **state)
@@ -138,6 +145,59 @@ static void an_origin_has_one_proper_form(void **state)
         assert_false(access_is_origin(bad[i]));
 }
 
+static void with_credentials_only_listed_origins_may_come(void **state)
+{
+    char app[] = "https://app.example";
+    char *origins[] = {app};
+    struct access *access =
+        access_create(&(struct access_options){.origins = origins, .origin_count = 1});
+    (void)state;
+    assert_true(access_host_allowed(access, "push.example"));
+    assert_true(access_origin_allowed(access, app, "push.example"));
+    assert_true(access_origin_allowed(access, "https://push.example", "push.example"));
+    assert_false(access_origin_allowed(access, "http://localhost:3000", "push.example"));
+    assert_false(access_origin_allowed(access, "http://localhost:3000", "localhost:8000"));
+    access_unref(access);
+}
+
+static void proxies_that_are_trusted_name_their_clients(void **state)
+{
+    static const struct {
+        const char *peer, *forwarded, *client; /* NULL: the peer */
+    } cases[] = {
+        {"10.0.0.1", NULL, NULL},
+        {"10.0.0.1", "", NULL},
+        {"10.0.0.1", "192.0.2.7", "192.0.2.7"},
+        {"10.0.0.1", " 192.0.2.7 ", "192.0.2.7"},
+        {"10.0.0.1", "192.0.2.7, 10.0.0.2", "192.0.2.7"},
+        {"10.0.0.1", "6.6.6.6, 192.0.2.7,10.0.0.2", "192.0.2.7"}, /* the first is made up */
+        {"10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"},
+        {"10.0.0.1", "192.0.2.7, nonsense", NULL},
+        {"10.0.0.1", "nonsense, 192.0.2.7", "192.0.2.7"},
+        {"10.0.0.1", "2001:db8::1", "2001:db8::1"},
+        {"10.0.0.1", "192.0.2.7:80", NULL},
+        {"10.0.0.1", ",,,", NULL},
+        {"192.0.2.1", "192.0.2.7", NULL}, /* no proxy of ours */
+    };
+    char network[] = "10.0.0.0/8";
+    char *proxies[] = {network};
+    struct access *access =
+        access_create(&(struct access_options){.proxies = proxies, .proxy_count = 1});
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        union network_address peer, client;
+        char text[NETWORK_TEXT_SIZE];
+        network_parse_address(cases[i].peer, strlen(cases[i].peer), &peer);
+        bool found = access_find_client(access, &peer.any, cases[i].forwarded, &client);
+        assert_int_equal(found, cases[i].client != NULL);
+        if (!found)
+            continue;
+        network_format(&client.any, text);
+        assert_string_equal(text, cases[i].client);
+    }
+    access_unref(access);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +205,8 @@ int main(void)
         cmocka_unit_test(pages_of_this_machine_and_of_this_server_may_connect),
         cmocka_unit_test(listed_origins_are_exact),
         cmocka_unit_test(an_origin_has_one_proper_form),
+        cmocka_unit_test(with_credentials_only_listed_origins_may_come),
+        cmocka_unit_test(proxies_that_are_trusted_name_their_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,9 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(c.listen.count, 1);
     assert_string_equal(c.listen.items[0], "localhost:8000");
     assert_int_equal(c.workers, 1);
-    assert_int_equal(c.broker, CONFIG_BROKER_MEMORY);
+    assert_int_equal(c.broker, CONFIG_BROKER_SQLITE);
+    assert_string_equal(c.data_dir, "auto");
+    assert_int_equal(c.sync, CONFIG_SYNC_FULL);
     assert_string_equal(c.metrics_listen, "");
     assert_int_equal(c.allowed_origins.count, 0);
     assert_false(c.insecure_open);
@@ -173,10 +175,13 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(c.ttl_ms, 604800000);
     assert_int_equal(c.ttl_max_ms, 2592000000);
     assert_int_equal(c.keep_messages, 10000);
-    assert_int_equal(c.keep_bytes, 16777216);
-    assert_int_equal(c.keep_total, 67108864);
+    assert_int_equal(c.keep_bytes, 0);
+    assert_int_equal(c.keep_total, 0);
+    assert_int_equal(c.recent_bytes, 33554432);
+    assert_int_equal(c.disk_reserve, 67108864);
     assert_int_equal(c.idempotency_ttl_ms, 86400000);
     assert_int_equal(c.idempotency_entries, 1000000);
+    assert_int_equal(c.devices_per_user, 20);
     assert_int_equal(c.drain_ms, 8000);
     assert_int_equal(c.drain_delay_ms, 0);
     assert_int_equal(c.retry_spread_ms, 5000);
@@ -378,7 +383,8 @@ static void wrong_values_are_refused_with_a_hint(void **state)
                  "--log-level: \"loud\" is unknown, say error|warn|info|debug");
     expect_error(ARGS("--log-level=war"), ENV(),
                  "--log-level: \"war\" is unknown, say error|warn|info|debug");
-    expect_error(ARGS("--broker=sqlite"), ENV(), "--broker: \"sqlite\" is unknown, say memory");
+    expect_error(ARGS("--broker=redis"), ENV(),
+                 "--broker: \"redis\" is unknown, say sqlite|memory");
     expect_error(ARGS("--workers"), ENV(), "--workers: needs a value");
     expect_error(ARGS("--config"), ENV(), "--config: needs a value");
     expect_error(ARGS("--listen=a:1", "--listen=b:1"), ENV(),
@@ -388,9 +394,13 @@ static void wrong_values_are_refused_with_a_hint(void **state)
 
 static void zero_does_not_slip_in(void **state)
 {
-    static const char *const may_be_zero[] = {
-        "max_sessions_per_ip", "max_channels_per_session", "ttl", "drain", "drain_delay",
-        "retry_spread"};
+    static const char *const may_be_zero[] = {"max_sessions_per_ip",
+                                              "max_channels_per_session",
+                                              "ttl",
+                                              "drain",
+                                              "drain_delay",
+                                              "retry_spread",
+                                              "disk_reserve"};
     (void)state;
 
     for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
@@ -677,13 +687,33 @@ static void cut_comments(char *text)
 }
 
 /* A value other than the default for each key; a new key has to come here too. */
+static void the_data_folder_is_any_path_that_can_be_written_down(void **state)
+{
+    struct config c = load(ARGS("--data-dir", "/srv/a b"), ENV(), CONFIG_RUN);
+    (void)state;
+
+    assert_string_equal(c.data_dir, "/srv/a b");
+    config_finish(&c);
+    expect_error(ARGS("--data-dir=a\nb"), ENV(),
+                 "--data-dir: \"a?b\" has quotes, backslashes or control characters, which no path "
+                 "here may have");
+}
+
 static const char every_key[] = "listen: [\"a:1\", \"[::1]:2\"]\n"
                                 "workers: 64\n"
                                 "broker: memory\n"
+                                "data_dir: \"/var/lib/pushwire\"\n"
+                                "sync: normal\n"
                                 "metrics_listen: \"127.0.0.1:9000\"\n"
-                                "allowed_origins: [\"https://a.example\", \"http://b:3000\"]\n"
-                                "insecure_open: true\n"
                                 "dev_echo: true\n"
+                                "keys_file: \"keys\"\n"
+                                "jwt_secret_file: \"secrets\"\n"
+                                "jwks_file: \"jwks.json\"\n"
+                                "jwt_issuer: \"https://a.example\"\n"
+                                "jwt_audience: \"push\"\n"
+                                "allowed_origins: [\"https://a.example\", \"http://b:3000\"]\n"
+                                "trusted_proxies: [\"10.0.0.0/8\", \"::1\"]\n"
+                                "insecure_open: true\n"
                                 "log_level: error\n"
                                 "log_format: json\n"
                                 "access_log: true\n"
@@ -696,6 +726,9 @@ static const char every_key[] = "listen: [\"a:1\", \"[::1]:2\"]\n"
                                 "max_sessions: 77\n"
                                 "max_sessions_per_user: 3\n"
                                 "max_sessions_per_ip: 4\n"
+                                "max_unauthenticated: 9\n"
+                                "auth_timeout: 11s\n"
+                                "token_max_age: 2d\n"
                                 "max_channels_per_session: 0\n"
                                 "max_channels: 8\n"
                                 "ws_max_message: 2KiB\n"
@@ -709,8 +742,11 @@ static const char every_key[] = "listen: [\"a:1\", \"[::1]:2\"]\n"
                                 "keep_messages: 1\n"
                                 "keep_bytes: 2GiB\n"
                                 "keep_total: 3GiB\n"
+                                "recent_bytes: 8MiB\n"
+                                "disk_reserve: 0B\n"
                                 "idempotency_ttl: 25h\n"
                                 "idempotency_entries: 6\n"
+                                "devices_per_user: 7\n"
                                 "drain: 9s\n"
                                 "drain_delay: 1s\n"
                                 "retry_spread: 6s\n";
@@ -793,7 +829,7 @@ static void help_fits_a_screen_and_names_every_key(void **state)
     for (char *line = text; *line; line += strcspn(line, "\n") + 1, lines++)
         if (strcspn(line, "\n") > 100)
             fail_msg("too wide: %.*s", (int)strcspn(line, "\n"), line);
-    assert_true(lines <= 50);
+    assert_true(lines <= 54);
     expect_line(text, "  --workers <1 to 64>                   threads that serve connections, one "
                       "loop each (1)");
     free(text);
@@ -861,6 +897,7 @@ int main(void)
         cmocka_unit_test(other_commands_own_their_arguments),
         cmocka_unit_test(no_arguments_at_all_are_fine),
         cmocka_unit_test(each_value_is_printed_with_its_source),
+        cmocka_unit_test(the_data_folder_is_any_path_that_can_be_written_down),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(a_strange_file_name_stays_in_its_comment),
         cmocka_unit_test(a_check_names_the_file),

@@ -140,14 +140,22 @@ static void serve_upgrade_of_nobody(struct exchange *exchange)
 }
 
 static const struct route routes[] = {
-    {.method = "GET", .path = "/now", .serve = serve_now},
-    {.method = "POST", .path = "/now", .serve = serve_body},
-    {.method = "GET", .path = "/later", .serve = serve_later},
-    {.method = "POST", .path = "/later", .serve = serve_later},
-    {.method = "GET", .path = "/users/:id/words", .serve = serve_words},
-    {.method = "GET", .path = "/upgrade", .serve = serve_upgrade, .upgrade = true},
-    {.method = "POST", .path = "/pieces", .intake = &pieces},
-    {.method = "GET", .path = "/nobody", .serve = serve_upgrade_of_nobody, .upgrade = true},
+    {.method = "GET", .path = "/now", .serve = serve_now, .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/now", .serve = serve_body, .right = RIGHT_OPEN},
+    {.method = "GET", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN},
+    {.method = "GET", .path = "/users/:id/words", .serve = serve_words, .right = RIGHT_OPEN},
+    {.method = "GET",
+     .path = "/upgrade",
+     .serve = serve_upgrade,
+     .upgrade = true,
+     .right = RIGHT_OPEN},
+    {.method = "POST", .path = "/pieces", .intake = &pieces, .right = RIGHT_OPEN},
+    {.method = "GET",
+     .path = "/nobody",
+     .serve = serve_upgrade_of_nobody,
+     .upgrade = true,
+     .right = RIGHT_OPEN},
 };
 
 /* ---- tests ---- */

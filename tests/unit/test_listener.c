@@ -49,7 +49,8 @@ static void serve_later(struct exchange *exchange)
     exchange_wait(exchange);
 }
 
-static const struct route routes[] = {{.method = "POST", .path = "/later", .serve = serve_later}};
+static const struct route routes[] = {
+    {.method = "POST", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN}};
 
 static int join_nothing(struct broker *broker, struct inbox *inbox)
 {
@@ -79,7 +80,7 @@ static int open_house(void **state)
     house.broker.ops = &ops;
     house.worker = worker_create(0, &house.broker, &(struct catch_up_limits){1, 1, 1});
     house.budget = budget_create(&(struct budget_limits){.max_sockets = 10, .max_sessions = 1});
-    house.access = access_create(NULL, 0, true);
+    house.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
     int fd = listen_here();
     house.listener = listener_create(
         &(struct listener_options){
@@ -162,7 +163,7 @@ static int close_house(void **state)
     worker_destroy(house.worker);
     listener_destroy(house.listener);
     budget_destroy(house.budget);
-    access_destroy(house.access);
+    access_unref(house.access);
     for (size_t i = 0; i < house.waiting_count; i++)
         close(house.clients[i]);
     return 0;

@@ -71,7 +71,11 @@ static struct sending_options options = {.max_message = 1000, .ttl_ms = 60000, .
 static struct send_lines all = {.sending = &options};
 
 static const struct route routes[] = {
-    {.method = "POST", .path = "/send-messages", .state = &all, .intake = &send_lines_intake},
+    {.method = "POST",
+     .path = "/send-messages",
+     .state = &all,
+     .right = RIGHT_SEND,
+     .intake = &send_lines_intake},
 };
 
 static char *heard; /* the whole answer */

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/hash.h"
+#include "model/identity.h"
 #include "net/sending.h"
 
 static const struct sending_options options = {
@@ -24,6 +25,7 @@ static int read_from(const char *text, struct sending_source source)
 {
     begin();
     source.text = text;
+    source.who = source.who ? source.who : &identity_anyone;
     source.size = strlen(text);
     json_t *body = json_loads(text, JSON_DECODE_ANY, NULL);
     assert_non_null(body);

@@ -13,5 +13,6 @@ void users_describe_serve(struct exchange *exchange);       /* GET /users/:id */
 void users_messages_serve(struct exchange *exchange);       /* GET /users/:id/messages */
 void users_erase_messages_serve(struct exchange *exchange); /* DELETE /users/:id/messages */
 void users_close_sessions_serve(struct exchange *exchange); /* DELETE /users/:id/sessions */
+void users_revoke_serve(struct exchange *exchange);         /* POST /users/:id/revoke */
 
 #endif

@@ -55,7 +55,10 @@ static void publish(struct exchange *exchange, struct sending *sending)
 
 void send_message_serve(struct exchange *exchange)
 {
-    struct sending_source source = {.key = exchange_header(exchange, "Idempotency-Key")};
+    struct sending_source source = {
+        .key = exchange_header(exchange, "Idempotency-Key"),
+        .who = exchange_who(exchange),
+    };
     struct sending_problem problem;
     json_t *body = exchange_may_ask(exchange) ? json_body_read_around(exchange, "message") : NULL;
     if (!body)
@@ -71,6 +74,8 @@ void send_message_serve(struct exchange *exchange)
         publish(exchange, sending);
         return;
     }
+    if (err_status(problem.err) == 403)
+        exchange_note_refusal(exchange, problem.err, problem.detail);
     exchange_problem(exchange, problem.err, problem.field, "%s", problem.detail);
     sending_finish(sending);
     free(sending);

@@ -242,7 +242,8 @@ static void publish(struct entry *entry, const struct line *line)
 {
     struct worker *worker = entry->batch->worker;
     struct sending *sending = &entry->sending;
-    struct sending_source source = {.text = line->text, .size = line->size};
+    struct sending_source source = {
+        .text = line->text, .size = line->size, .who = exchange_who(entry->batch->exchange)};
     struct sending_problem problem;
     json_t *body = parse(entry, line);
     if (!body)

@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
+#include "model/access.h"
+#include "model/keys.h"
 #include "net/exchange.h"
 
 static void answer(struct exchange *exchange, const char *text, size_t size)
@@ -25,6 +27,8 @@ void status_ready_serve(struct exchange *exchange)
     const struct status *status = exchange_state(exchange);
     if (atomic_load(&status->stopping))
         exchange_problem(exchange, ERR_STOPPING, NULL, "Send new connections elsewhere.");
+    else if (!broker_stats(status->broker).up)
+        exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "The data folder cannot be written.");
     else
         answer(exchange, ready, sizeof ready - 1);
 }
@@ -41,6 +45,20 @@ size_t status_open_fds(void)
     return count > 3 ? count - 3 : 0; /* `.`, `..` and the folder itself */
 }
 
+/* So that one sees whether an old key is still in use. An id has no quotes. */
+static void write_keys(struct buf *body, const struct keys *keys)
+{
+    if (!keys)
+        return;
+    buf_add_text(body, "# HELP pushwire_key_uses_total Requests that brought this key.\n"
+                       "# TYPE pushwire_key_uses_total counter\n");
+    for (size_t i = 0; i < keys_count(keys); i++) {
+        const struct key *key = keys_at(keys, i);
+        buf_add_format(body, "pushwire_key_uses_total{key=\"%s\"} %llu\n", key->id,
+                       (unsigned long long)key->uses);
+    }
+}
+
 void status_metrics_serve(struct exchange *exchange)
 {
     const struct status *status = exchange_state(exchange);
@@ -54,8 +72,11 @@ void status_metrics_serve(struct exchange *exchange)
     metrics_write_gauge(&body, "broker_messages", "Messages kept.", (int64_t)stats.messages);
     metrics_write_gauge(&body, "broker_bytes", "What the kept messages cost.",
                         (int64_t)stats.bytes);
+    metrics_write_gauge(&body, "disk_free_bytes", "Room left on the disk of the data folder.",
+                        (int64_t)stats.disk_free);
     metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
     metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
                         (int64_t)status->max_fds);
+    write_keys(&body, access_keys(exchange_access(exchange)));
     exchange_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -10,7 +11,9 @@
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/worker.h"
+#include "model/access.h"
 #include "model/address.h"
+#include "model/revocations.h"
 #include "net/api/history.h"
 #include "net/api/json_body.h"
 #include "net/exchange.h"
@@ -177,6 +180,68 @@ void users_close_sessions_serve(struct exchange *exchange)
     asking->signal.reason = ERR_KICKED;
     asking->signal.address = user_of(exchange);
     ask(asking);
+}
+
+/* ---- POST /users/:id/revoke ---- */
+
+struct revoking {
+    uv_work_t work;
+    struct asking *asking;
+    struct revocations *revocations;
+    int64_t now_ms;
+    bool done;
+};
+
+static void write_down(uv_work_t *work)
+{
+    struct revoking *revoking = work->data;
+    const struct address *user = &revoking->asking->signal.address;
+    revoking->done =
+        revocations_add(revoking->revocations, user->name, user->length, revoking->now_ms);
+}
+
+/* Only now are the sessions closed: who comes back then is refused. */
+static void on_written(uv_work_t *work, int status)
+{
+    struct revoking *revoking = work->data;
+    struct asking *asking = revoking->asking;
+    bool done = status == 0 && revoking->done;
+    free(revoking);
+    if (exchange_drop_late(asking->exchange)) { /* the passes of its sessions end soon after */
+        free(asking);
+        return;
+    }
+    if (done) {
+        ask(asking);
+        return;
+    }
+    exchange_problem(asking->exchange, ERR_NO_ROOM, NULL,
+                     "This could not be written to data_dir; nothing was revoked.");
+    free(asking);
+}
+
+/* The disk may take its time, so it is another thread that waits for it. */
+void users_revoke_serve(struct exchange *exchange)
+{
+    struct asking *asking = asking_create(exchange, answer_closed);
+    struct revoking *revoking = asking ? calloc(1, sizeof *revoking) : NULL;
+    if (asking && !revoking) {
+        free(asking);
+        out_of_memory(exchange);
+    }
+    if (!revoking)
+        return;
+    asking->signal.verb = SIGNAL_CLOSE;
+    asking->signal.reason = ERR_KICKED;
+    asking->signal.address = user_of(exchange);
+    *revoking = (struct revoking){
+        .asking = asking,
+        .revocations = access_revocations(exchange_access(exchange)),
+        .now_ms = clock_wall_ms(),
+    };
+    revoking->work.data = revoking;
+    exchange_wait(exchange);
+    uv_queue_work(&exchange_worker(exchange)->loop, &revoking->work, write_down, on_written);
 }
 
 /* ---- GET /users ---- */
@@ -354,6 +419,11 @@ static bool read_users(struct query *query)
         }
         query->addresses[i] =
             address_make(ADDRESS_USER, json_string_value(name), json_string_length(name));
+        int err = identity_may(exchange_who(exchange), RIGHT_READ, &query->addresses[i]);
+        if (err) {
+            exchange_refuse(exchange, (enum err)err, "a key whose prefix all these users have");
+            return false;
+        }
     }
     query->inquiry = (struct inquiry){
         .call = {.done = on_presences},

@@ -1,0 +1,54 @@
+/* devices.h - the cursors of devices, by user.
+ *
+ * A device's cursor says what it has; it only rises. All of them for the memory broker, and for the
+ * SQLite broker those that moved since they were last written. Not locked: the broker's lock guards
+ * it. */
+#ifndef ENGINE_DEVICES_H
+#define ENGINE_DEVICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "model/address.h"
+
+struct device {
+    struct list link; /* of its user, the one that moved longest ago first */
+    uint64_t user;    /* hash of the user's address */
+    uint64_t cursor;
+    int64_t moved_at_ms; /* wall clock */
+    size_t length;
+    char name[ADDRESS_NAME_MAX];
+};
+
+struct devices {
+    struct map users;
+    size_t count;
+    size_t per_user; /* the one that moved longest ago goes */
+    size_t max;      /* in all; further ones are refused */
+};
+
+void devices_init(struct devices *devices, size_t per_user, size_t max);
+void devices_finish(struct devices *devices);
+
+/* NULL: not known. */
+struct device *devices_find(const struct devices *devices, uint64_t user, const char *name,
+                            size_t length);
+
+/* Adds it, or moves its cursor up. NULL: out of memory, or there are too many. */
+struct device *devices_move(struct devices *devices, uint64_t user, const char *name, size_t length,
+                            uint64_t cursor, int64_t now_ms);
+
+/* False: it was not there. */
+bool devices_forget(struct devices *devices, uint64_t user, const char *name, size_t length);
+
+/* All of one user, as a list; NULL: none. */
+struct list *devices_of(const struct devices *devices, uint64_t user);
+
+/* Walks all in no order: start with *cursor = 0 and *at = NULL, ends with NULL. Nothing may change
+ * meanwhile. */
+struct device *devices_next(const struct devices *devices, size_t *cursor, struct device *at);
+
+#endif

@@ -1,0 +1,56 @@
+/* mail_index.h - fills the table `mail`, which says what lies at which address, behind the log.
+ *
+ * An index kept up at insert time would cost several times the message itself. So what was
+ * committed is noted in memory and filed later, in bulks sorted by address and in slices between
+ * commits; until then those messages are read from memory. Holds the limits of each address, too,
+ * to within an eighth. The writer's thread only. */
+#ifndef ENGINE_MAIL_INDEX_H
+#define ENGINE_MAIL_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mail_index;
+struct message;
+typedef struct sqlite3 sqlite3;
+
+struct mail_index_limits {
+    uint64_t keep_messages; /* an address */
+    uint64_t keep_bytes;    /* an address */
+};
+
+/* db is borrowed. NULL: a statement could not be prepared. */
+struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits);
+void mail_index_destroy(struct mail_index *index); /* NULL is fine */
+
+/* Notes a message whose commit is through, or is under way in this transaction. Ids rise. False:
+ * out of memory. */
+bool mail_index_note(struct mail_index *index, const struct message *message);
+
+/* Walks what is noted for an address and not filed yet: start with *cursor = 0, ends with false. */
+bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *cursor,
+                     uint64_t *ret_id);
+/* Drops it: the address was erased. */
+void mail_index_forget(struct mail_index *index, uint64_t hash);
+
+/* Entries noted and not yet in a bulk, and what their messages cost in memory. */
+size_t mail_index_noted(const struct mail_index *index);
+uint64_t mail_index_noted_bytes(const struct mail_index *index);
+
+/* Messages above what the last complete bulk had. */
+uint64_t mail_index_unfiled(const struct mail_index *index);
+
+/* Is a bulk under way? */
+bool mail_index_busy(const struct mail_index *index);
+/* Makes a bulk of all that is noted, if none is under way. False: out of memory, try again. */
+bool mail_index_begin(struct mail_index *index);
+
+/* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock.
+ * *ret_upto: set once the bulk is complete; every message up to it is in the index when the
+ * transaction is through. *ret_pruned: messages the limits removed. Returns SQLite's code,
+ * SQLITE_OK when all is well. */
+int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto,
+                     uint64_t *ret_pruned);
+
+#endif

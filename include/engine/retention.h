@@ -1,0 +1,41 @@
+/* retention.h - lets go of what is past its time or over the total, and gives the space back.
+ *
+ * Works in rounds, like the index: collects the oldest messages that must go, sorts their entries
+ * by address, removes those, then the messages, in slices between commits. The writer's thread
+ * only. */
+#ifndef ENGINE_RETENTION_H
+#define ENGINE_RETENTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct retention;
+typedef struct sqlite3 sqlite3;
+
+struct retention_limits {
+    uint64_t keep_total; /* bytes of the file */
+    int64_t idempotency_ttl_ms;
+    uint64_t idempotency_entries;
+};
+
+/* db is borrowed. NULL: a statement could not be prepared. */
+struct retention *retention_create(sqlite3 *db, const struct retention_limits *limits);
+void retention_destroy(struct retention *retention); /* NULL is fine */
+
+/* Looks for what must go; then slices are due. Once in a while. may_expire: whether the clock can
+ * be trusted so far that age counts. indexed_upto: nothing beyond it is touched. Returns SQLite's
+ * code, SQLITE_OK when all is well. */
+int retention_look(struct retention *retention, int64_t now_ms, bool may_expire,
+                   uint64_t indexed_upto);
+
+/* Is there something to do? */
+bool retention_busy(const struct retention *retention);
+
+/* Does part of it, in the writer's transaction, until the time on the monotonic clock. Adds the
+ * messages removed to *pruned. */
+int retention_slice(struct retention *retention, int64_t until_us, uint64_t *pruned);
+
+/* Bytes of the file in use; what is free within it not counted. */
+uint64_t retention_bytes(const struct retention *retention);
+
+#endif

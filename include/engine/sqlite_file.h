@@ -1,0 +1,60 @@
+/* sqlite_file.h - the data folder: one SQLite file, its lock, its schema.
+ *
+ * messages.db with its write-ahead log, and a lock that one process holds at a time. The schema has
+ * a version: older ones are migrated, newer and foreign ones refused. */
+#ifndef ENGINE_SQLITE_FILE_H
+#define ENGINE_SQLITE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sqlite3 sqlite3;
+typedef struct sqlite3_stmt sqlite3_stmt;
+
+#define SQLITE_FILE_NAME   "messages.db"
+#define SQLITE_FILE_SCHEMA 1
+
+/* Says what is wrong and what to do about it, in one line. */
+struct sqlite_file_error {
+    char text[512];
+};
+
+/* Makes the folder (0700) where it is missing and takes its lock. Returns a descriptor that holds
+ * the lock until it is closed; -1: the error is set. */
+int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error);
+
+/* A connection that may write; makes the file and its tables, or migrates them. full_sync: each
+ * commit waits for the disk. NULL: the error is set. */
+sqlite3 *sqlite_file_open(const char *folder, bool full_sync, struct sqlite_file_error *ret_error);
+
+/* A connection that only reads, of a file that has been opened to write before. */
+sqlite3 *sqlite_file_open_to_read(const char *folder, struct sqlite_file_error *ret_error);
+
+void sqlite_file_close(sqlite3 *db); /* NULL is fine */
+
+/* Prepares count statements, to be kept for long. False: none is left prepared. */
+bool sqlite_file_prepare(sqlite3 *db, const char *const *texts, size_t count,
+                         sqlite3_stmt **ret_statements);
+void sqlite_file_finalize(sqlite3_stmt **statements, size_t count);
+
+/* Runs a statement that gives no row and resets it. Returns SQLite's code, SQLITE_DONE when all is
+ * well. */
+int sqlite_file_run(sqlite3_stmt *statement);
+
+/* Whole numbers by name; 0 where there is none. Returns SQLite's code, SQLITE_OK when all is well.
+ */
+int sqlite_file_get(sqlite3 *db, const char *name, int64_t *ret_value);
+int sqlite_file_set(sqlite3 *db, const char *name, int64_t value);
+
+/* Copies the data of a folder, in use or not, into a new file. */
+bool sqlite_file_backup(const char *folder, const char *target,
+                        void (*progress)(void *context, int64_t done, int64_t total), void *context,
+                        struct sqlite_file_error *ret_error);
+
+/* Reads every page and compares the tables with each other. Calls tell for each thing found wrong.
+ * False: there was some, or the file could not be read (the error is set). */
+bool sqlite_file_check(const char *folder, void (*tell)(void *context, const char *line),
+                       void *context, struct sqlite_file_error *ret_error);
+
+#endif

@@ -1,0 +1,26 @@
+/* credentials.h - the files that say who may come in: keys, secrets, JWK set, revocations.
+ *
+ * Main thread; what it makes serves all. Errors come back as text, to be freed. */
+#ifndef TOP_CREDENTIALS_H
+#define TOP_CREDENTIALS_H
+
+#include <stdbool.h>
+
+struct access;
+struct config;
+struct revocations;
+
+/* Is there a file of keys, secrets or public keys? Then every door but the open ones is closed,
+ * even when the file is empty. */
+bool credentials_configured(const struct config *config);
+
+/* NULL and an error. In open mode nothing is read or written. */
+struct revocations *credentials_open_revocations(const struct config *config, char **ret_error);
+
+/* Reads the files that `files` names, for the origins, proxies and claims that `rules` says; after
+ * a reload these are two. A secret that is needed and nowhere given is made, once, in data_dir.
+ * revocations are borrowed. NULL and an error. */
+struct access *credentials_read(const struct config *files, const struct config *rules,
+                                struct revocations *revocations, char **ret_error);
+
+#endif

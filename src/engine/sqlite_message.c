@@ -1,0 +1,114 @@
+#include "engine/sqlite_message.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/address.h"
+#include "model/message.h"
+
+enum { ID, KIND, SENT_AT, EXPIRES_AT, OWN_TTL, SHARED, EXEMPT, ADDRESSES, SENDER, BODY };
+
+#define FEW_BYTES     256
+#define MAX_ADDRESSES 1000
+
+/* Each address is its kind, the length of its name, and its name. */
+static size_t addresses_size(const struct message *message)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < message->address_count; i++)
+        size += 2 + message->addresses[i].length;
+    return size;
+}
+
+static void write_addresses(const struct message *message, unsigned char *at)
+{
+    for (uint32_t i = 0; i < message->address_count; i++) {
+        const struct address *address = &message->addresses[i];
+        *at++ = (unsigned char)address->kind;
+        *at++ = (unsigned char)address->length;
+        memcpy(at, address->name, address->length);
+        at += address->length;
+    }
+}
+
+static bool bind_addresses(sqlite3_stmt *statement, const struct message *message)
+{
+    unsigned char few[FEW_BYTES];
+    size_t size = addresses_size(message);
+    if (size <= sizeof few) {
+        write_addresses(message, few);
+        return sqlite3_bind_blob(statement, ADDRESSES + 1, few, (int)size, SQLITE_TRANSIENT) ==
+               SQLITE_OK;
+    }
+    unsigned char *many = malloc(size);
+    if (!many)
+        return false;
+    write_addresses(message, many);
+    return sqlite3_bind_blob(statement, ADDRESSES + 1, many, (int)size, free) == SQLITE_OK;
+}
+
+bool sqlite_message_bind(sqlite3_stmt *statement, const struct message *message)
+{
+    sqlite3_bind_int64(statement, ID + 1, (int64_t)message->id);
+    sqlite3_bind_int(statement, KIND + 1, message->kind);
+    sqlite3_bind_int64(statement, SENT_AT + 1, message->sent_at_ms);
+    sqlite3_bind_int64(statement, EXPIRES_AT + 1, message->expires_at_ms);
+    sqlite3_bind_int(statement, OWN_TTL + 1, message->own_ttl);
+    sqlite3_bind_int(statement, SHARED + 1, message->address_count > 1);
+    sqlite3_bind_int64(statement, EXEMPT + 1, (int64_t)message->except);
+    sqlite3_bind_text(statement, SENDER + 1, message->sender, (int)message->sender_length,
+                      SQLITE_STATIC);
+    sqlite3_bind_text(statement, BODY + 1, message->body, (int)message->body_length, SQLITE_STATIC);
+    return bind_addresses(statement, message);
+}
+
+/* Returns how many there are; 0: damaged. */
+static size_t read_addresses(const unsigned char *at, size_t size, struct address *ret_addresses)
+{
+    const unsigned char *end = at + size;
+    size_t count = 0;
+    while (at < end) {
+        if (count == MAX_ADDRESSES || end - at < 2 || at[0] >= ADDRESS_GUEST ||
+            end - at < 2 + at[1] || at[1] > ADDRESS_NAME_MAX)
+            return 0;
+        ret_addresses[count++] = address_make(at[0], (const char *)at + 2, at[1]);
+        at += 2 + at[1];
+    }
+    return count;
+}
+
+struct message *sqlite_message_read(sqlite3_stmt *statement)
+{
+    struct address one, *addresses = &one;
+    const unsigned char *blob = sqlite3_column_blob(statement, ADDRESSES);
+    size_t size = (size_t)sqlite3_column_bytes(statement, ADDRESSES);
+    if (!blob)
+        return NULL;
+    bool many = sqlite3_column_int(statement, SHARED);
+    if (many && !(addresses = malloc(MAX_ADDRESSES * sizeof *addresses)))
+        return NULL;
+    if (!many && (size < 2 || size != 2 + (size_t)blob[1]))
+        return NULL;
+    struct draft draft = {
+        .addresses = addresses,
+        .address_count = read_addresses(blob, size, addresses),
+        .kind = (enum message_kind)sqlite3_column_int(statement, KIND),
+        .sender = (const char *)sqlite3_column_text(statement, SENDER),
+        .sender_length = (size_t)sqlite3_column_bytes(statement, SENDER),
+        .body = (const char *)sqlite3_column_text(statement, BODY),
+        .body_length = (size_t)sqlite3_column_bytes(statement, BODY),
+        .own_ttl = sqlite3_column_int(statement, OWN_TTL),
+        .except = (uint64_t)sqlite3_column_int64(statement, EXEMPT),
+    };
+    struct message *message = NULL;
+    if (draft.address_count && draft.sender && draft.body)
+        message = message_create(0, 0, &draft);
+    if (message)
+        message_number(message, (uint64_t)sqlite3_column_int64(statement, ID),
+                       sqlite3_column_int64(statement, SENT_AT),
+                       sqlite3_column_int64(statement, EXPIRES_AT));
+    if (many)
+        free(addresses);
+    return message;
+}

@@ -1,0 +1,352 @@
+#include "engine/sqlite_reader.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/broker.h"
+#include "engine/sqlite_file.h"
+#include "engine/sqlite_message.h"
+#include "model/message.h"
+
+enum { BEGIN, END, ASCENDING, DESCENDING, MESSAGE, ADDRESS, SEEN, DEVICE, ACKS, STATEMENTS };
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN",
+    [END] = "COMMIT",
+    [ASCENDING] = ("SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
+                   " ORDER BY id LIMIT ?"),
+    [DESCENDING] = ("SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
+                    " ORDER BY id DESC LIMIT ?"),
+    [MESSAGE] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id = ?"),
+    [ADDRESS] = "SELECT pruned_upto, erased_upto FROM address WHERE hash = ?",
+    [SEEN] = "SELECT at FROM seen WHERE hash = ?",
+    [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",
+    [ACKS] = "SELECT name, moved_at FROM device WHERE address = ? AND cursor >= ?",
+};
+
+struct sqlite_reader {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    uint64_t *ids; /* room for `room` */
+    size_t room;
+    size_t count;
+};
+
+struct sqlite_reader *sqlite_reader_open(const char *folder, struct sqlite_file_error *ret_error)
+{
+    struct sqlite_reader *reader = mem_alloc(sizeof *reader);
+    reader->db = sqlite_file_open_to_read(folder, ret_error);
+    if (reader->db && sqlite_file_prepare(reader->db, texts, STATEMENTS, reader->statements))
+        return reader;
+    sqlite_reader_close(reader);
+    return NULL;
+}
+
+void sqlite_reader_close(struct sqlite_reader *reader)
+{
+    if (!reader)
+        return;
+    sqlite_file_finalize(reader->statements, STATEMENTS);
+    sqlite_file_close(reader->db);
+    free(reader->ids);
+    free(reader);
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* One page in the making. */
+struct paging {
+    struct sqlite_reader *reader;
+    struct read *read;
+    int64_t now_ms;
+    size_t bytes;
+    uint64_t above;   /* ids go on above this one */
+    uint64_t upto;    /* and end with this one */
+    bool cut;         /* some address has more than was asked of it */
+    uint64_t horizon; /* up to here (descending: down to here) every address is complete */
+};
+
+/* ---- gaps ---- */
+
+static int read_limits(struct paging *paging, struct read_address *from, uint64_t *ret_erased)
+{
+    sqlite3_stmt *statement = paging->reader->statements[ADDRESS];
+    uint64_t pruned_upto = 0;
+    *ret_erased = 0;
+    sqlite3_bind_int64(statement, 1, (int64_t)from->address.hash);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        pruned_upto = (uint64_t)sqlite3_column_int64(statement, 0);
+        *ret_erased = (uint64_t)sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_reset(statement);
+    uint64_t known = max_u64(max_u64(paging->read->after, from->from), from->told);
+    from->gap = from->gap || (known > 0 && known < pruned_upto);
+    from->told = max_u64(from->told, pruned_upto);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+/* The default retention has taken it, though it still lies there. */
+static void tell_expired(struct paging *paging, const struct message *message)
+{
+    struct read *read = paging->read;
+    for (size_t i = 0; !message->own_ttl && i < read->address_count; i++) {
+        struct read_address *from = &read->addresses[i];
+        for (uint32_t a = 0; a < message->address_count; a++) {
+            if (!address_equal(&message->addresses[a], &from->address))
+                continue;
+            uint64_t known = max_u64(max_u64(read->after, from->from), from->told);
+            from->gap = from->gap || (known > 0 && known < message->id);
+            from->told = max_u64(from->told, message->id);
+        }
+    }
+}
+
+/* ---- ids ---- */
+
+static bool make_room(struct sqlite_reader *reader, size_t more)
+{
+    if (reader->count + more <= reader->room)
+        return true;
+    size_t room = (reader->count + more) * 2;
+    uint64_t *ids = realloc(reader->ids, room * sizeof *ids);
+    if (!ids)
+        return false;
+    reader->ids = ids;
+    reader->room = room;
+    return true;
+}
+
+/* The next ids of one address. */
+static int list_ids(struct paging *paging, const struct read_address *from, uint64_t erased,
+                    size_t limit)
+{
+    struct sqlite_reader *reader = paging->reader;
+    bool descending = paging->read->descending;
+    sqlite3_stmt *statement = reader->statements[descending ? DESCENDING : ASCENDING];
+    uint64_t above = max_u64(max_u64(paging->above, from->from), erased);
+    size_t found = 0;
+    int rc;
+    if (!make_room(reader, limit))
+        return ERR_OUT_OF_MEMORY;
+    sqlite3_bind_int64(statement, 1, (int64_t)from->address.hash);
+    sqlite3_bind_int64(statement, 2, (int64_t)above);
+    sqlite3_bind_int64(statement, 3, (int64_t)paging->upto);
+    sqlite3_bind_int64(statement, 4, (int64_t)limit);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        reader->ids[reader->count++] = (uint64_t)sqlite3_column_int64(statement, 0);
+        found++;
+    }
+    sqlite3_reset(statement);
+    if (found == limit) {
+        uint64_t last = reader->ids[reader->count - 1];
+        if (!paging->cut || (descending ? last > paging->horizon : last < paging->horizon))
+            paging->horizon = last;
+        paging->cut = true;
+    }
+    return rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+static int compare_up(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int compare_down(const void *a, const void *b)
+{
+    return compare_up(b, a);
+}
+
+/* In the page's order, each once, and only as far as every address is complete. */
+static void arrange(struct paging *paging)
+{
+    struct sqlite_reader *reader = paging->reader;
+    bool descending = paging->read->descending;
+    size_t left = 0;
+    if (paging->read->address_count > 1)
+        qsort(reader->ids, reader->count, sizeof *reader->ids,
+              descending ? compare_down : compare_up);
+    for (size_t i = 0; i < reader->count; i++) {
+        uint64_t id = reader->ids[i];
+        if (paging->cut && (descending ? id < paging->horizon : id > paging->horizon))
+            break;
+        if (!left || reader->ids[left - 1] != id)
+            reader->ids[left++] = id;
+    }
+    reader->count = left;
+}
+
+/* ---- messages ---- */
+
+/* Two names of one hash, or one that was erased: ids alone do not say. */
+static bool is_asked_for(const struct read *read, const struct message *message)
+{
+    for (size_t i = 0; i < read->address_count; i++) {
+        for (uint32_t a = 0; a < message->address_count; a++) {
+            if (address_equal(&message->addresses[a], &read->addresses[i].address))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* NULL and *ret_err 0: it is gone. */
+static struct message *fetch(struct paging *paging, uint64_t id, int *ret_err)
+{
+    sqlite3_stmt *statement = paging->reader->statements[MESSAGE];
+    struct message *message = NULL;
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    int rc = sqlite3_step(statement);
+    *ret_err = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+    if (rc == SQLITE_ROW && !(message = sqlite_message_read(statement)))
+        *ret_err = ERR_OUT_OF_MEMORY;
+    sqlite3_reset(statement);
+    return message;
+}
+
+static int add(struct paging *paging, uint64_t id)
+{
+    struct read *read = paging->read;
+    int err;
+    struct message *message = fetch(paging, id, &err);
+    if (!message)
+        return err;
+    bool expired = message_expired(message, paging->now_ms);
+    if (expired)
+        tell_expired(paging, message);
+    if (expired || !is_asked_for(read, message)) {
+        message_unref(message);
+        return 0;
+    }
+    paging->bytes += message->size;
+    if (read->count == read->max_count || (read->count && paging->bytes > read->max_bytes)) {
+        read->more = true;
+        message_unref(message);
+        return 0;
+    }
+    read->messages[read->count++] = message;
+    return 0;
+}
+
+/* One round; what it passed over may leave the page empty though there is more. */
+static int fill(struct paging *paging, const uint64_t *erased)
+{
+    struct read *read = paging->read;
+    struct sqlite_reader *reader = paging->reader;
+    size_t wanted = read->max_count - read->count + 1;
+    int err = 0;
+    reader->count = 0;
+    paging->cut = false;
+    for (size_t i = 0; !err && i < read->address_count; i++)
+        err = list_ids(paging, &read->addresses[i], erased[i], wanted);
+    if (err)
+        return err;
+    arrange(paging);
+    for (size_t i = 0; !err && !read->more && i < reader->count; i++)
+        err = add(paging, reader->ids[i]);
+    if (paging->cut && read->descending)
+        paging->upto = paging->horizon - 1;
+    else if (paging->cut)
+        paging->above = paging->horizon;
+    return err;
+}
+
+static int read_page(struct paging *paging)
+{
+    struct read *read = paging->read;
+    uint64_t few[4], *erased = few;
+    int err = 0;
+    if (read->address_count > sizeof few / sizeof *few &&
+        !(erased = malloc(read->address_count * sizeof *erased)))
+        return ERR_OUT_OF_MEMORY;
+    for (size_t i = 0; !err && i < read->address_count; i++)
+        err = read_limits(paging, &read->addresses[i], &erased[i]);
+    do {
+        if (!err)
+            err = fill(paging, erased);
+    } while (!err && !read->more && paging->cut);
+    if (erased != few)
+        free(erased);
+    return err;
+}
+
+int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t upto,
+                       int64_t now_ms)
+{
+    struct paging paging = {
+        .reader = reader,
+        .read = read,
+        .now_ms = now_ms,
+        .above = read->descending ? 0 : read->after,
+        .upto = read->descending && read->before <= upto ? read->before - 1 : upto,
+    };
+    for (size_t i = 0; i < read->count; i++)
+        paging.bytes += read->messages[i]->size;
+    if (sqlite_file_run(reader->statements[BEGIN]) != SQLITE_DONE)
+        return ERR_BROKER_DOWN;
+    int err = read_page(&paging);
+    sqlite_file_run(reader->statements[END]);
+    return err;
+}
+
+int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call *call,
+                         bool *ret_found, uint64_t *ret_cursor)
+{
+    sqlite3_stmt *statement = reader->statements[DEVICE];
+    sqlite3_bind_int64(statement, 1, (int64_t)call->user.hash);
+    sqlite3_bind_text(statement, 2, call->device, (int)call->length, SQLITE_STATIC);
+    int rc = sqlite3_step(statement);
+    *ret_found = rc == SQLITE_ROW;
+    *ret_cursor = *ret_found ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const struct address *user)
+{
+    sqlite3_stmt *statement = reader->statements[ACKS];
+    int rc, err = 0;
+    sqlite3_bind_int64(statement, 1, (int64_t)user->hash);
+    sqlite3_bind_int64(statement, 2, (int64_t)lookup->id);
+    while (!err && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        size_t length = (size_t)sqlite3_column_bytes(statement, 0);
+        if (name && length <= ADDRESS_NAME_MAX &&
+            !broker_add_ack(lookup, user, name, length, sqlite3_column_int64(statement, 1)))
+            err = ERR_OUT_OF_MEMORY;
+    }
+    sqlite3_reset(statement);
+    return err ? err : rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
+}
+
+int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms)
+{
+    struct paging paging = {.reader = reader};
+    int err;
+    struct message *message = fetch(&paging, lookup->id, &err);
+    if (message && message_expired(message, now_ms)) {
+        message_unref(message);
+        message = NULL;
+    }
+    lookup->message = message;
+    for (uint32_t i = 0; !err && message && i < message->address_count; i++) {
+        if (message->addresses[i].kind == ADDRESS_USER)
+            err = add_acks(reader, lookup, &message->addresses[i]);
+    }
+    return err;
+}
+
+int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct address *address)
+{
+    sqlite3_stmt *statement = reader->statements[SEEN];
+    sqlite3_bind_int64(statement, 1, (int64_t)address->hash);
+    int64_t at = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return at;
+}

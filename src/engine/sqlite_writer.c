@@ -1,0 +1,627 @@
+#include "engine/sqlite_writer.h"
+
+#include <assert.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/devices.h"
+#include "engine/sqlite_file.h"
+#include "engine/sqlite_message.h"
+#include "model/address.h"
+#include "model/idempotency.h"
+#include "model/message.h"
+
+#define BULK_ENTRIES   100000
+#define MAX_DEVICES    1000000
+#define RESTART_MS     50 /* readers end a page well within */
+#define NORMAL_WAIT_MS 5000
+
+enum {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    ADD,
+    ADD_KEY,
+    SAW,
+    SET,
+    ERASED,
+    MAIL_OF,
+    UNMAIL,
+    DROP,
+    OPEN_DEVICE,
+    TRIM_DEVICES,
+    MOVE_DEVICE,
+    FORGET_DEVICE,
+    STATEMENTS
+};
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [ADD] = SQLITE_MESSAGE_INSERT,
+    [ADD_KEY] = "INSERT INTO key(id, scope, hash, body, kept) VALUES (?,?,?,?,?)",
+    [SAW] = "INSERT OR REPLACE INTO seen(hash, at) VALUES (?,?)",
+    [SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES (?,?)",
+    [ERASED] = ("INSERT INTO address(hash, erased_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
+                " DO UPDATE SET erased_upto = max(erased_upto, ?2)"),
+    [MAIL_OF] = "SELECT id FROM mail WHERE address = ? ORDER BY id",
+    [UNMAIL] = "DELETE FROM mail WHERE address = ?",
+    [DROP] = "DELETE FROM message WHERE id = ? AND shared = 0 RETURNING expires_at > ?",
+    [OPEN_DEVICE] = ("INSERT OR IGNORE INTO device(address, name, cursor, moved_at)"
+                     " VALUES (?1,?2,?3,?4)"),
+    [TRIM_DEVICES] = ("DELETE FROM device WHERE address = ?1 AND name IN (SELECT name FROM device"
+                      " WHERE address = ?1 ORDER BY moved_at DESC, name <> ?2 LIMIT -1 OFFSET ?3)"),
+    [MOVE_DEVICE] = ("UPDATE device SET cursor = ?3, moved_at = ?4 WHERE address = ?1 AND name = ?2"
+                     " AND cursor < ?3"),
+    [FORGET_DEVICE] = "DELETE FROM device WHERE address = ?1 AND name = ?2",
+};
+
+struct sqlite_writer {
+    struct sqlite_writer_options options;
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    struct mail_index *index;
+    struct retention *retention;
+    bool in_transaction;
+    uint64_t last;
+    uint64_t indexed_upto;
+    uint64_t next_indexed_upto; /* once this transaction is through */
+    int64_t messages;
+    int64_t more_messages; /* by this transaction */
+    int64_t newest_ms;
+    int64_t devices;
+    int log_pages;
+};
+
+/* ---- errors ---- */
+
+static int fail(struct sqlite_writer *writer, int rc, const char *doing)
+{
+    const char *why = sqlite3_errstr(rc);
+    if ((rc & 0xff) == SQLITE_FULL)
+        return ERR_NO_ROOM;
+    if ((rc & 0xff) == SQLITE_NOMEM)
+        return ERR_OUT_OF_MEMORY;
+    log_error("the data folder cannot be written", LOG_TEXT("doing", doing), LOG_TEXT("why", why),
+              LOG_NUMBER("code", rc), LOG_TEXT("detail", sqlite3_errmsg(writer->db)));
+    return ERR_BROKER_DOWN;
+}
+
+static int judge(struct sqlite_writer *writer, int rc, const char *doing)
+{
+    return rc == SQLITE_OK || rc == SQLITE_DONE ? 0 : fail(writer, rc, doing);
+}
+
+/* ---- opening ---- */
+
+static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_writer *writer = context;
+    (void)db;
+    (void)name;
+    writer->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static int read_number(sqlite3 *db, const char *sql, int64_t *ret_number)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    *ret_number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    return sqlite3_finalize(statement);
+}
+
+static int read_state(struct sqlite_writer *writer)
+{
+    int64_t given = 0, indexed = 0, newest = 0, tail = 0;
+    char sql[96];
+    int rc = sqlite_file_get(writer->db, "last", &given);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_get(writer->db, "indexed_upto", &indexed);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_get(writer->db, "messages", &writer->messages);
+    if (rc == SQLITE_OK)
+        rc = read_number(writer->db, "SELECT max(id) FROM message", &newest);
+    if (rc == SQLITE_OK)
+        rc = read_number(writer->db, "SELECT sent_at FROM message ORDER BY id DESC LIMIT 1",
+                         &writer->newest_ms);
+    if (rc == SQLITE_OK)
+        rc = read_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
+    if (rc == SQLITE_OK)
+        rc = read_number(writer->db, sql, &tail);
+    writer->last = (uint64_t)(given > newest ? given : newest);
+    writer->indexed_upto = (uint64_t)indexed;
+    writer->messages += tail; /* the number was noted together with indexed_upto */
+    return rc;
+}
+
+struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *options,
+                                         struct sqlite_file_error *ret_error)
+{
+    struct sqlite_writer *writer = mem_alloc(sizeof *writer);
+    writer->options = *options;
+    writer->db = sqlite_file_open(options->folder, options->full_sync, ret_error);
+    if (!writer->db) {
+        free(writer);
+        return NULL;
+    }
+    if (sqlite_file_prepare(writer->db, texts, STATEMENTS, writer->statements) &&
+        (writer->index = mail_index_create(writer->db, &options->index)) &&
+        (writer->retention = retention_create(writer->db, &options->retention)) &&
+        read_state(writer) == SQLITE_OK) {
+        sqlite3_wal_hook(writer->db, on_commit, writer);
+        return writer;
+    }
+    snprintf(ret_error->text, sizeof ret_error->text, "%s/%s: %s; `pushwire check-data` says more",
+             options->folder, SQLITE_FILE_NAME, sqlite3_errmsg(writer->db));
+    sqlite_writer_close(writer);
+    return NULL;
+}
+
+void sqlite_writer_close(struct sqlite_writer *writer)
+{
+    if (!writer)
+        return;
+    mail_index_destroy(writer->index);
+    retention_destroy(writer->retention);
+    sqlite_file_finalize(writer->statements, STATEMENTS);
+    sqlite_file_close(writer->db);
+    free(writer);
+}
+
+bool sqlite_writer_use_hash_key(struct sqlite_writer *writer, bool adopt)
+{
+    static const char *const names[] = {"hash_key_0", "hash_key_1"};
+    uint64_t ours[2], theirs[2];
+    hash_get_key(ours);
+    for (int i = 0; i < 2; i++) {
+        if (sqlite_file_get(writer->db, names[i], (int64_t *)&theirs[i]) != SQLITE_OK)
+            return false;
+    }
+    if (!theirs[0] && !theirs[1])
+        return sqlite_file_set(writer->db, names[0], (int64_t)ours[0]) == SQLITE_OK &&
+               sqlite_file_set(writer->db, names[1], (int64_t)ours[1]) == SQLITE_OK;
+    bool same = ours[0] == theirs[0] && ours[1] == theirs[1];
+    if (!same && adopt)
+        hash_set_key(theirs);
+    return same || adopt;
+}
+
+uint64_t sqlite_writer_last(const struct sqlite_writer *writer)
+{
+    return writer->last;
+}
+
+uint64_t sqlite_writer_indexed_upto(const struct sqlite_writer *writer)
+{
+    return writer->indexed_upto;
+}
+
+uint64_t sqlite_writer_messages(const struct sqlite_writer *writer)
+{
+    return (uint64_t)writer->messages;
+}
+
+uint64_t sqlite_writer_bytes(const struct sqlite_writer *writer)
+{
+    return retention_bytes(writer->retention);
+}
+
+int64_t sqlite_writer_newest_ms(const struct sqlite_writer *writer)
+{
+    return writer->newest_ms;
+}
+
+/* ---- loading ---- */
+
+/* Which addresses were erased after the index was last complete. */
+struct erased {
+    int64_t hash;
+    uint64_t upto;
+};
+
+static int load_erased(struct sqlite_writer *writer, struct erased **ret_list, size_t *ret_count)
+{
+    sqlite3_stmt *statement;
+    size_t room = 0;
+    int rc = sqlite3_prepare_v2(
+        writer->db, "SELECT hash, erased_upto FROM address WHERE erased_upto > ? ORDER BY hash", -1,
+        &statement, NULL);
+    *ret_list = NULL;
+    *ret_count = 0;
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_bind_int64(statement, 1, (int64_t)writer->indexed_upto);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        if (*ret_count == room) {
+            room = room ? room * 2 : 64;
+            struct erased *list = realloc(*ret_list, room * sizeof *list);
+            if (!list) {
+                sqlite3_finalize(statement);
+                return SQLITE_NOMEM;
+            }
+            *ret_list = list;
+        }
+        (*ret_list)[(*ret_count)++] = (struct erased){sqlite3_column_int64(statement, 0),
+                                                      (uint64_t)sqlite3_column_int64(statement, 1)};
+    }
+    return sqlite3_finalize(statement);
+}
+
+static int compare_erased(const void *a, const void *b)
+{
+    const struct erased *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+static const struct erased *find_erased(const struct erased *list, size_t count,
+                                        const struct message *message, uint32_t i)
+{
+    struct erased key = {(int64_t)message->addresses[i].hash, 0};
+    const struct erased *found =
+        count ? bsearch(&key, list, count, sizeof *list, compare_erased) : NULL;
+    return found && found->upto >= message->id ? found : NULL;
+}
+
+int sqlite_writer_load_tail(
+    struct sqlite_writer *writer, bool (*take)(void *context, struct message *message),
+    void (*erased)(void *context, const struct address *address, uint64_t upto), void *context)
+{
+    struct erased *list;
+    size_t count;
+    sqlite3_stmt *statement;
+    int rc = load_erased(writer, &list, &count);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(
+            writer->db, "SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ? ORDER BY id",
+            -1, &statement, NULL);
+    if (rc != SQLITE_OK) {
+        free(list);
+        return fail(writer, rc, "load");
+    }
+    sqlite3_bind_int64(statement, 1, (int64_t)writer->indexed_upto);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct message *message = sqlite_message_read(statement);
+        if (!message || !take(context, message) || !mail_index_note(writer->index, message)) {
+            message_unref(message);
+            rc = SQLITE_NOMEM;
+            break;
+        }
+        for (uint32_t i = 0; i < message->address_count; i++) {
+            const struct erased *found = find_erased(list, count, message, i);
+            if (!found)
+                continue;
+            mail_index_forget(writer->index, message->addresses[i].hash);
+            erased(context, &message->addresses[i], found->upto);
+        }
+        message_unref(message);
+    }
+    sqlite3_finalize(statement);
+    free(list);
+    return judge(writer, rc, "load");
+}
+
+int sqlite_writer_load_keys(struct sqlite_writer *writer, uint64_t above, size_t count,
+                            bool (*take)(void *context, const struct idempotency_key *key,
+                                         uint64_t id, bool kept),
+                            void *context)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(writer->db,
+                                "SELECT id, scope, hash, body, kept FROM key WHERE id > ?1 AND id >"
+                                " coalesce((SELECT id FROM key ORDER BY id DESC LIMIT 1 OFFSET ?2),"
+                                " 0) ORDER BY id",
+                                -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return fail(writer, rc, "load keys");
+    sqlite3_bind_int64(statement, 1, (int64_t)above);
+    sqlite3_bind_int64(statement, 2, (int64_t)count);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct idempotency_key key = {
+            .scope = (uint64_t)sqlite3_column_int64(statement, 1),
+            .hash = (uint64_t)sqlite3_column_int64(statement, 2),
+        };
+        if (sqlite3_column_bytes(statement, 3) != DIGEST_SIZE)
+            continue;
+        memcpy(key.body, sqlite3_column_blob(statement, 3), DIGEST_SIZE);
+        if (take(context, &key, (uint64_t)sqlite3_column_int64(statement, 0),
+                 sqlite3_column_int(statement, 4)))
+            continue;
+        rc = SQLITE_NOMEM;
+        break;
+    }
+    sqlite3_finalize(statement);
+    return judge(writer, rc, "load keys");
+}
+
+int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_lives,
+                             size_t *ret_count)
+{
+    sqlite3_stmt *statement;
+    int64_t count = 0;
+    int rc = read_number(writer->db, "SELECT count(*) FROM life", &count);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(writer->db, "SELECT last, first FROM life ORDER BY first", -1,
+                                &statement, NULL);
+    *ret_lives = NULL;
+    *ret_count = 0;
+    if (rc != SQLITE_OK)
+        return fail(writer, rc, "load lives");
+    *ret_lives = mem_alloc((size_t)(count + 1) * sizeof **ret_lives);
+    while (*ret_count < (size_t)count && sqlite3_step(statement) == SQLITE_ROW) {
+        struct life *life = &(*ret_lives)[(*ret_count)++];
+        life->last = (uint64_t)sqlite3_column_int64(statement, 0);
+        life->first = (uint64_t)sqlite3_column_int64(statement, 1);
+    }
+    return judge(writer, sqlite3_finalize(statement), "load lives");
+}
+
+/* ---- writing ---- */
+
+static int run(struct sqlite_writer *writer, int statement, const char *doing)
+{
+    return judge(writer, sqlite_file_run(writer->statements[statement]), doing);
+}
+
+bool sqlite_writer_in_transaction(const struct sqlite_writer *writer)
+{
+    return writer->in_transaction;
+}
+
+int sqlite_writer_begin(struct sqlite_writer *writer)
+{
+    if (writer->in_transaction)
+        return 0;
+    int err = run(writer, BEGIN, "begin");
+    writer->in_transaction = err == 0;
+    writer->more_messages = 0;
+    writer->next_indexed_upto = 0;
+    return err;
+}
+
+static int set(struct sqlite_writer *writer, const char *name, uint64_t value)
+{
+    sqlite3_stmt *statement = writer->statements[SET];
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, (int64_t)value);
+    return run(writer, SET, "note");
+}
+
+int sqlite_writer_commit(struct sqlite_writer *writer)
+{
+    assert(writer->in_transaction);
+    int err = run(writer, COMMIT, "commit");
+    writer->in_transaction = err != 0;
+    if (err)
+        return err;
+    writer->messages += writer->more_messages;
+    if (writer->next_indexed_upto)
+        writer->indexed_upto = writer->next_indexed_upto;
+    return 0;
+}
+
+int sqlite_writer_add(struct sqlite_writer *writer, const struct message *message)
+{
+    sqlite3_stmt *statement = writer->statements[ADD];
+    if (!sqlite_message_bind(statement, message))
+        return ERR_OUT_OF_MEMORY;
+    writer->more_messages++;
+    return run(writer, ADD, "add");
+}
+
+int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
+                          const struct idempotency_key *key, bool kept)
+{
+    sqlite3_stmt *statement = writer->statements[ADD_KEY];
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    sqlite3_bind_int64(statement, 2, (int64_t)key->scope);
+    sqlite3_bind_int64(statement, 3, (int64_t)key->hash);
+    sqlite3_bind_blob(statement, 4, key->body, DIGEST_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 5, kept);
+    return run(writer, ADD_KEY, "add key");
+}
+
+int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(writer->db, "INSERT OR REPLACE INTO life(first, last) VALUES (?,?)",
+                                -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return fail(writer, rc, "add life");
+    sqlite3_bind_int64(statement, 1, (int64_t)life->first);
+    sqlite3_bind_int64(statement, 2, (int64_t)life->last);
+    sqlite3_step(statement);
+    return judge(writer, sqlite3_finalize(statement), "add life");
+}
+
+int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms)
+{
+    sqlite3_stmt *statement = writer->statements[SAW];
+    sqlite3_bind_int64(statement, 1, (int64_t)hash);
+    sqlite3_bind_int64(statement, 2, at_ms);
+    return run(writer, SAW, "note who left");
+}
+
+static sqlite3_stmt *bind_device(struct sqlite_writer *writer, int which,
+                                 const struct device *device)
+{
+    sqlite3_stmt *statement = writer->statements[which];
+    sqlite3_bind_int64(statement, 1, (int64_t)device->user);
+    sqlite3_bind_text(statement, 2, device->name, (int)device->length, SQLITE_STATIC);
+    return statement;
+}
+
+int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
+                              size_t per_user)
+{
+    if (writer->devices >= MAX_DEVICES)
+        return ERR_NO_ROOM;
+    sqlite3_stmt *statement = bind_device(writer, OPEN_DEVICE, device);
+    sqlite3_bind_int64(statement, 3, (int64_t)device->cursor);
+    sqlite3_bind_int64(statement, 4, device->moved_at_ms);
+    int err = run(writer, OPEN_DEVICE, "open a device");
+    if (err)
+        return err;
+    writer->devices += sqlite3_changes(writer->db);
+    sqlite3_bind_int64(bind_device(writer, TRIM_DEVICES, device), 3, (int64_t)per_user);
+    err = run(writer, TRIM_DEVICES, "open a device");
+    writer->devices -= err ? 0 : sqlite3_changes(writer->db);
+    return err;
+}
+
+int sqlite_writer_move_device(struct sqlite_writer *writer, const struct device *device)
+{
+    sqlite3_stmt *statement = bind_device(writer, MOVE_DEVICE, device);
+    sqlite3_bind_int64(statement, 3, (int64_t)device->cursor);
+    sqlite3_bind_int64(statement, 4, device->moved_at_ms);
+    return run(writer, MOVE_DEVICE, "move a device");
+}
+
+int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct device *device,
+                                bool *ret_found)
+{
+    bind_device(writer, FORGET_DEVICE, device);
+    int err = run(writer, FORGET_DEVICE, "forget a device");
+    *ret_found = !err && sqlite3_changes(writer->db);
+    writer->devices -= *ret_found;
+    return err;
+}
+
+int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last)
+{
+    return set(writer, "last", last);
+}
+
+static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_ms,
+                         uint64_t *erased)
+{
+    sqlite3_stmt *statement = writer->statements[DROP];
+    int rc;
+    bool dropped = false, young = false;
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    sqlite3_bind_int64(statement, 2, now_ms);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        dropped = true;
+        young = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_reset(statement);
+    writer->more_messages -= dropped;
+    *erased += !dropped || young; /* one that others share is erased here all the same */
+    return rc;
+}
+
+/* What is in the index already. */
+static int erase_filed(struct sqlite_writer *writer, const struct address *address, int64_t now_ms,
+                       uint64_t *erased)
+{
+    sqlite3_stmt *mail = writer->statements[MAIL_OF];
+    int rc, dropped = SQLITE_DONE;
+    sqlite3_bind_int64(mail, 1, (int64_t)address->hash);
+    while ((rc = sqlite3_step(mail)) == SQLITE_ROW && dropped == SQLITE_DONE)
+        dropped = drop_unshared(writer, (uint64_t)sqlite3_column_int64(mail, 0), now_ms, erased);
+    sqlite3_reset(mail);
+    if (dropped != SQLITE_DONE)
+        return dropped;
+    sqlite3_bind_int64(writer->statements[UNMAIL], 1, (int64_t)address->hash);
+    return rc == SQLITE_DONE ? sqlite_file_run(writer->statements[UNMAIL]) : rc;
+}
+
+int sqlite_writer_erase(struct sqlite_writer *writer, const struct address *address, uint64_t upto,
+                        int64_t now_ms, uint64_t *ret_erased)
+{
+    sqlite3_stmt *note = writer->statements[ERASED];
+    uint64_t id;
+    *ret_erased = 0;
+    int rc = erase_filed(writer, address, now_ms, ret_erased);
+    for (size_t at = 0;
+         rc == SQLITE_DONE && mail_index_each(writer->index, address->hash, &at, &id);)
+        rc = drop_unshared(writer, id, now_ms, ret_erased);
+    mail_index_forget(writer->index, address->hash);
+    if (rc == SQLITE_DONE) {
+        sqlite3_bind_int64(note, 1, (int64_t)address->hash);
+        sqlite3_bind_int64(note, 2, (int64_t)upto);
+        rc = sqlite_file_run(note);
+    }
+    return judge(writer, rc, "erase");
+}
+
+bool sqlite_writer_note(struct sqlite_writer *writer, const struct message *message)
+{
+    return mail_index_note(writer->index, message);
+}
+
+/* ---- housekeeping ---- */
+
+static bool wants_bulk(const struct sqlite_writer *writer, bool quiet)
+{
+    size_t noted = mail_index_noted(writer->index);
+    return noted >= BULK_ENTRIES ||
+           mail_index_noted_bytes(writer->index) >= writer->options.recent_bytes / 2 ||
+           (quiet && noted);
+}
+
+bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet)
+{
+    return mail_index_busy(writer->index) || retention_busy(writer->retention) ||
+           wants_bulk(writer, quiet);
+}
+
+int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_expire)
+{
+    return judge(writer,
+                 retention_look(writer->retention, now_ms, may_expire, writer->indexed_upto),
+                 "look for what is over");
+}
+
+/* The number of messages belongs to those up to indexed_upto: see read_state. */
+static int note_progress(struct sqlite_writer *writer, uint64_t upto)
+{
+    int64_t unfiled = (int64_t)mail_index_unfiled(writer->index);
+    int err =
+        set(writer, "messages", (uint64_t)(writer->messages + writer->more_messages - unfiled));
+    if (!err && upto) {
+        writer->next_indexed_upto = upto;
+        err = set(writer, "indexed_upto", upto);
+    }
+    return err;
+}
+
+int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet)
+{
+    uint64_t upto = 0, pruned = 0;
+    int rc = SQLITE_OK;
+    if (wants_bulk(writer, quiet) && !mail_index_begin(writer->index))
+        return ERR_OUT_OF_MEMORY;
+    if (mail_index_busy(writer->index))
+        rc = mail_index_slice(writer->index, until_us, now_ms, &upto, &pruned);
+    if (rc == SQLITE_OK)
+        rc = retention_slice(writer->retention, until_us, &pruned);
+    writer->more_messages -= (int64_t)pruned;
+    if (rc != SQLITE_OK)
+        return fail(writer, rc, "index");
+    return upto || pruned ? note_progress(writer, upto) : 0;
+}
+
+int sqlite_writer_log_pages(const struct sqlite_writer *writer)
+{
+    return writer->log_pages;
+}
+
+void sqlite_writer_restart_log(struct sqlite_writer *writer)
+{
+    sqlite3_busy_timeout(writer->db, RESTART_MS);
+    if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
+        SQLITE_OK)
+        writer->log_pages = 0;
+    sqlite3_busy_timeout(writer->db, NORMAL_WAIT_MS);
+}

@@ -1,0 +1,237 @@
+"""What the file keeps and for how long: limits that hold to within an eighth, in the background, and
+what is told of it after a restart.
+
+The index of addresses is filled a second after the last message, or under load; limits hold from
+then on. So tests wait until they do."""
+
+import pytest
+
+from harness import run, wait_until
+
+pytestmark = pytest.mark.workers
+
+
+def page(server, path, **parameters):
+    answer = server.http.get(f"/{path}/messages", params={"after": 0, "limit": 1000, **parameters})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def numbers(server, path, **parameters):
+    return [m["message"] for m in page(server, path, **parameters)["messages"]]
+
+
+def keep(start, *args, **options):
+    return start("--broker", "sqlite", *args, **options)
+
+
+def restarted(start, server, *args):
+    server.stop()
+    return keep(start, *args, folder=server.folder)
+
+
+def test_what_was_sent_is_there_after_a_restart(start):
+    first = keep(start)
+    told = [first.send("ann", n) for n in range(10)]
+    assert all(t["kept"] and t["durable"] for t in told)
+    first.http.post("/send-message", json={"sender": "bob", "channel": "news", "message": "news"})
+    first.http.post("/send-message", json={"sender": "bob", "broadcast": True, "message": "all"})
+    server = restarted(start, first)
+    assert "messages=12" in server.log_text()
+    assert numbers(server, "users/ann") == list(range(10))
+    assert numbers(server, "channels/news") == ["news"]
+    assert page(server, "users/ann", after=told[4]["id"])["gap"] is None
+
+    async def scenario():
+        async with server.ws(f"/ws/ann?channels=news&after={told[7]['id']}") as socket:
+            return [await socket.recv() for _ in range(4)]
+
+    assert run(scenario()) == ["[bob]: 8", "[bob]: 9", "[bob]: news", "[bob]: all"]
+    assert server.send("ann", "new")["id"] > told[-1]["id"]
+    assert server.metric("gaps_total") == 0
+
+
+def test_a_cursor_of_a_message_that_was_not_kept_is_no_gap_after_a_restart(start):
+    first = keep(start)
+    first.send("ann", "kept")
+    cursor = first.send("ann", "not kept", ttl=0)["id"]
+    server = restarted(start, first)
+    assert page(server, "users/ann", after=cursor)["gap"] is None
+    assert server.send("ann")["id"] > cursor
+
+
+def test_the_welcome_s_cursor_is_no_gap_after_a_restart(start):
+    async def welcome(server):
+        async with server.ws("/ws/ann", form="json") as socket:
+            return (await socket.recv()).partition('"cursor":"')[2][:19]
+
+    first = keep(start)
+    first.send("ann")
+    second = restarted(start, first)
+    cursor = run(welcome(second))
+    server = restarted(start, second)
+    assert page(server, "users/ann", after=cursor)["gap"] is None
+
+
+def test_another_folder_is_a_gap(start):
+    first = keep(start)
+    cursor = first.send("ann", "elsewhere")["id"]
+    first.stop()
+    server = keep(start)
+    here = server.send("ann", "here")["id"]
+    told = page(server, "users/ann", after=cursor)
+    assert told["gap"]["after"] == cursor and cursor <= told["gap"]["resumes"] < here
+    assert [m["message"] for m in told["messages"]] == ["here"]
+
+
+def test_keys_are_known_after_a_restart(start):
+    body = {"sender": "bob", "receiver": "ann", "message": "hi", "key": "k"}
+    first = keep(start)
+    sent = first.http.post("/send-message", json=body).json()
+    server = restarted(start, first)
+    again = server.http.post("/send-message", json=body).json()
+    assert again == {"status": "Message sent", "id": sent["id"], "duplicate": True, "kept": True,
+                     "durable": True}
+    assert server.http.post("/send-message", json={**body, "message": "ho"}).status_code == 409
+    assert numbers(server, "users/ann") == ["hi"]
+
+
+def test_erased_mail_stays_erased_after_a_restart(start):
+    first = keep(start)
+    cursor = first.send("ann", "old")["id"]
+    first.send("ann", "erased")
+    first.send(["ann", "ben"], "for both")
+    assert first.http.delete("/users/ann/messages").json()["erased"] == 3
+    first.send("ann", "new")
+    server = restarted(start, first)
+    told = page(server, "users/ann", after=cursor)
+    assert [m["message"] for m in told["messages"]] == ["new"] and told["gap"] is None
+    assert numbers(server, "users/ben") == ["for both"]
+
+
+def test_when_a_user_was_last_seen_is_known_after_a_restart(start):
+    async def visit(server):
+        async with server.ws("/ws/ann"):
+            pass
+
+    first = keep(start)
+    run(visit(first))
+    seen = wait_until(lambda: first.http.get("/users/ann").json()["last_seen"])
+    server = restarted(start, first)
+    assert server.http.get("/users/ann").json()["last_seen"] == seen
+
+
+# ---- limits of an address: to within an eighth ----
+#
+# What is newest stays in memory for a while whatever the limits; these messages are so large that
+# this is little of them.
+
+SMALL_WINDOW = ("--recent-bytes", "1MiB")
+FILLING = "x" * 20_000
+
+
+def told_numbers(server, path):
+    return [m[0] for m in numbers(server, path)]
+
+
+def test_keep_messages_holds_to_within_an_eighth(start):
+    limits = ("--keep-messages", "80", *SMALL_WINDOW)
+    server = keep(start, *limits)
+    ids = [server.send("ann", [n, FILLING])["id"] for n in range(200)]
+    server.send("ben", "untouched")
+    kept = wait_until(lambda: len(told := told_numbers(server, "users/ann")) <= 90 and told)
+    assert 80 <= len(kept) and kept == list(range(200 - len(kept), 200))  # the oldest went
+    assert numbers(server, "users/ben") == ["untouched"]
+    for life in range(2):
+        told = page(server, "users/ann", after=ids[3])
+        assert told["gap"] == {"after": ids[3], "resumes": ids[199 - len(kept)]}
+        assert page(server, "users/ann", after=ids[199 - len(kept)])["gap"] is None
+        assert page(server, "users/ann")["gap"] is None
+        if life == 0:
+            server = restarted(start, server, *limits)
+
+
+def test_keep_bytes_holds_to_within_an_eighth(start):
+    server = keep(start, "--keep-bytes", "2000KiB", *SMALL_WINDOW)
+    for n in range(300):
+        server.send("ann", [n, FILLING])
+    server.send("ben", "untouched")
+    kept = wait_until(lambda: len(told := told_numbers(server, "users/ann")) <= 115 and told)
+    assert 90 <= len(kept) and kept == list(range(300 - len(kept), 300))
+    assert numbers(server, "users/ben") == ["untouched"]
+
+
+def test_what_one_of_several_receivers_lost_to_a_limit_the_others_have(start):
+    server = keep(start, "--keep-messages", "80", *SMALL_WINDOW)
+    server.send(["ann", "ben"], ["for both"])
+    for n in range(200):
+        server.send("ann", [n, FILLING])
+    wait_until(lambda: len(told_numbers(server, "users/ann")) <= 90)
+    assert told_numbers(server, "users/ben") == ["for both"]
+
+
+# ---- age ----
+
+def test_age_takes_what_is_kept_and_tells(start):
+    server = keep(start, "--ttl", "1s")
+    cursor = server.send("ann", "first")["id"]
+    last = server.send("ann", "second")["id"]
+    server.send("ann", "longer", ttl=3600)
+    wait_until(lambda: numbers(server, "users/ann") == ["longer"])
+    wait_until(lambda: server.metric("broker_messages") == 1)  # gone from the file
+    for life in range(2):
+        told = page(server, "users/ann", after=cursor)
+        assert told["gap"] == {"after": cursor, "resumes": last}
+        assert [m["message"] for m in told["messages"]] == ["longer"]
+        if life == 0:
+            server = restarted(start, server)
+
+
+def test_a_publisher_s_own_ttl_is_no_gap_after_a_restart(start):
+    first = keep(start)
+    cursor = first.send("ann", "kept")["id"]
+    first.send("ann", "short", ttl=1)
+    wait_until(lambda: first.metric("broker_messages") == 1)
+    server = restarted(start, first)
+    told = page(server, "users/ann", after=cursor)
+    assert told["messages"] == [] and told["gap"] is None
+
+
+# ---- the whole file ----
+
+def test_keep_total_holds_and_gives_the_space_back(start):
+    server = keep(start, "--keep-total", "2MiB", "--recent-bytes", "1MiB")
+    ids = [server.send("ann", [n, "x" * 20_000])["id"] for n in range(300)]
+    wait_until(lambda: server.metric("broker_bytes") <= (2 << 20))
+    kept = wait_until(lambda: (told := numbers(server, "users/ann")) and len(told) < 110 and told)
+    assert len(kept) > 40
+    assert [m[0] for m in kept] == list(range(300 - len(kept), 300))
+    told = page(server, "users/ann", after=ids[0])
+    assert told["gap"]["after"] == ids[0]
+    assert told["messages"][0]["id"] > told["gap"]["resumes"]
+    server.stop()
+    size = (server.folder / "pushwire-data" / "messages.db").stat().st_size
+    assert size < (3 << 20)
+
+
+def test_what_is_recent_and_what_is_not_make_one_row(start):
+    """Pages come from memory, from the file, and from both; none may show a seam."""
+    server = keep(start, "--recent-bytes", "1MiB", "--keep-messages", "100000")
+    for n in range(400):
+        server.send("ann", [n, "x" * 5000])
+    found, cursor = [], 0
+    while True:
+        told = page(server, "users/ann", after=cursor, limit=7)
+        found += [m["message"][0] for m in told["messages"]]
+        cursor = told["next"]
+        if not told["more"]:
+            break
+    assert found == list(range(400))
+    found, parameters = [], {"limit": 7}
+    while True:
+        told = server.http.get("/users/ann/messages", params=parameters).json()
+        found += [m["message"][0] for m in told["messages"]]
+        if not told["more"]:
+            break
+        parameters["before"] = told["next"]
+    assert found == list(range(399, -1, -1))
