@@ -466,6 +466,18 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static void note_room(struct broker_sqlite *sqlite, bool room)
+{
+    if (room != sqlite->no_room)
+        return;
+    sqlite->no_room = !room;
+    if (room)
+        log_info("the disk has room again", LOG_NUMBER("free", sqlite->disk_free));
+    else
+        log_error("the disk is full, refusing what must be kept",
+                  LOG_NUMBER("free", sqlite->disk_free));
+}
+
 static void look_at_disk(struct broker_sqlite *sqlite)
 {
     struct statvfs disk;
@@ -473,17 +485,10 @@ static void look_at_disk(struct broker_sqlite *sqlite)
         return;
     uint64_t size = (uint64_t)disk.f_blocks * disk.f_frsize;
     uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
-    bool no_room = left < min_u64(sqlite->options.disk_reserve, size / 50);
-    if (no_room != sqlite->no_room) {
-        if (no_room)
-            log_error("the disk is full, refusing what must be kept", LOG_NUMBER("free", left));
-        else
-            log_info("the disk has room again", LOG_NUMBER("free", left));
-    }
-    sqlite->no_room = no_room;
     lock(sqlite);
     sqlite->disk_free = left;
     unlock(sqlite);
+    note_room(sqlite, left >= min_u64(sqlite->options.disk_reserve, size / 50));
     sqlite_keeper_limit(sqlite->keeper, (int)(min_u64(LOG_BYTES_MAX, size / 32) / PAGE_BYTES));
 }
 
@@ -647,6 +652,8 @@ static void start_anew(struct broker_sqlite *sqlite, int err)
 {
     sqlite->rest_until_ms = clock_mono_ms() + SECOND_MS;
     close_file(sqlite);
+    if (err == ERR_NO_ROOM) /* until the disk is looked at again */
+        note_room(sqlite, false);
     if (err != ERR_BROKER_DOWN)
         reopen_file(sqlite, false);
 }
