@@ -18,6 +18,7 @@
 #include "engine/broker.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
+#include "engine/mail_index.h"
 #include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_keeper.h"
@@ -290,12 +291,23 @@ static bool show(struct broker_sqlite *sqlite, struct publish *publish)
     return true;
 }
 
-/* Under the lock: what the index has needs no memory beyond recent_bytes. */
+/* Under the lock: what limits took from the file, memory must not show. */
+static void cut_window(struct broker_sqlite *sqlite)
+{
+    size_t count;
+    const struct mail_cut *cuts = sqlite_writer_take_cuts(sqlite->writer, &count);
+    for (size_t i = 0; i < count; i++)
+        memory_store_cut(sqlite->window, cuts[i].hash, cuts[i].upto, cuts[i].told_upto);
+}
+
+/* Under the lock: what the index has needs no memory beyond recent_bytes, nor once it is gone. */
 static void trim_window(struct broker_sqlite *sqlite)
 {
     const struct message *oldest;
-    while (memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes &&
-           (oldest = memory_store_oldest(sqlite->window)) && oldest->id <= sqlite->indexed_upto) {
+    uint64_t gone_upto = sqlite->writer ? sqlite_writer_gone_upto(sqlite->writer) : 0;
+    while ((oldest = memory_store_oldest(sqlite->window)) && oldest->id <= sqlite->indexed_upto &&
+           (oldest->id <= gone_upto ||
+            memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes)) {
         sqlite->window_floor = oldest->id;
         memory_store_forget_oldest(sqlite->window);
     }
@@ -351,6 +363,7 @@ static void finish(struct broker_sqlite *sqlite, struct batch *batch)
         sqlite->indexed_upto = sqlite_writer_indexed_upto(sqlite->writer);
         sqlite->messages = sqlite_writer_messages(sqlite->writer);
         sqlite->bytes = sqlite_writer_bytes(sqlite->writer);
+        cut_window(sqlite);
     }
     trim_window(sqlite);
     sqlite->late = memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes;
