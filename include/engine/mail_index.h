@@ -20,6 +20,13 @@ struct mail_index_limits {
     uint64_t keep_bytes;    /* an address */
 };
 
+/* What the limits took from an address: all up to an id. */
+struct mail_cut {
+    uint64_t hash;
+    uint64_t upto;
+    uint64_t told_upto; /* the last of it whose going is a loss; 0: there is none */
+};
+
 /* db is borrowed. NULL: a statement could not be prepared. */
 struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits);
 void mail_index_destroy(struct mail_index *index); /* NULL is fine */
@@ -52,5 +59,9 @@ bool mail_index_begin(struct mail_index *index);
  * SQLITE_OK when all is well. */
 int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto,
                      uint64_t *ret_pruned);
+
+/* What has been cut since it was asked last, to be cut from memory as well; valid until the next
+ * slice. Without memory some of it is missing. */
+const struct mail_cut *mail_index_take_cuts(struct mail_index *index, size_t *ret_count);
 
 #endif

@@ -35,6 +35,9 @@ bool retention_busy(const struct retention *retention);
  * messages removed to *pruned. */
 int retention_slice(struct retention *retention, int64_t until_us, uint64_t *pruned);
 
+/* Everything up to this id went for want of room; 0: nothing did. */
+uint64_t retention_gone_upto(const struct retention *retention);
+
 /* Bytes of the file in use; what is free within it not counted. */
 uint64_t retention_bytes(const struct retention *retention);
 

@@ -127,6 +127,11 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_ex
  * added to it. */
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet);
 
+/* What limits took that memory may still have: from single addresses (see mail_index_take_cuts),
+ * and the oldest of all, up to an id. Only what is committed. */
+const struct mail_cut *sqlite_writer_take_cuts(struct sqlite_writer *writer, size_t *ret_count);
+uint64_t sqlite_writer_gone_upto(const struct sqlite_writer *writer);
+
 /* Pages of the write-ahead log, after the last commit. */
 int sqlite_writer_log_pages(const struct sqlite_writer *writer);
 

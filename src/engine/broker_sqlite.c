@@ -18,6 +18,7 @@
 #include "engine/broker.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
+#include "engine/mail_index.h"
 #include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_keeper.h"
@@ -290,12 +291,23 @@ static bool show(struct broker_sqlite *sqlite, struct publish *publish)
     return true;
 }
 
-/* Under the lock: what the index has needs no memory beyond recent_bytes. */
+/* Under the lock: what limits took from the file, memory must not show. */
+static void cut_window(struct broker_sqlite *sqlite)
+{
+    size_t count;
+    const struct mail_cut *cuts = sqlite_writer_take_cuts(sqlite->writer, &count);
+    for (size_t i = 0; i < count; i++)
+        memory_store_cut(sqlite->window, cuts[i].hash, cuts[i].upto, cuts[i].told_upto);
+}
+
+/* Under the lock: what the index has needs no memory beyond recent_bytes, nor once it is gone. */
 static void trim_window(struct broker_sqlite *sqlite)
 {
     const struct message *oldest;
-    while (memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes &&
-           (oldest = memory_store_oldest(sqlite->window)) && oldest->id <= sqlite->indexed_upto) {
+    uint64_t gone_upto = sqlite->writer ? sqlite_writer_gone_upto(sqlite->writer) : 0;
+    while ((oldest = memory_store_oldest(sqlite->window)) && oldest->id <= sqlite->indexed_upto &&
+           (oldest->id <= gone_upto ||
+            memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes)) {
         sqlite->window_floor = oldest->id;
         memory_store_forget_oldest(sqlite->window);
     }
@@ -351,6 +363,7 @@ static void finish(struct broker_sqlite *sqlite, struct batch *batch)
         sqlite->indexed_upto = sqlite_writer_indexed_upto(sqlite->writer);
         sqlite->messages = sqlite_writer_messages(sqlite->writer);
         sqlite->bytes = sqlite_writer_bytes(sqlite->writer);
+        cut_window(sqlite);
     }
     trim_window(sqlite);
     sqlite->late = memory_store_bytes(sqlite->window) > sqlite->options.recent_bytes;
@@ -466,6 +479,18 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static void note_room(struct broker_sqlite *sqlite, bool room)
+{
+    if (room != sqlite->no_room)
+        return;
+    sqlite->no_room = !room;
+    if (room)
+        log_info("the disk has room again", LOG_NUMBER("free", sqlite->disk_free));
+    else
+        log_error("the disk is full, refusing what must be kept",
+                  LOG_NUMBER("free", sqlite->disk_free));
+}
+
 static void look_at_disk(struct broker_sqlite *sqlite)
 {
     struct statvfs disk;
@@ -473,17 +498,10 @@ static void look_at_disk(struct broker_sqlite *sqlite)
         return;
     uint64_t size = (uint64_t)disk.f_blocks * disk.f_frsize;
     uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
-    bool no_room = left < min_u64(sqlite->options.disk_reserve, size / 50);
-    if (no_room != sqlite->no_room) {
-        if (no_room)
-            log_error("the disk is full, refusing what must be kept", LOG_NUMBER("free", left));
-        else
-            log_info("the disk has room again", LOG_NUMBER("free", left));
-    }
-    sqlite->no_room = no_room;
     lock(sqlite);
     sqlite->disk_free = left;
     unlock(sqlite);
+    note_room(sqlite, left >= min_u64(sqlite->options.disk_reserve, size / 50));
     sqlite_keeper_limit(sqlite->keeper, (int)(min_u64(LOG_BYTES_MAX, size / 32) / PAGE_BYTES));
 }
 
@@ -647,6 +665,8 @@ static void start_anew(struct broker_sqlite *sqlite, int err)
 {
     sqlite->rest_until_ms = clock_mono_ms() + SECOND_MS;
     close_file(sqlite);
+    if (err == ERR_NO_ROOM) /* until the disk is looked at again */
+        note_room(sqlite, false);
     if (err != ERR_BROKER_DOWN)
         reopen_file(sqlite, false);
 }

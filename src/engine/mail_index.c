@@ -68,6 +68,9 @@ struct mail_index {
     uint64_t bulk_messages;
     struct box box;
     bool box_open; /* not yet through with it */
+    struct mail_cut *cuts;
+    size_t cut_count;
+    size_t cut_room;
     bool busy;
 };
 
@@ -88,6 +91,7 @@ void mail_index_destroy(struct mail_index *index)
     sqlite_file_finalize(index->statements, STATEMENTS);
     free(index->noted.items);
     free(index->bulk.items);
+    free(index->cuts);
     free(index);
 }
 
@@ -331,6 +335,26 @@ static int run_for(sqlite3_stmt *statement, int64_t first, uint64_t second)
     return sqlite_file_run(statement);
 }
 
+static void note_cut(struct mail_index *index, const struct mail_cut *cut)
+{
+    if (index->cut_count == index->cut_room) {
+        size_t room = index->cut_room ? index->cut_room * 2 : 64;
+        struct mail_cut *cuts = realloc(index->cuts, room * sizeof *cuts);
+        if (!cuts)
+            return;
+        index->cuts = cuts;
+        index->cut_room = room;
+    }
+    index->cuts[index->cut_count++] = *cut;
+}
+
+const struct mail_cut *mail_index_take_cuts(struct mail_index *index, size_t *ret_count)
+{
+    *ret_count = index->cut_count;
+    index->cut_count = 0;
+    return index->cuts;
+}
+
 /* Removes the oldest `count` of an address, PRUNE_CHUNK at most. */
 static int prune(struct mail_index *index, const struct box *box, size_t count, int64_t now_ms,
                  uint64_t *ret_pruned)
@@ -354,6 +378,8 @@ static int prune(struct mail_index *index, const struct box *box, size_t count, 
         rc = run_for(index->statements[CUT], box->hash, ids[found - 1]);
     if (rc == SQLITE_DONE && told_upto)
         rc = run_for(index->statements[TELL], box->hash, told_upto);
+    if (found)
+        note_cut(index, &(struct mail_cut){(uint64_t)box->hash, ids[found - 1], told_upto});
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 

@@ -337,6 +337,25 @@ uint64_t memory_store_erase(struct memory_store *store, const struct address *ad
     return erased;
 }
 
+static bool is_any(const void *value, const void *key)
+{
+    (void)value;
+    (void)key;
+    return true;
+}
+
+void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto, uint64_t told_upto)
+{
+    struct mailbox *mailbox = map_find(&store->mailboxes, hash, is_any, NULL);
+    if (!mailbox)
+        return;
+    if (told_upto > mailbox->pruned_upto)
+        mailbox->pruned_upto = told_upto;
+    while (mailbox->count && mailbox_at(mailbox, 0)->message->id <= upto)
+        release(mailbox_pop(mailbox, false), store);
+    settle(store, mailbox);
+}
+
 void memory_store_expire(struct memory_store *store, int64_t now_ms)
 {
     /* In slices, so that publishers never wait long for the lock. */

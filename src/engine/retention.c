@@ -50,9 +50,11 @@ struct retention {
     enum step step;
     int64_t now_ms;
     bool may_expire;
-    uint64_t upto;  /* of this round: nothing beyond is touched */
-    uint64_t from;  /* where collecting goes on */
-    uint64_t young; /* up to here only messages with a longer ttl of their own are left */
+    uint64_t upto;      /* of this round: nothing beyond is touched */
+    bool over;          /* it makes room: the oldest go, whatever they are */
+    uint64_t gone_upto; /* up to here all have gone for that */
+    uint64_t from;      /* where collecting goes on */
+    uint64_t young;     /* up to here only messages with a longer ttl of their own are left */
     uint64_t keys_upto;
     struct entry *entries;
     size_t entry_count;
@@ -92,6 +94,11 @@ void retention_destroy(struct retention *retention)
 bool retention_busy(const struct retention *retention)
 {
     return retention->step != IDLE;
+}
+
+uint64_t retention_gone_upto(const struct retention *retention)
+{
+    return retention->gone_upto;
 }
 
 uint64_t retention_bytes(const struct retention *retention)
@@ -172,7 +179,8 @@ int retention_look(struct retention *retention, int64_t now_ms, bool may_expire,
         return rc;
     retention->entry_count = retention->id_count = retention->next = 0;
     retention->from = 0;
-    retention->step = is_over(retention) ? COLLECT_OVER : COLLECT_OWN;
+    retention->over = is_over(retention);
+    retention->step = retention->over ? COLLECT_OVER : COLLECT_OWN;
     return SQLITE_OK;
 }
 
@@ -354,8 +362,11 @@ static int remove_some(struct retention *retention, uint64_t *pruned)
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         *pruned += rc == SQLITE_OK ? (uint64_t)sqlite3_changes(retention->db) : 0;
     }
-    if (retention->next == retention->id_count)
+    if (rc == SQLITE_OK && retention->next == retention->id_count) {
+        if (retention->over && retention->id_count)
+            retention->gone_upto = retention->ids[retention->id_count - 1];
         next_step(retention, KEYS_GO);
+    }
     return rc;
 }
 

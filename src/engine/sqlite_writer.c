@@ -646,6 +646,17 @@ int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t n
     return upto || pruned ? note_progress(writer, upto) : 0;
 }
 
+const struct mail_cut *sqlite_writer_take_cuts(struct sqlite_writer *writer, size_t *ret_count)
+{
+    *ret_count = 0;
+    return writer->in_transaction ? NULL : mail_index_take_cuts(writer->index, ret_count);
+}
+
+uint64_t sqlite_writer_gone_upto(const struct sqlite_writer *writer)
+{
+    return writer->in_transaction ? 0 : retention_gone_upto(writer->retention);
+}
+
 int sqlite_writer_log_pages(const struct sqlite_writer *writer)
 {
     return writer->log_pages;

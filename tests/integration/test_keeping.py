@@ -122,20 +122,20 @@ def test_when_a_user_was_last_seen_is_known_after_a_restart(start):
 
 
 # ---- limits of an address: to within an eighth ----
-#
-# What is newest stays in memory for a while whatever the limits; these messages are so large that
-# this is little of them.
 
 SMALL_WINDOW = ("--recent-bytes", "1MiB")
 FILLING = "x" * 20_000
+within_and_beyond_memory = pytest.mark.parametrize("window", [SMALL_WINDOW, ()],
+                                                   ids=["beyond", "within"])
 
 
 def told_numbers(server, path):
     return [m[0] for m in numbers(server, path)]
 
 
-def test_keep_messages_holds_to_within_an_eighth(start):
-    limits = ("--keep-messages", "80", *SMALL_WINDOW)
+@within_and_beyond_memory
+def test_keep_messages_holds_to_within_an_eighth(start, window):
+    limits = ("--keep-messages", "80", *window)
     server = keep(start, *limits)
     ids = [server.send("ann", [n, FILLING])["id"] for n in range(200)]
     server.send("ben", "untouched")
@@ -151,8 +151,9 @@ def test_keep_messages_holds_to_within_an_eighth(start):
             server = restarted(start, server, *limits)
 
 
-def test_keep_bytes_holds_to_within_an_eighth(start):
-    server = keep(start, "--keep-bytes", "2000KiB", *SMALL_WINDOW)
+@within_and_beyond_memory
+def test_keep_bytes_holds_to_within_an_eighth(start, window):
+    server = keep(start, "--keep-bytes", "2000KiB", *window)
     for n in range(300):
         server.send("ann", [n, FILLING])
     server.send("ben", "untouched")
@@ -199,8 +200,9 @@ def test_a_publisher_s_own_ttl_is_no_gap_after_a_restart(start):
 
 # ---- the whole file ----
 
-def test_keep_total_holds_and_gives_the_space_back(start):
-    server = keep(start, "--keep-total", "2MiB", "--recent-bytes", "1MiB")
+@within_and_beyond_memory
+def test_keep_total_holds_and_gives_the_space_back(start, window):
+    server = keep(start, "--keep-total", "2MiB", *window)
     ids = [server.send("ann", [n, "x" * 20_000])["id"] for n in range(300)]
     wait_until(lambda: server.metric("broker_bytes") <= (2 << 20))
     kept = wait_until(lambda: (told := numbers(server, "users/ann")) and len(told) < 110 and told)

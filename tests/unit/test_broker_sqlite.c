@@ -1,0 +1,487 @@
+#include "support.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "engine/broker.h"
+#include "engine/broker_sqlite.h"
+#include "engine/sqlite_file.h"
+#include "model/idempotency.h"
+
+#define DAY      ((int64_t)86400000)
+#define DEADLINE 20 /* seconds; only failures wait */
+
+static const struct broker_sqlite_options wide = {
+    .recent_bytes = 1 << 20,
+    .keep_messages = 10000,
+    .keep_bytes = 1 << 24,
+    .keep_total = 1 << 30,
+    .devices_per_user = 2,
+    .idempotency_entries = 1000,
+    .idempotency_ttl_ms = DAY,
+    .wall_ms = clock_wall_ms,
+};
+
+/* A broker in a folder of its own, and one member. */
+static struct {
+    struct broker *broker;
+    struct inbox inbox;
+    sem_t woken;
+    char folder[32];
+    struct metrics metrics;
+    struct broker_sqlite_options options;
+    uint64_t dispatched; /* the last id that came to the member */
+    bool done;
+} desk;
+
+static void wake(void *context)
+{
+    (void)context;
+    sem_post(&desk.woken);
+}
+
+static void open_broker(void)
+{
+    char error[600];
+    inbox_init(&desk.inbox, 1 << 20, RECORD_DOUBT, wake, NULL);
+    desk.broker = broker_sqlite_create(&desk.options, error, sizeof error);
+    if (!desk.broker)
+        print_error("%s\n", error);
+    assert_non_null(desk.broker);
+    assert_int_equal(broker_join(desk.broker, &desk.inbox), 0);
+}
+
+/* Serves what lies in the inbox; ids rise. */
+static void serve_inbox(void)
+{
+    struct list records;
+    list_init(&records);
+    inbox_take(&desk.inbox, &records);
+    while (!list_empty(&records)) {
+        struct inbox_record *record = list_first(&records, struct inbox_record, link);
+        list_remove(&record->link);
+        if (record->kind == RECORD_CALL) {
+            broker_finish_call(record);
+            continue;
+        }
+        assert_int_equal(record->kind, RECORD_MESSAGE);
+        struct message *message = ((struct message_record *)record)->message;
+        assert_true(message->id > desk.dispatched);
+        desk.dispatched = message->id;
+        message_unref(message);
+        free(record);
+    }
+}
+
+static void close_broker(void)
+{
+    broker_destroy(desk.broker);
+    serve_inbox();
+    inbox_finish(&desk.inbox);
+}
+
+static void reopen(void)
+{
+    close_broker();
+    open_broker();
+}
+
+static void open_desk_with(const struct broker_sqlite_options *options)
+{
+    memset(&desk, 0, sizeof desk);
+    sem_init(&desk.woken, 0, 0);
+    strcpy(desk.folder, "/tmp/test-broker-XXXXXX");
+    assert_non_null(mkdtemp(desk.folder));
+    desk.options = *options;
+    desk.options.folder = desk.folder;
+    desk.options.metrics = &desk.metrics;
+    open_broker();
+}
+
+static int open_desk(void **state)
+{
+    (void)state;
+    open_desk_with(&wide);
+    return 0;
+}
+
+static void remove_file(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", desk.folder, name);
+    unlink(path);
+}
+
+static int close_desk(void **state)
+{
+    (void)state;
+    close_broker();
+    remove_file("lock");
+    remove_file(SQLITE_FILE_NAME);
+    assert_int_equal(rmdir(desk.folder), 0);
+    sem_destroy(&desk.woken);
+    return 0;
+}
+
+static void on_done(struct call *call)
+{
+    (void)call;
+    desk.done = true;
+}
+
+/* Waits for a call's end. */
+static int await(int err)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DEADLINE;
+    while (err == BROKER_PENDING && !desk.done) {
+        assert_true(sem_timedwait(&desk.woken, &until) == 0 || errno == EINTR);
+        serve_inbox();
+    }
+    desk.done = false;
+    return err == BROKER_PENDING ? 0 : err;
+}
+
+static struct publish publish_as(const struct address *addresses, size_t count, int64_t ttl_ms,
+                                 const struct idempotency_key *key)
+{
+    struct publish publish = {.draft = a_draft(addresses, count, ttl_ms), .key = key};
+    publish.call.done = on_done;
+    assert_int_equal(await(broker_publish(desk.broker, 0, &publish)), 0);
+    return publish;
+}
+
+static uint64_t send(const char *user)
+{
+    struct address address = a_user(user);
+    struct publish publish = publish_as(&address, 1, DAY, NULL);
+    assert_int_equal(publish.err, 0);
+    assert_true(publish.kept && publish.durable);
+    return publish.id;
+}
+
+static uint64_t erase(const char *user)
+{
+    struct erase erase = {.address = a_user(user)};
+    erase.call.done = on_done;
+    assert_int_equal(await(broker_erase(desk.broker, 0, &erase)), 0);
+    assert_int_equal(erase.err, 0);
+    return erase.erased;
+}
+
+struct page {
+    struct read read;
+    struct read_address addresses[2];
+    struct message *messages[16];
+    uint64_t ids[16];
+};
+
+static void turn(struct page *page)
+{
+    page->read.addresses = page->addresses;
+    page->read.messages = page->messages;
+    page->read.max_bytes = 1 << 20;
+    page->read.call.done = on_done;
+    assert_int_equal(await(broker_read(desk.broker, 0, &page->read)), 0);
+    assert_int_equal(page->read.err, 0);
+    for (size_t i = 0; i < page->read.count; i++) {
+        page->ids[i] = page->messages[i]->id;
+        message_unref(page->messages[i]);
+    }
+}
+
+static struct page read_after(const char *user, uint64_t after)
+{
+    static struct page page;
+    page = (struct page){.read = {.address_count = 1, .after = after, .max_count = 16}};
+    page.addresses[0].address = a_user(user);
+    turn(&page);
+    return page;
+}
+
+#define assert_ids(page, ...)                                                                      \
+    do {                                                                                           \
+        const uint64_t ids_[] = {__VA_ARGS__};                                                     \
+        assert_int_equal((page).read.count, COUNT_OF(ids_));                                       \
+        for (size_t i_ = 0; i_ < COUNT_OF(ids_); i_++)                                             \
+            assert_true((page).ids[i_] == ids_[i_]);                                               \
+    } while (0)
+
+/* ---- lives ---- */
+
+static void what_was_published_outlives_the_broker(void **state)
+{
+    (void)state;
+
+    uint64_t a = send("alice"), b = send("alice");
+    reopen();
+    assert_int_equal(broker_stats(desk.broker).messages, 2);
+    struct page page = read_after("alice", 0);
+    assert_ids(page, a, b);
+    assert_ids(read_after("alice", a), b);
+    assert_int_equal(read_after("bob", 0).read.count, 0);
+    uint64_t c = send("alice");
+    assert_true(c > b);
+    assert_ids(read_after("alice", a), b, c);
+}
+
+static void cursors_of_this_file_never_gap(void **state)
+{
+    struct address alice = a_user("alice");
+    uint64_t head;
+    (void)state;
+
+    uint64_t kept = send("alice");
+    uint64_t passing = publish_as(&alice, 1, 0, NULL).id;
+    reopen();
+    assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, &head), 0);
+    assert_false(read_after("alice", kept).addresses[0].gap);
+    assert_false(read_after("alice", passing).addresses[0].gap);
+    assert_false(read_after("alice", head).addresses[0].gap);
+    broker_watch(desk.broker, 0, &alice, 1, -1, NULL);
+    reopen();
+    assert_false(read_after("alice", head).addresses[0].gap);
+    assert_true(read_after("alice", UINT64_MAX >> 1).read.above_head);
+}
+
+static void a_cursor_between_two_lives_is_a_gap(void **state)
+{
+    (void)state;
+
+    uint64_t last = send("alice");
+    reopen();
+    uint64_t new = send("alice");
+    struct page page = read_after("alice", last + 1); /* no life gave it */
+    assert_true(page.addresses[0].gap);
+    assert_ids(page, new);
+    assert_false(read_after("alice", 0).addresses[0].gap);
+}
+
+static void a_folder_has_one_owner(void **state)
+{
+    char error[600] = "";
+    (void)state;
+
+    assert_null(broker_sqlite_create(&desk.options, error, sizeof error));
+    assert_non_null(strstr(error, "another Pushwire"));
+}
+
+/* ---- keys, erasing, devices ---- */
+
+static void keys_outlive_the_broker(void **state)
+{
+    struct address alice = a_user("alice");
+    struct idempotency_key key = {.scope = 1, .hash = 2, .body = "one"};
+    (void)state;
+
+    struct publish first = publish_as(&alice, 1, DAY, &key);
+    assert_false(first.duplicate);
+    for (int life = 0; life < 2; life++) {
+        struct publish again = publish_as(&alice, 1, DAY, &key);
+        assert_int_equal(again.err, 0);
+        assert_true(again.duplicate && again.kept && again.durable && again.id == first.id);
+        key.scope = 2;
+        assert_false(publish_as(&alice, 1, 0, &key).duplicate);
+        key.scope = 1;
+        memcpy(key.body, "two", 3);
+        assert_int_equal(publish_as(&alice, 1, DAY, &key).err, ERR_KEY_CONFLICT);
+        memcpy(key.body, "one", 3);
+        reopen();
+    }
+    assert_ids(read_after("alice", 0), first.id);
+}
+
+static void what_is_erased_stays_erased(void **state)
+{
+    struct address both[] = {a_user("alice"), a_user("bob")};
+    (void)state;
+
+    uint64_t first = send("alice");
+    uint64_t shared = publish_as(both, 2, DAY, NULL).id;
+    assert_int_equal(erase("alice"), 2);
+    uint64_t new = send("alice");
+    for (int life = 0; life < 2; life++) {
+        struct page page = read_after("alice", first);
+        assert_ids(page, new);
+        assert_false(page.addresses[0].gap);
+        assert_ids(read_after("bob", 0), shared);
+        reopen();
+    }
+    assert_int_equal(erase("alice"), 1);
+    assert_int_equal(erase("alice"), 0);
+}
+
+static struct device_call ask_device(int verb, const char *name, uint64_t cursor)
+{
+    struct device_call call = {
+        .user = a_user("alice"),
+        .device = name,
+        .length = strlen(name),
+        .has_cursor = verb == DEVICE_ACK,
+        .cursor = cursor,
+    };
+    call.verb = verb;
+    call.call.done = on_done;
+    assert_int_equal(await(broker_device(desk.broker, 0, &call)), 0);
+    assert_int_equal(call.err, 0);
+    return call;
+}
+
+static void devices_outlive_the_broker(void **state)
+{
+    (void)state;
+
+    uint64_t a = send("alice"), b = send("alice");
+    assert_false(ask_device(DEVICE_ACK, "phone", a).found);
+    assert_int_equal(ask_device(DEVICE_OPEN, "phone", 0).cursor, 0);
+    assert_true(ask_device(DEVICE_ACK, "phone", b).cursor == b);
+    assert_true(ask_device(DEVICE_ACK, "phone", a).cursor == b); /* it only rises */
+    reopen();
+    assert_true(ask_device(DEVICE_OPEN, "phone", 0).cursor == b);
+    assert_true(ask_device(DEVICE_FORGET, "phone", 0).found);
+    assert_false(ask_device(DEVICE_ACK, "phone", b).found);
+    reopen();
+    assert_false(ask_device(DEVICE_FORGET, "phone", 0).found);
+}
+
+static void who_has_a_message_is_told(void **state)
+{
+    (void)state;
+
+    uint64_t a = send("alice");
+    ask_device(DEVICE_OPEN, "phone", 0);
+    for (int life = 0; life < 2; life++) {
+        if (life)
+            ask_device(DEVICE_ACK, "phone", a);
+        struct lookup lookup = {.id = a};
+        lookup.call.done = on_done;
+        assert_int_equal(await(broker_lookup(desk.broker, 0, &lookup)), 0);
+        assert_non_null(lookup.message);
+        assert_true(lookup.durable);
+        assert_int_equal(lookup.ack_count, life);
+        if (life)
+            assert_string_equal(lookup.acks[0].device, "phone");
+        broker_lookup_finish(&lookup);
+        reopen();
+    }
+}
+
+/* ---- against a naive model ---- */
+
+enum { USERS = 4, SENT_MAX = 150 };
+
+static struct {
+    uint64_t id;
+    bool in[USERS]; /* whose mailbox holds it */
+} sent[SENT_MAX];
+static size_t sent_count;
+static const char *const names[USERS] = {"ada", "bob", "cyn", "dan"};
+
+static void publish_one(uint64_t *seed)
+{
+    struct address addresses[USERS];
+    size_t count = 0;
+    memset(&sent[sent_count], 0, sizeof *sent);
+    while (!count) {
+        for (int u = 0; u < USERS; u++) {
+            sent[sent_count].in[u] = next_random(seed) % 3 == 0;
+            if (sent[sent_count].in[u])
+                addresses[count++] = a_user(names[u]);
+        }
+    }
+    sent[sent_count++].id = publish_as(addresses, count, DAY, NULL).id;
+}
+
+static void erase_one(uint64_t *seed)
+{
+    int user = (int)(next_random(seed) % USERS);
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < sent_count; i++) {
+        wanted += sent[i].in[user];
+        sent[i].in[user] = false;
+    }
+    assert_int_equal(erase(names[user]), wanted);
+}
+
+/* Pages come from memory, from the file, and from both. */
+static void compare_page(uint64_t *seed)
+{
+    struct page page = {.read = {.address_count = 2}};
+    struct read *read = &page.read;
+    size_t at = 0, left = 0;
+    int users[2];
+    users[0] = (int)(next_random(seed) % USERS);
+    users[1] = (users[0] + 1 + (int)(next_random(seed) % (USERS - 1))) % USERS;
+    read->max_count = 1 + next_random(seed) % 16;
+    read->descending = next_random(seed) % 3 == 0;
+    read->before = sent[next_random(seed) % sent_count].id;
+    read->after = read->descending || next_random(seed) % 3 == 0 ? 0 : read->before;
+    for (int a = 0; a < 2; a++)
+        page.addresses[a].address = a_user(names[users[a]]);
+    turn(&page);
+    for (size_t k = 0; k < sent_count; k++) {
+        size_t i = read->descending ? sent_count - 1 - k : k;
+        if (!(sent[i].in[users[0]] || sent[i].in[users[1]]) ||
+            (read->descending ? sent[i].id >= read->before : sent[i].id <= read->after))
+            continue;
+        if (at < read->count)
+            assert_true(page.ids[at++] == sent[i].id);
+        else
+            left++;
+    }
+    assert_int_equal(read->count, at);
+    assert_int_equal(read->more, left > 0);
+    assert_true(!left || at); /* a page may be short, but not empty while there is more */
+    assert_false(page.addresses[0].gap || page.addresses[1].gap);
+}
+
+static void it_agrees_with_a_naive_model(void **state)
+{
+    struct broker_sqlite_options options = wide;
+    (void)state;
+
+    options.recent_bytes = 4096; /* a few messages: the index is filled all the time */
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        uint64_t die = seed;
+        open_desk_with(&options);
+        sent_count = 0;
+        publish_one(&die);
+        while (sent_count < SENT_MAX) {
+            uint32_t side = next_random(&die) % 64;
+            if (side < 24)
+                publish_one(&die);
+            else if (side < 60)
+                compare_page(&die);
+            else if (side < 62)
+                erase_one(&die);
+            else
+                reopen();
+        }
+        close_desk(NULL);
+    }
+}
+
+#define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        desk_test(what_was_published_outlives_the_broker),
+        desk_test(cursors_of_this_file_never_gap),
+        desk_test(a_cursor_between_two_lives_is_a_gap),
+        desk_test(a_folder_has_one_owner),
+        desk_test(keys_outlive_the_broker),
+        desk_test(what_is_erased_stays_erased),
+        desk_test(devices_outlive_the_broker),
+        desk_test(who_has_a_message_is_told),
+        cmocka_unit_test(it_agrees_with_a_naive_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
