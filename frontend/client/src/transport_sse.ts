@@ -7,6 +7,7 @@ const GOING_AWAY = 1001;
 const CLOSE_CODES: Record<string, number> = {
   kicked: 4403,
   forbidden: 4403,
+  missing_scope: 4403,
   unauthorized: 4401,
   token_expired: 4440,
 };
