@@ -58,26 +58,26 @@ class Cable:
             threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
     def _carry(self, near):
-        far = self.server.connect()
-        other = {near: far, far: near}
-        self.sockets.update(other)
-        while not self.over:
-            ready, _, _ = select.select([near, far], [], [], 0.05)
-            if self.cut or near in self.dead:
-                time.sleep(0.01)
-                continue
-            for sock in ready:
-                try:
-                    data = sock.recv(65536)
-                except OSError:
-                    data = b""
-                if data:
-                    other[sock].sendall(data)
-                else:
-                    self.sockets.difference_update(other)
-                    near.close()
-                    far.close()
-                    return
+        with near, self.server.connect() as far:
+            other = {near: far, far: near}
+            self.sockets.update(other)
+            while not self.over:
+                ready, _, _ = select.select([near, far], [], [], 0.05)
+                if self.cut or near in self.dead:
+                    time.sleep(0.01)
+                    continue
+                for sock in ready:
+                    if not self._pass_on(sock, other[sock]):
+                        return
+
+    @staticmethod
+    def _pass_on(sock, other):
+        try:
+            data = sock.recv(65536)
+            other.sendall(data)
+        except OSError:
+            return False
+        return bool(data)
 
     def die(self):
         self.dead |= self.sockets
@@ -85,8 +85,6 @@ class Cable:
     def close(self):
         self.over = True
         self.listener.close()
-        for sock in self.sockets:
-            sock.close()
 
 
 @pytest.fixture
