@@ -21,7 +21,7 @@ quietly() {
 configure() {
     local folder=$1
     shift
-    [[ ! -f build-frontend/client.js ]] || set -- "$@" -Dfrontend=build-frontend
+    [[ ! -f build-frontend/index.html ]] || set -- "$@" -Dfrontend=build-frontend
     if [[ ! -f $folder/build.ninja ]]; then
         say "setting up $folder"
         quietly meson setup "$folder" "$@"

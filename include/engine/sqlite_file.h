@@ -33,6 +33,11 @@ sqlite3 *sqlite_file_open_to_read(const char *folder, struct sqlite_file_error *
 
 void sqlite_file_close(sqlite3 *db); /* NULL is fine */
 
+/* Before a commit of the one connection that writes: sees to it that the write-ahead log, of which
+ * so many bytes are in use, has been written a good deal ahead. *length is what is known of its
+ * length; 0 at first. */
+void sqlite_file_lengthen_log(sqlite3 *db, int64_t used, int64_t *length);
+
 /* Prepares count statements, to be kept for long. False: none is left prepared. */
 bool sqlite_file_prepare(sqlite3 *db, const char *const *texts, size_t count,
                          sqlite3_stmt **ret_statements);

@@ -72,6 +72,16 @@ int sqlite_writer_load_keys(struct sqlite_writer *writer, uint64_t above, size_t
 int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_lives,
                              size_t *ret_count);
 
+/* ---- after a failure, before anything else is written ---- */
+
+/* Copies all of the log into the file and begins a new one. What was in the log when a sync failed
+ * may be in memory only, and another sync would not say so; what follows it must not stand on it.
+ */
+int sqlite_writer_leave_log(struct sqlite_writer *writer);
+
+/* Removes the messages above this id, and their keys: none of them is in the index. */
+int sqlite_writer_take_back(struct sqlite_writer *writer, uint64_t upto);
+
 /* ---- writing ---- */
 
 /* Begins a transaction, if none is open. */

@@ -71,7 +71,8 @@ struct broker_sqlite {
     struct memory_store *window; /* all that is kept and above window_floor */
     uint64_t window_floor;       /* never above indexed_upto */
     uint64_t indexed_upto;
-    uint64_t head; /* last id dispatched */
+    uint64_t head;  /* last id dispatched */
+    uint64_t shown; /* the last of those that are kept */
     struct list jobs;
     struct list reads;
     pthread_cond_t has_jobs;
@@ -274,8 +275,8 @@ static void take_back(struct broker_sqlite *sqlite, struct batch *batch)
     }
 }
 
-/* Under the lock. False: out of memory; what is on disk and not in the window is dispatched when
- * the file is opened anew. */
+/* Under the lock. False: out of memory; what is on disk and not in the window is removed when the
+ * file is opened anew. */
 static bool show(struct broker_sqlite *sqlite, struct publish *publish)
 {
     struct message *message = publish->message;
@@ -283,6 +284,8 @@ static bool show(struct broker_sqlite *sqlite, struct publish *publish)
                           !memory_store_add(sqlite->window, message)))
         return false;
     sqlite->head = message->id;
+    if (publish->kept)
+        sqlite->shown = message->id;
     dispatcher_send(&sqlite->dispatcher, DISPATCHER_NOBODY, message, publish->delivered);
     return true;
 }
@@ -359,9 +362,6 @@ static void finish(struct broker_sqlite *sqlite, struct batch *batch)
 struct reload {
     struct broker_sqlite *sqlite;
     struct memory_store *window;
-    struct message **unseen; /* on disk, and dispatched to nobody yet */
-    size_t unseen_count;
-    size_t unseen_room;
 };
 
 static const struct memory_store_limits unlimited = {SIZE_MAX, UINT64_MAX, UINT64_MAX};
@@ -369,20 +369,7 @@ static const struct memory_store_limits unlimited = {SIZE_MAX, UINT64_MAX, UINT6
 static bool reload_message(void *context, struct message *message)
 {
     struct reload *reload = context;
-    if (!memory_store_add(reload->window, message))
-        return false;
-    if (message->id <= reload->sqlite->head)
-        return true;
-    if (reload->unseen_count == reload->unseen_room) {
-        size_t room = reload->unseen_room ? reload->unseen_room * 2 : 64;
-        struct message **unseen = realloc(reload->unseen, room * sizeof *unseen);
-        if (!unseen)
-            return false;
-        reload->unseen = unseen;
-        reload->unseen_room = room;
-    }
-    reload->unseen[reload->unseen_count++] = message_ref(message);
-    return true;
+    return memory_store_add(reload->window, message);
 }
 
 static void reload_erased(void *context, const struct address *address, uint64_t upto)
@@ -403,44 +390,27 @@ static bool reload_key(void *context, const struct idempotency_key *key, uint64_
     return idempotency_add(sqlite->keys, key, id, kept, then_ms);
 }
 
-static void use_reloaded(struct broker_sqlite *sqlite, struct reload *reload)
+static void use_window(struct broker_sqlite *sqlite, struct memory_store *window)
 {
     lock(sqlite);
     memory_store_destroy(sqlite->window);
-    sqlite->window = reload->window;
+    sqlite->window = window;
     sqlite->window_floor = sqlite->indexed_upto = sqlite_writer_indexed_upto(sqlite->writer);
     sqlite->messages = sqlite_writer_messages(sqlite->writer);
     sqlite->generation++;
     sqlite->up = true;
-    for (size_t i = 0; i < reload->unseen_count; i++) {
-        sqlite->head = reload->unseen[i]->id;
-        dispatcher_send(&sqlite->dispatcher, DISPATCHER_NOBODY, reload->unseen[i], NULL);
-    }
     unlock(sqlite);
 }
 
 /* The file is open; takes over what it knows. */
 static int reload(struct broker_sqlite *sqlite)
 {
-    struct reload reload = {.sqlite = sqlite};
-    int64_t oldest_ms = age_ms(sqlite) - sqlite->options.idempotency_ttl_ms;
-    uint64_t keys_above = oldest_ms > 0 ? (uint64_t)oldest_ms << ID_CLOCK_SHIFT : 0;
-    reload.window = memory_store_create(&unlimited, 0);
+    struct reload reload = {sqlite, memory_store_create(&unlimited, 0)};
     int err = sqlite_writer_load_tail(sqlite->writer, reload_message, reload_erased, &reload);
-    if (!err)
-        err = sqlite_writer_load_keys(sqlite->writer,
-                                      keys_above > sqlite->head ? keys_above : sqlite->head,
-                                      sqlite->options.idempotency_entries, reload_key, sqlite);
-    if (!err) {
-        use_reloaded(sqlite, &reload);
-        if (sqlite_writer_last(sqlite->writer) > sqlite->last)
-            sqlite->last = sqlite_writer_last(sqlite->writer);
-    } else {
+    if (err)
         memory_store_destroy(reload.window);
-    }
-    for (size_t i = 0; i < reload.unseen_count; i++)
-        message_unref(reload.unseen[i]);
-    free(reload.unseen);
+    else
+        use_window(sqlite, reload.window);
     return err;
 }
 
@@ -469,7 +439,10 @@ static void close_file(struct broker_sqlite *sqlite)
     unlock(sqlite);
 }
 
-static void reopen_file(struct broker_sqlite *sqlite)
+/* What may be on disk though its publishers were told otherwise is removed: meanwhile messages that
+ * are not kept have got higher ids, and whoever has seen those would miss it. failed: the disk did.
+ */
+static void reopen_file(struct broker_sqlite *sqlite, bool failed)
 {
     struct sqlite_file_error error = {""};
     sqlite->writer = open_writer(sqlite, &error);
@@ -477,7 +450,9 @@ static void reopen_file(struct broker_sqlite *sqlite)
         log_error("the data folder cannot be opened, trying again", LOG_TEXT("why", error.text));
         return;
     }
-    if (!sqlite_writer_use_hash_key(sqlite->writer, false) || reload(sqlite) != 0) {
+    if (!sqlite_writer_use_hash_key(sqlite->writer, false) ||
+        (failed && sqlite_writer_leave_log(sqlite->writer) != 0) ||
+        sqlite_writer_take_back(sqlite->writer, sqlite->shown) != 0 || reload(sqlite) != 0) {
         close_file(sqlite);
         return;
     }
@@ -651,7 +626,7 @@ static int each_second(struct broker_sqlite *sqlite)
     sqlite->second_at_ms = clock_mono_ms() + SECOND_MS;
     sqlite->seconds++;
     if (!sqlite->writer)
-        reopen_file(sqlite);
+        reopen_file(sqlite, true);
     look_at_disk(sqlite);
     if (!sqlite->writer)
         return 0;
@@ -673,7 +648,7 @@ static void start_anew(struct broker_sqlite *sqlite, int err)
     sqlite->rest_until_ms = clock_mono_ms() + SECOND_MS;
     close_file(sqlite);
     if (err != ERR_BROKER_DOWN)
-        reopen_file(sqlite);
+        reopen_file(sqlite, false);
 }
 
 static bool is_quiet(const struct broker_sqlite *sqlite)
@@ -1345,22 +1320,19 @@ static int begin_life(struct broker_sqlite *sqlite, int64_t wall_ms)
         err = sqlite_writer_gave(sqlite->writer, life.first - 1);
     if (!err)
         err = sqlite_writer_commit(sqlite->writer);
-    sqlite->head = sqlite->last = sqlite->last_noted = life.first - 1;
+    sqlite->head = sqlite->shown = sqlite->last = sqlite->last_noted = life.first - 1;
     return err ? err
                : sqlite_writer_load_lives(sqlite->writer, &sqlite->lives, &sqlite->life_count);
 }
 
-/* What is on disk was dispatched by lives before this one. */
 static int take_over(struct broker_sqlite *sqlite)
 {
-    uint64_t head = sqlite->head;
     int err = reload(sqlite);
     int64_t oldest_ms = age_ms(sqlite) - sqlite->options.idempotency_ttl_ms;
     if (!err)
         err = sqlite_writer_load_keys(sqlite->writer,
                                       oldest_ms > 0 ? (uint64_t)oldest_ms << ID_CLOCK_SHIFT : 0,
                                       sqlite->options.idempotency_entries, reload_key, sqlite);
-    assert(err || sqlite->head == head);
     return err;
 }
 

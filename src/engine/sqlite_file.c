@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define APPLICATION_ID  0x50757368 /* "Push" */
+#define LOG_STEP        (256 * 1024)
+#define LOG_LENGTH_MAX  (64 * 1024 * 1024)
 #define BUSY_TIMEOUT_MS 5000
 #define LOCK_NAME       "lock"
 #define BACKUP_PAGES    4096
@@ -212,6 +214,25 @@ sqlite3 *sqlite_file_open_to_read(const char *folder, struct sqlite_file_error *
 void sqlite_file_close(sqlite3 *db)
 {
     sqlite3_close_v2(db);
+}
+
+/* A page that makes a file longer costs the disk's own journal a turn, which takes as long as the
+ * page: so zeros go ahead of the log, which SQLite takes for no frames. */
+void sqlite_file_lengthen_log(sqlite3 *db, int64_t used, int64_t *length)
+{
+    static const char zeros[LOG_STEP];
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size;
+    if (used + LOG_STEP / 4 <= *length || *length >= LOG_LENGTH_MAX)
+        return;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log ||
+        !log->pMethods || log->pMethods->xFileSize(log, &size) != SQLITE_OK)
+        return;
+    *length = size;
+    /* Where there is no room, the commit is going to say so. */
+    if (used + LOG_STEP / 4 > *length && *length < LOG_LENGTH_MAX && used <= *length &&
+        log->pMethods->xWrite(log, zeros, LOG_STEP, *length) == SQLITE_OK)
+        *length += LOG_STEP;
 }
 
 /* ---- statements ---- */

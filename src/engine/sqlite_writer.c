@@ -19,6 +19,7 @@
 
 #define BULK_ENTRIES   100000
 #define MAX_DEVICES    1000000
+#define LOG_FRAME      (4096 + 24)
 #define RESTART_MS     50 /* readers end a page well within */
 #define NORMAL_WAIT_MS 5000
 
@@ -71,6 +72,7 @@ struct sqlite_writer {
     struct retention *retention;
     bool in_transaction;
     uint64_t last;
+    uint64_t newest; /* message, when it was opened */
     uint64_t indexed_upto;
     uint64_t next_indexed_upto; /* once this transaction is through */
     int64_t messages;
@@ -78,6 +80,7 @@ struct sqlite_writer {
     int64_t newest_ms;
     int64_t devices;
     int log_pages;
+    int64_t log_length; /* in bytes, as far as is known */
 };
 
 /* ---- errors ---- */
@@ -139,6 +142,7 @@ static int read_state(struct sqlite_writer *writer)
     snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
     if (rc == SQLITE_OK)
         rc = read_number(writer->db, sql, &tail);
+    writer->newest = (uint64_t)newest;
     writer->last = (uint64_t)(given > newest ? given : newest);
     writer->indexed_upto = (uint64_t)indexed;
     writer->messages += tail; /* the number was noted together with indexed_upto */
@@ -366,6 +370,33 @@ int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_liv
     return judge(writer, sqlite3_finalize(statement), "load lives");
 }
 
+/* ---- after a failure ---- */
+
+int sqlite_writer_leave_log(struct sqlite_writer *writer)
+{
+    return judge(
+        writer, sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL),
+        "copy the log");
+}
+
+int sqlite_writer_take_back(struct sqlite_writer *writer, uint64_t upto)
+{
+    char sql[128];
+    if (writer->newest <= upto)
+        return 0;
+    snprintf(
+        sql, sizeof sql,
+        "BEGIN IMMEDIATE; DELETE FROM key WHERE id > %lld; DELETE FROM message WHERE id > %lld;",
+        (long long)upto, (long long)upto);
+    int rc = sqlite3_exec(writer->db, sql, NULL, NULL, NULL);
+    int64_t removed = sqlite3_changes(writer->db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(writer->db, "COMMIT", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        writer->messages -= removed;
+    return judge(writer, rc, "take back");
+}
+
 /* ---- writing ---- */
 
 static int run(struct sqlite_writer *writer, int statement, const char *doing)
@@ -400,6 +431,9 @@ static int set(struct sqlite_writer *writer, const char *name, uint64_t value)
 int sqlite_writer_commit(struct sqlite_writer *writer)
 {
     assert(writer->in_transaction);
+    if (writer->options.full_sync)
+        sqlite_file_lengthen_log(writer->db, (int64_t)writer->log_pages * LOG_FRAME,
+                                 &writer->log_length);
     int err = run(writer, COMMIT, "commit");
     writer->in_transaction = err != 0;
     if (err)

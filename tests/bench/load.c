@@ -3,9 +3,9 @@
  *
  *   load -p PORT -P PID -c CASE [-s SECONDS] [-w WARMUP_SECONDS] [-n SOCKETS]
  *
- * For case P SOCKETS are the polls. PID is the server's process, on this machine. The
- * process's CPU clock and PSS are read when nothing is under way, before and after the measured
- * window. */
+ * For case P SOCKETS are the polls, for those of the store the returning users. PID is the server's
+ * process, on this machine. The process's CPU clock and PSS are read when nothing is under way,
+ * before and after the measured window. */
 #include "bench.h"
 #include "posts.h"
 #include "receivers.h"
@@ -24,11 +24,22 @@
 #define SECOND_NS       1000000000LL
 #define SETTLE_NS       (300 * SECOND_NS / 1000)
 #define DRAIN_NS        (5 * SECOND_NS)
+#define RETURN_LIMIT_NS (60 * SECOND_NS)
+#define FILL_LIMIT_S    300
 #define PACED_PER_S     2000
 #define IDLE_WARMUP     100
 #define IDLE_PROBES     1000
 #define ENOUGH_MESSAGES UINT32_MAX
 #define FIRST_POLLER    100000 /* as a user; those below have no poll */
+#define FIRST_RETURNING 200000
+#define MAX_LINES       1000
+
+/* The store: for each user that returns 100 messages, and between any two of them 10 more, of 100
+ * others. */
+#define RETURNING        1000
+#define OTHERS_EACH      100 /* users a returning one */
+#define MESSAGES_EACH    100
+#define MESSAGES_BETWEEN 10
 
 /* When a sender posts its next message. */
 enum pace {
@@ -36,6 +47,7 @@ enum pace {
     PACE_ALL,    /* as soon as its last one is answered and has come everywhere */
     PACE_CLOCK,  /* PACED_PER_S, come what may */
     PACE_IDLE,   /* nothing is posted while we measure */
+    PACE_FILL,   /* as soon as its last one is answered, until the store is full */
 };
 
 struct shape {
@@ -45,6 +57,10 @@ struct shape {
     const struct transport *transport;
     bool channel;   /* all sockets subscribe to one, all messages go there */
     uint32_t polls; /* that wait; then "users" have no sockets */
+    bool keys;
+    bool reads;
+    uint32_t lines;
+    uint32_t returning; /* users of the store; nothing but them where there are sockets */
 };
 
 static const struct shape shapes[] = {
@@ -61,6 +77,14 @@ static const struct shape shapes[] = {
     {"D", 10000, 1, 1, PACE_IDLE, .transport = &transport_websocket},
     {"DS", 10000, 1, 1, PACE_IDLE, .transport = &transport_events},
     {"P", 1, 0, 32, PACE_ANSWER, .transport = &transport_poll, .polls = 5000},
+    {"fill", 0, 0, 1, PACE_FILL, .keys = true, .lines = 1000, .returning = RETURNING},
+    {"Y", 0, 0, 1, PACE_ANSWER, .reads = true, .returning = RETURNING},
+    {"Z", 0, 1, 1, PACE_IDLE, .transport = &transport_return, .returning = RETURNING},
+    {"K1", 0, 0, 1, PACE_ANSWER, .keys = true, .returning = RETURNING},
+    {"K32", 0, 0, 32, PACE_ANSWER, .keys = true, .returning = RETURNING},
+    {"K256", 0, 0, 256, PACE_ANSWER, .keys = true, .returning = RETURNING},
+    {"N1", 0, 0, 1, PACE_ANSWER, .keys = true, .lines = 1000, .returning = RETURNING},
+    {"N8", 0, 0, 8, PACE_ANSWER, .keys = true, .lines = 1000, .returning = RETURNING},
 };
 
 struct run {
@@ -87,22 +111,38 @@ static int64_t server_cpu_ns(const struct run *run)
     return used.tv_sec * SECOND_NS + used.tv_nsec;
 }
 
-/* Anonymous memory only: the share of a library's pages changes with whoever else maps it. */
-static long server_pss_bytes(const struct run *run)
+static long server_kilobytes(const struct run *run, const char *name, const char *format)
 {
     char path[64], line[256];
     long kilobytes = -1;
 
-    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", run->server);
+    snprintf(path, sizeof(path), "/proc/%d/%s", run->server, name);
     FILE *file = fopen(path, "re");
     if (!file)
         die("cannot read %s", path);
     while (kilobytes < 0 && fgets(line, sizeof(line), file))
-        sscanf(line, "Pss_Anon: %ld kB", &kilobytes);
+        sscanf(line, format, &kilobytes);
     fclose(file);
     if (kilobytes < 0)
-        die("%s tells no Pss_Anon", path);
-    return kilobytes * 1024;
+        die("%s has no line \"%s\"", path, format);
+    return kilobytes;
+}
+
+/* Anonymous memory only: the share of a library's pages changes with whoever else maps it. */
+static long server_pss_bytes(const struct run *run)
+{
+    return server_kilobytes(run, "smaps_rollup", "Pss_Anon: %ld kB") * 1024;
+}
+
+/* The most the server has held is what it holds now. */
+static void forget_peak(const struct run *run)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/clear_refs", run->server);
+    FILE *file = fopen(path, "we");
+    if (!file || fputs("5", file) < 0 || fclose(file) != 0)
+        die("cannot write %s", path);
 }
 
 /* xorshift: the same users in each run. */
@@ -114,10 +154,27 @@ static uint32_t random_user(struct run *run)
     return (uint32_t)(run->random >> 32) % run->shape.users;
 }
 
+static uint32_t stored_messages(const struct run *run)
+{
+    return run->shape.returning * MESSAGES_EACH * (1 + MESSAGES_BETWEEN);
+}
+
+/* Whom message "number" of the store is for. */
+static uint32_t stored_user(struct run *run, uint32_t number)
+{
+    uint32_t turn = number / (1 + MESSAGES_BETWEEN);
+
+    if (number % (1 + MESSAGES_BETWEEN) == 0)
+        return FIRST_RETURNING + turn % run->shape.returning;
+    return random_user(run);
+}
+
 /* Whom the next message is for, and on how many sockets it is to come. */
 static uint32_t next_user(struct run *run, uint32_t *ret_expected)
 {
     *ret_expected = run->shape.per_user;
+    if (run->shape.pace == PACE_FILL)
+        return stored_user(run, run->posts.count);
     if (run->to_polls) {
         *ret_expected = 1;
         return FIRST_POLLER + run->next_poll++;
@@ -131,10 +188,15 @@ static uint32_t next_user(struct run *run, uint32_t *ret_expected)
 
 static void post_next(struct run *run, struct sender *s, int64_t due_ns)
 {
-    uint32_t expected, user = next_user(run, &expected);
+    uint32_t users[MAX_LINES], expected, first = run->posts.count;
+    uint32_t lines = run->shape.lines ? run->shape.lines : 1;
 
-    run->messages_left--;
-    sender_post(s, posts_add(&run->posts, user, expected, due_ns), user);
+    for (uint32_t i = 0; i < lines; i++) {
+        users[i] = next_user(run, &expected);
+        posts_add(&run->posts, users[i], expected, due_ns);
+    }
+    run->messages_left -= lines < run->messages_left ? lines : run->messages_left;
+    sender_post(s, first, users);
 }
 
 static bool may_post(const struct run *run, enum pace pace)
@@ -157,7 +219,7 @@ static void on_answer(void *owner, struct sender *s, uint32_t number, uint64_t i
 
     if (posts_answered(&run->posts, number, id, delivered))
         post_when_over(run);
-    if (may_post(run, PACE_ANSWER))
+    if (!s->number && (may_post(run, PACE_ANSWER) || may_post(run, PACE_FILL)))
         post_next(run, s, now_ns());
 }
 
@@ -254,9 +316,11 @@ static void measure_posts(struct run *run)
     posts_settle(p);
 
     double deliveries = p->deliveries ? (double)p->deliveries : 1;
+    uint32_t posts = p->count - p->window_from;
     print_start(run);
-    printf(",\"seconds\":%.3f,\"posts\":%u,\"deliveries\":%" PRIu64, took_s,
-           p->count - p->window_from, p->deliveries);
+    printf(",\"seconds\":%.3f,\"posts\":%u,\"deliveries\":%" PRIu64, took_s, posts, p->deliveries);
+    printf(",\"us_per_post\":%.2f,\"cpu_us_per_post\":%.2f", took_s * 1e6 / (posts ? posts : 1),
+           (double)cpu_ns / 1000 / (posts ? posts : 1));
     printf(",\"deliveries_per_s\":%.0f,\"cpu_us_per_delivery\":%.3f,\"server_busy\":%.2f",
            (double)p->deliveries / took_s, (double)cpu_ns / 1000 / deliveries,
            (double)cpu_ns / SECOND_NS / took_s);
@@ -323,12 +387,69 @@ static void measure_polls(struct run *run)
     printf(",\"cpu_us_more\":%.3f", with_us - without_us);
 }
 
+static void measure_fill(struct run *run)
+{
+    int64_t started_ns = now_ns();
+
+    post_for(run, FILL_LIMIT_S, stored_messages(run));
+    posts_settle(&run->posts);
+    print_start(run);
+    printf(",\"posts\":%u,\"seconds\":%.1f", run->posts.count - 1,
+           (double)(now_ns() - started_ns) / SECOND_NS);
+}
+
+/* Enters what the store holds for those who return. The others' is over. */
+static void expect_stored(struct run *run)
+{
+    uint32_t total = stored_messages(run);
+
+    for (uint32_t number = 1; number <= total; number++) {
+        uint32_t user = stored_user(run, number), expected = user >= FIRST_RETURNING;
+        posts_add(&run->posts, user, expected, now_ns());
+        posts_answered(&run->posts, number, number, expected);
+    }
+}
+
+/* All of them at once; each gets all it has missed. */
+static void measure_return(struct run *run)
+{
+    struct posts *p = &run->posts;
+    uint32_t users = run->shape.returning;
+
+    expect_stored(run);
+    posts_start_window(p);
+    forget_peak(run);
+    long bytes = server_kilobytes(run, "status", "VmHWM: %ld kB");
+    int64_t started_ns = now_ns(), cpu_ns = server_cpu_ns(run);
+    receivers_open(&run->receivers, users);
+    for (int64_t now = now_ns(); p->open && now - started_ns < RETURN_LIMIT_NS; now = now_ns())
+        loop_turn(run->loop, SECOND_NS / 10);
+    int64_t took_ns = now_ns() - started_ns;
+    cpu_ns = server_cpu_ns(run) - cpu_ns;
+    bytes = server_kilobytes(run, "status", "VmHWM: %ld kB") - bytes;
+    posts_settle(p);
+
+    double deliveries = p->deliveries ? (double)p->deliveries : 1;
+    print_start(run);
+    printf(",\"deliveries\":%" PRIu64 ",\"return_ms\":%.1f,\"grown_mib\":%.2f", p->deliveries,
+           (double)took_ns / 1e6, (double)bytes / 1024);
+    printf(",\"cpu_us_per_delivery\":%.3f", (double)cpu_ns / 1000 / deliveries);
+}
+
+static uint32_t first_user(const struct shape *shape)
+{
+    return shape->polls ? FIRST_POLLER : shape->returning ? FIRST_RETURNING : 0;
+}
+
 static void perform(struct run *run, uint16_t port)
 {
     run->loop = loop_open();
     run->random = 88172645463325252ULL;
     posts_init(&run->posts);
     run->senders = (struct senders){.channel = run->shape.channel,
+                                    .keys = run->shape.keys,
+                                    .reads = run->shape.reads,
+                                    .lines = run->shape.lines,
                                     .loop = run->loop,
                                     .port = port,
                                     .faults = &run->posts.faults,
@@ -336,7 +457,7 @@ static void perform(struct run *run, uint16_t port)
                                     .on_answer = on_answer};
     run->receivers = (struct receivers){.loop = run->loop,
                                         .port = port,
-                                        .first_user = run->shape.polls ? FIRST_POLLER : 0,
+                                        .first_user = first_user(&run->shape),
                                         .per_user = run->shape.polls ? 1 : run->shape.per_user,
                                         .channel = run->shape.channel,
                                         .transport = run->shape.transport,
@@ -346,6 +467,10 @@ static void perform(struct run *run, uint16_t port)
     senders_open(&run->senders, run->shape.senders);
     if (run->shape.polls)
         measure_polls(run);
+    else if (run->shape.pace == PACE_FILL)
+        measure_fill(run);
+    else if (run->shape.returning && run->shape.pace == PACE_IDLE)
+        measure_return(run);
     else if (run->shape.pace == PACE_IDLE)
         measure_idle(run);
     else
@@ -368,7 +493,9 @@ static const struct shape *find_shape(const char *name)
 /* Other numbers of sockets than the case's own, for a quick look. */
 static void resize(struct shape *shape, uint32_t sockets)
 {
-    if (shape->polls)
+    if (shape->returning)
+        shape->returning = sockets;
+    else if (shape->polls)
         shape->polls = sockets;
     else if (shape->per_user > 1)
         shape->per_user = sockets;
@@ -422,6 +549,8 @@ int main(int argc, char **argv)
     run.shape = *shape;
     if (sockets)
         resize(&run.shape, (uint32_t)sockets);
+    if (run.shape.returning)
+        run.shape.users = run.shape.returning * OTHERS_EACH;
 
     raise_open_files();
     prctl(PR_SET_TIMERSLACK, 1UL); /* else each wait of case R is up to 50 us late */

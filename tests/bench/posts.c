@@ -43,18 +43,6 @@ static bool is_over(struct posts *p, const struct post *post)
     return true;
 }
 
-bool posts_answered(struct posts *p, uint32_t number, uint64_t id, uint64_t delivered)
-{
-    struct post *post = &p->all[number];
-
-    if (!id)
-        return false; /* stays open: settling counts it */
-    if (delivered != post->expected)
-        p->faults.miscounted++;
-    post->id = id;
-    return is_over(p, post);
-}
-
 static void add_latency(struct posts *p, const struct post *post)
 {
     int64_t took_ns = now_ns() - post->due_ns;
@@ -64,6 +52,20 @@ static void add_latency(struct posts *p, const struct post *post)
         p->latencies_ns = must_grow(p->latencies_ns, p->latency_room, sizeof(*p->latencies_ns));
     }
     p->latencies_ns[p->latency_count++] = took_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)took_ns;
+}
+
+bool posts_answered(struct posts *p, uint32_t number, uint64_t id, uint64_t delivered)
+{
+    struct post *post = &p->all[number];
+
+    if (!id)
+        return false; /* stays open: settling counts it */
+    if (delivered != post->expected)
+        p->faults.miscounted++;
+    post->id = id;
+    if (!post->expected)
+        add_latency(p, post);
+    return is_over(p, post);
 }
 
 bool posts_arrived(struct posts *p, uint32_t number, uint32_t user, uint32_t *last)

@@ -2,7 +2,8 @@
  * that went wrong. One thread.
  *
  * A message is known by its number, 1 and up, which travels in its text. Its user has
- * "expected" sockets and each must get it once. The order is proved by two things: the ids
+ * "expected" sockets and each must get it once; without any, its business is over with the answer.
+ * The order is proved by two things: the ids
  * that the server gave must rise along each socket, and all sockets of a user must see one
  * order. For that each message remembers the one before it on its first socket. */
 #ifndef POSTS_H
@@ -36,7 +37,7 @@ struct posts {
     uint32_t count, room;
     uint32_t open;          /* neither answered nor delivered to all */
     uint64_t deliveries;    /* since posts_start_window */
-    uint32_t *latencies_ns; /* due to the last delivery, since posts_start_window */
+    uint32_t *latencies_ns; /* due to the last delivery, or else the answer; of the window */
     uint32_t latency_count, latency_room;
     uint32_t window_from; /* the first message of the window */
     struct faults faults;

@@ -17,6 +17,10 @@
 #define KEY   "dGhlIHNhbXBsZSBub25jZQ=="
 #define PROOF "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+#define WEBSOCKET_HEADERS                                                                          \
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " KEY                         \
+    "\r\nSec-WebSocket-Version: 13\r\n"
+
 enum { OPCODE_TEXT = 1, OPCODE_CLOSE = 8, OPCODE_PING = 9, OPCODE_PONG = 10 };
 
 static bool has(const char *at, size_t size, const char *text)
@@ -125,8 +129,15 @@ static size_t take_handshake(struct receiver *r, const char *at, size_t size)
 const struct transport transport_websocket = {
     .path = "/ws/",
     .query = "",
-    .headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " KEY "\r\n"
-               "Sec-WebSocket-Version: 13\r\n",
+    .headers = WEBSOCKET_HEADERS,
+    .take_opening = take_handshake,
+    .take = take_frame,
+};
+
+const struct transport transport_return = {
+    .path = "/ws/",
+    .query = "?after=0",
+    .headers = WEBSOCKET_HEADERS,
     .take_opening = take_handshake,
     .take = take_frame,
 };

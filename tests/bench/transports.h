@@ -20,6 +20,9 @@ struct transport {
 /* In text form. */
 extern const struct transport transport_websocket;
 
+/* The same, of a user who wants all that is kept first. */
+extern const struct transport transport_return;
+
 /* Server-Sent Events; their ids must rise and be those of the data. */
 extern const struct transport transport_events;
 

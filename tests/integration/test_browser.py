@@ -11,7 +11,8 @@ import time
 import pytest
 
 from frames import CLOSE, Client, text
-from harness import DEADLINE, wait_until
+from harness import DEADLINE, ROOT, wait_until
+from test_proxies import through  # noqa: F401, a fixture
 
 TUTORIAL = """<!doctype html><title>tutorial</title><ul id="list"></ul><script>
 const socket = new WebSocket('ws://SERVER/ws/alice');
@@ -188,12 +189,24 @@ def pages():
         server.server_close()
 
 
-ONLINE = "document.getElementById('state-box').dataset.state === 'online'"
+ONLINE = "document.querySelector('[data-state=online]') !== null"
 LOG = "document.getElementById('log').innerText"
 
 
 def shows(tab, words):
     tab.until(f"{LOG}.includes({json.dumps(words)})")
+
+
+@pytest.fixture
+def small(through):
+    """small(server): the address of the small page before that server, which may have the other one."""
+    page = f"""location = / {{
+            root {ROOT}/frontend/small;
+            default_type text/html;
+            try_files /index.html =404;
+        }}
+        location / {{"""
+    return lambda server: through("nginx", server, {"location / {": page}).url
 
 
 def curl(server, message):
@@ -205,10 +218,10 @@ def curl(server, message):
     return json.loads(done.stdout)
 
 
-def test_the_page_shows_what_curl_sends_and_sends_itself(browser, start):
+def test_the_small_page_shows_what_curl_sends_and_sends_itself(browser, start, small):
     server = start()
     curl(server, "before anybody came")
-    with Tab(browser, server.url + "/") as tab:
+    with Tab(browser, small(server)) as tab:
         tab.until(ONLINE)
         shows(tab, "before anybody came")
         assert curl(server, "hi, page")["delivered"] == 1
@@ -222,9 +235,10 @@ def test_the_page_shows_what_curl_sends_and_sends_itself(browser, start):
         assert tab.complaints() == []
 
 
-def test_every_tab_shows_it(browser, start):
+def test_every_tab_shows_it(browser, start, small):
     server = start()
-    with Tab(browser, server.url + "/") as one, Tab(browser, server.url + "/?user=alice") as two:
+    url = small(server)
+    with Tab(browser, url) as one, Tab(browser, url + "/?user=alice") as two:
         one.until(ONLINE)
         two.until(ONLINE)
         assert curl(server, "for both")["delivered"] == 2
@@ -236,9 +250,9 @@ def test_every_tab_shows_it(browser, start):
         assert one.complaints() == two.complaints() == []
 
 
-def test_the_page_survives_a_restart(browser, start):
+def test_the_small_page_survives_a_restart(browser, start, small):
     server = start("--broker", "memory", "--retry-spread", "1s")
-    with Tab(browser, server.url + "/") as tab:
+    with Tab(browser, small(server)) as tab:
         tab.until(ONLINE)
         curl(server, "to the first")
         shows(tab, "to the first")
