@@ -309,7 +309,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
       };
     },
     ack(id) {
-      if (!device) refuse('device', 'Only a device can acknowledge.');
+      if (!device) refuse('device', 'Only a device acknowledges.');
       if (connection) connection.ack(id);
       else sendAck(id);
     },

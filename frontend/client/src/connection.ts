@@ -217,7 +217,7 @@ export function openConnection(
     if (type === 'welcome') onWelcome(frame);
     if (type === 'bye') bye = frame as unknown as Bye;
     else if (type === 'error')
-      o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
+      o.onError(new PushwireError(frame['code'] as string, frame['detail'] as string), false);
     else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
   }
 

@@ -20,7 +20,7 @@ export const openEventSource: Open = (attempt, hooks) => {
     source.addEventListener(type, event => {
       const frame = parse((event as MessageEvent).data);
       if (frame) hooks.frame(frame);
-      if (type === 'bye') hooks.end(CLOSE_CODES[String(frame?.['code'])] ?? GOING_AWAY);
+      if (type === 'bye') hooks.end(CLOSE_CODES[frame?.['code'] as string] ?? GOING_AWAY);
     });
   }
   // It would come back by itself, but with the token and the channels of its beginning.
