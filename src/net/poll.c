@@ -130,6 +130,14 @@ static void count_online(struct polls *polls, const struct address *user)
     wheel_add(&polls->recents, &recent->link, ONLINE_SECONDS);
 }
 
+/* Sent away: nobody comes back. */
+static void count_offline(struct polls *polls, const struct address *user)
+{
+    struct recent *recent = map_find(&polls->recents_by_user, user->hash, is_recent, user);
+    if (recent)
+        forget(polls, recent);
+}
+
 /* ---- the answer ---- */
 
 static void add_id(struct buf *body, uint64_t id)
@@ -249,7 +257,9 @@ static void answer(struct poll *self, enum err reason)
     struct address user = connection_manager_user(&self->session);
     if (self->state != WAITING)
         return;
-    if (!self->place.door->stopping && reason != ERR_KICKED)
+    if (reason == ERR_KICKED)
+        count_offline(all_of(self), &user);
+    else if (!self->place.door->stopping)
         count_online(all_of(self), &user);
     bool sent = reason == ERR_KICKED ? send_buf(self, &self->kicked) : send_page(self);
     leave(self, reason);

@@ -242,6 +242,7 @@ def test_a_poll_is_described_as_a_session(shared, user):
 
 
 def test_a_polling_user_is_kicked_with_an_answer(shared, user):
+    poll(shared, user, wait=0)
     with waiting(shared, user, "wait=50") as one:
         assert shared.http.delete(f"/users/{user}/sessions").json()["closed"] == 1
         answer = one.answer()

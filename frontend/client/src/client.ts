@@ -63,6 +63,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
   const here = globalThis.location;
   if (!NAME.test(user)) refuse('user', 'A user has 1-128 bytes and no slash.');
   if (!transports.length) refuse('transports', 'None of these is here.');
+  if (device && start === 'now') refuse('start', 'A device has a cursor.');
   if (url === undefined && !here) refuse('url', 'Say where the server is.');
 
   const events = new Emitter<Events<T>>();
@@ -104,9 +105,10 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
 
   function beginAt(server: string): void {
     if (signal.aborted) return;
-    const first = device ? undefined : '0';
     const name = `pushwire:${JSON.stringify([server, user, device])}`;
-    const from = start === 'all' ? first : start === 'now' ? undefined : start;
+    // The server knows where a device is; a new one begins there with all that is kept.
+    const all = device ? undefined : '0';
+    const from = start === 'all' ? all : start === 'now' ? undefined : start;
     cursor = new Cursor(name, device ? 'memory' : storage, from);
     listen(name);
     join(name);
@@ -218,7 +220,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
   function onFrame({ type, ...frame }: Frame): void {
     if (!cursor) return;
     if (type === 'welcome') {
-      if (cursor.at === undefined) cursor.move(String(frame['cursor']));
+      if (cursor.at === undefined) cursor.move(frame['cursor'] as string | undefined);
       cursor.save();
     } else if (type === 'gap') {
       publish({ kind: 'gap', gap: frame as unknown as Gap });
@@ -307,7 +309,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
       };
     },
     ack(id) {
-      if (!device) refuse('device', 'Only a device can acknowledge.');
+      if (!device) refuse('device', 'Only a device acknowledges.');
       if (connection) connection.ack(id);
       else sendAck(id);
     },

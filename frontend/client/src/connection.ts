@@ -58,6 +58,11 @@ export interface Connection {
   close(): void;
 }
 
+interface Bye {
+  code: string;
+  retry_ms?: number;
+}
+
 type Timer = ReturnType<typeof setTimeout>;
 
 /** Begins at once, with these channels. `state` is what the application was told so far. */
@@ -85,7 +90,7 @@ export function openConnection(
   let told = false; // of this outage
   let renewed = false; // the token, since the last welcome
   let fresh = false; // the next attempt needs another token
-  let bye: Frame | undefined;
+  let bye: Bye | undefined;
 
   let wanted = new Set(channels);
   let asked = new Set<string>(); // of these, what this session was told
@@ -121,7 +126,7 @@ export function openConnection(
         },
         {
           frame: frame => mine === turn && take(frame),
-          end: (code, retryMs) => mine === turn && lost(code, retryMs),
+          end: code => mine === turn && lost(code),
         },
       );
     } catch (error) {
@@ -144,16 +149,17 @@ export function openConnection(
     timer = setTimeout(f, ms);
   }
 
-  function lost(code: number, retryMs?: number): void {
+  function lost(code: number): void {
+    const gone = code === LOST;
     const error = new PushwireError(
-      bye ? String(bye['code']) : code === LOST ? 'unreachable' : `close_${code}`,
-      code === LOST ? UNREACHABLE : 'The server ended it.',
+      bye?.code ?? (gone ? 'unreachable' : `close_${code}`),
+      gone ? UNREACHABLE : 'The server ended it.',
     );
     if (STOP.includes(code)) return stop(error);
     if (TOKEN.includes(code)) return refused(error);
     // An EventSource cannot tell what it died of.
-    fresh = token.renewable && transports[current] === 'sse' && code === LOST;
-    const order = (bye?.['retry_ms'] as number | undefined) ?? retryMs;
+    fresh = token.renewable && transports[current] === 'sse' && gone;
+    const order = bye?.retry_ms;
     if (welcomed)
       rung = Math.min(current, ...proven); // the best one that ever worked
     else if (fall(code)) return retry(0);
@@ -209,9 +215,9 @@ export function openConnection(
     const { type } = frame;
     watch();
     if (type === 'welcome') onWelcome(frame);
-    if (type === 'bye') bye = frame;
+    if (type === 'bye') bye = frame as unknown as Bye;
     else if (type === 'error')
-      o.onError(new PushwireError(String(frame['code']), String(frame['detail'])), false);
+      o.onError(new PushwireError(frame['code'] as string, frame['detail'] as string), false);
     else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
   }
 

@@ -37,7 +37,7 @@ export class Cursor {
     return this.#at !== undefined && !isNewer(id, this.#at);
   }
 
-  move(id: string): void {
+  move(id: string | undefined): void {
     this.#at = id;
   }
 

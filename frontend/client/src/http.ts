@@ -20,21 +20,15 @@ export const UNREACHABLE = 'The server is out of reach, or refuses this page.';
 /** May the answer be another one the next time? */
 export const passes = (status: number): boolean => [408, 425, 429].includes(status) || status > 501;
 
-export const retryMs = (response: Response): number | undefined =>
-  Number(response.headers.get('Retry-After')) * 1000 || undefined;
-
-async function problemOf(response: Response): Promise<PushwireError> {
-  const { status } = response;
-  const { code, detail, title, field } = await response.json().catch(() => ({}));
-  return new PushwireError(
-    code ?? `http_${status}`,
-    detail ?? title ?? `The answer is ${status}.`,
-    {
-      status,
-      field,
-      retryMs: retryMs(response),
-    },
-  );
+/** What an answer says that is no 2xx. */
+export async function problemOf(response: Response): Promise<PushwireError> {
+  const { status, headers } = response;
+  const { code, detail, field } = await response.json().catch(() => ({}));
+  return new PushwireError(code ?? `http_${status}`, detail ?? `The answer is ${status}.`, {
+    status,
+    field,
+    retryMs: Number(headers.get('Retry-After')) * 1000 || undefined,
+  });
 }
 
 export class Http {

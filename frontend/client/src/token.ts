@@ -4,14 +4,16 @@
 const SHARE = 0.8;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** How many ms this JWT lives, by its own dates: this machine's clock may be wrong. */
+/** How many ms this JWT has left, or, as this machine's clock is wrong, how many it had at first. */
 function lifetime(token: string): number {
   try {
-    const claims = JSON.parse(
+    const { exp, iat } = JSON.parse(
       atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')),
-    ) as Record<string, number>;
-    const ms = (claims['exp']! - (claims['iat'] ?? Date.now() / 1000)) * 1000;
-    return ms > 0 ? ms : Infinity;
+    ) as { exp: number; iat?: number };
+    const now = Date.now() / 1000;
+    const whole = exp - (iat ?? now);
+    const left = exp > now ? Math.min(exp - now, whole) : whole;
+    return left > 0 ? left * 1000 : Infinity;
   } catch {
     return Infinity; // it does not say
   }

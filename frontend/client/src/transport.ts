@@ -24,7 +24,7 @@ export interface Attempt {
 
 export interface Hooks {
   frame(frame: Frame): void;
-  end(code: number, retryMs?: number): void;
+  end(code: number): void;
 }
 
 export interface Transport {

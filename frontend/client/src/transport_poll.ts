@@ -1,4 +1,4 @@
-import { passes, retryMs } from './http.js';
+import { passes, problemOf } from './http.js';
 import { bearer, fetchWithin, sleep } from './time.js';
 import { address, type Frame, type Open } from './transport.js';
 
@@ -14,10 +14,9 @@ interface Page {
   gap: object | null;
 }
 
-const CLOSE_CODES: Record<number, number> = { 401: 4401, 403: 4403 };
-
+/** 4400 stops, be it our mistake or that this user may not, which the problem tells. */
 const closeCode = (status: number) =>
-  CLOSE_CODES[status] ?? (status < 500 && !passes(status) ? 4400 : LOST);
+  status === 401 ? 4401 : status < 500 && !passes(status) ? 4400 : LOST;
 
 export const openPoll: Open = (attempt, hooks) => {
   const closing = new AbortController();
@@ -31,11 +30,17 @@ export const openPoll: Open = (attempt, hooks) => {
       const url = address(at, 'poll', { wait: String(wait) });
       const headers = bearer(await attempt.current());
       const response = await fetchWithin(wait * 1000 + SLACK_MS, url, { headers }, signal);
-      if (!response.ok) return hooks.end(closeCode(response.status), retryMs(response));
+      if (!response.ok) {
+        const { code, retryMs } = await problemOf(response);
+        hooks.frame({ type: 'bye', code, retry_ms: retryMs });
+        return hooks.end(closeCode(response.status));
+      }
       const page = (await response.json()) as Page;
       const frames: object[] = page.messages.map(message => ({ type: 'message', ...message }));
       if (page.gap) frames.unshift({ type: 'gap', ...page.gap });
-      if (!wait) frames.unshift({ type: 'welcome', cursor: at.after ?? page.next });
+      // Without a cursor the device's counts, which lies before these.
+      const cursor = at.after ?? (frames.length ? undefined : page.next);
+      if (!wait) frames.unshift({ type: 'welcome', cursor });
       for (const frame of frames) {
         if (!signal.aborted) hooks.frame(frame as Frame);
       }

@@ -7,6 +7,7 @@ const GOING_AWAY = 1001;
 const CLOSE_CODES: Record<string, number> = {
   kicked: 4403,
   forbidden: 4403,
+  missing_scope: 4403,
   unauthorized: 4401,
   token_expired: 4440,
 };
@@ -19,7 +20,7 @@ export const openEventSource: Open = (attempt, hooks) => {
     source.addEventListener(type, event => {
       const frame = parse((event as MessageEvent).data);
       if (frame) hooks.frame(frame);
-      if (type === 'bye') hooks.end(CLOSE_CODES[String(frame?.['code'])] ?? GOING_AWAY);
+      if (type === 'bye') hooks.end(CLOSE_CODES[frame?.['code'] as string] ?? GOING_AWAY);
     });
   }
   // It would come back by itself, but with the token and the channels of its beginning.

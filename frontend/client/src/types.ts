@@ -39,9 +39,10 @@ export interface ConnectOptions {
   /** A function is asked anew when a token runs out or is refused. */
   token?: string | (() => Promise<string>);
   channels?: string[];
-  /** The server keeps this device's cursor, which `ack` moves. */
+  /** The server keeps this device's cursor, which `ack` moves; a new one begins with all. */
   device?: string;
-  /** Where to begin when there is no cursor yet: all that is kept (default), now, or after an id. */
+  /** Where to begin when there is no cursor yet: all that is kept (default), now (not with
+   * `device`), or after an id. */
   start?: 'all' | 'now' | (string & {});
   /** Where the cursor is kept; default: local. */
   storage?: 'local' | 'session' | 'memory';

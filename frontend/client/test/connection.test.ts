@@ -213,6 +213,20 @@ describe('the cursor', () => {
     expect(w.socket().sent.at(-1)).toEqual({ type: 'ack', id: '6' });
     expect(w.storage.values).toEqual([]);
     expect(() => watch().client.ack('1')).toThrow('device');
+    expect(() => watch({ device: 'phone', start: 'now' })).toThrow('cursor');
+  });
+
+  it('of a device that polls lies before the first page', async () => {
+    const w = world();
+    const { ids } = watch({ device: 'phone', transports: ['poll'] });
+    await w.settle();
+    expect(w.request().query.get('device')).toBe('phone');
+    expect(w.request().query.has('after')).toBe(false);
+    const one = { id: '6', sender: 'bob', message: 'hi', sent_at: 'now' };
+    w.request().answers({ messages: [one], next: '6', more: false, gap: null });
+    await w.settle();
+    expect(ids).toEqual(['6']);
+    expect(w.request().query.get('after')).toBe('6');
   });
 
   it('survives a storage that refuses', async () => {
@@ -593,6 +607,30 @@ describe('transports', () => {
     expect(errors).toEqual(['kicked']);
   });
 
+  it.each(['forbidden', 'missing_scope'])('stops at the last word %s', async code => {
+    const w = world();
+    const { client, errors } = watch({ transports: ['sse'], token: async () => 't' });
+    await w.settle();
+    w.source().says({ type: 'bye', code, retry_ms: 60_000 });
+    await w.pass(120_000);
+    expect(client.state).toBe('offline');
+    expect(errors).toEqual([code]);
+    expect(w.sources).toHaveLength(1);
+  });
+
+  it('stops polling when it is sent away, and says why', async () => {
+    const w = world();
+    const { client, errors } = watch({ transports: ['poll'] });
+    await w.settle();
+    w.request().answers({ messages: [], next: '9', more: false, gap: null });
+    await w.settle();
+    w.request().answers({ code: 'kicked' }, 403);
+    await w.pass(60_000);
+    expect(client.state).toBe('offline');
+    expect(errors).toEqual(['kicked']);
+    expect(w.requests).toHaveLength(2);
+  });
+
   it('polls on over a gap, and not faster than a server that does not wait', async () => {
     const w = world();
     const { gaps } = watch({ transports: ['poll'] });
@@ -752,6 +790,19 @@ describe('tokens', () => {
     await w.pass(80_000);
     expect(w.socket().sent[1]).toEqual({ type: 'auth', token: tokens[2] });
     expect(w.sockets).toHaveLength(1);
+  });
+
+  it('that are not new are renewed before they run out, too', async () => {
+    const w = world();
+    const now = Math.floor(Date.now() / 1000);
+    const tokens = [jwt({ iat: now - 3000, exp: now + 100 }), jwt({ iat: now, exp: now + 3600 })];
+    watch({ token: async () => tokens.shift()! });
+    await w.settle();
+    w.socket().welcome('0', 1000);
+    await w.pass(78_000);
+    expect(w.socket().sent).toEqual([]);
+    await w.pass(3_000);
+    expect(w.socket().types).toEqual(['auth']);
   });
 
   it('make an event stream a new one before they run out, and when it died', async () => {
