@@ -106,6 +106,7 @@ def test_one_connects_as_somebody_else_and_not_at_all(start, visit):
     online(page)
     page.click('role=button[name="Disconnect"]')
     page.shows("[data-state=offline]")
+    page.shows("[data-note=left]")
     wait_until(lambda: server.metric("sessions") == 0)
     page.fill(ME, "a/b")
     page.shows("text=An id has 1 to 128 bytes")
