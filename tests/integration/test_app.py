@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from chromium import open_chromium
+from guarded import Files, draw, key_line, token
 from harness import DEADLINE, wait_until
 from streams import tell
 
@@ -105,6 +106,7 @@ def test_one_connects_as_somebody_else_and_not_at_all(start, visit):
     online(page)
     page.click('role=button[name="Disconnect"]')
     page.shows("[data-state=offline]")
+    page.shows("[data-note=left]")
     wait_until(lambda: server.metric("sessions") == 0)
     page.fill(ME, "a/b")
     page.shows("text=An id has 1 to 128 bytes")
@@ -246,6 +248,47 @@ def test_live_moves(start, visit):
     page.shows(".health [data-state=online]")
 
 
+def test_where_credentials_are_asked_for_the_page_asks_for_them(start, visit, tmp_path):
+    files = Files(tmp_path / "files")
+    key = draw("op")
+    files.write_keys(key_line("op", key, scope="send,read,manage"))
+    server = start(*files.args)
+    page = visit(server, excused="401|403")
+    use = 'role=button[name="Use it"]'
+    page.shows("text=This server asks for a token")
+    for wrong in "no token", token("alice", secret="x" * 40), token("bob"):
+        page.fill("input[type=password]", wrong)
+        page.click(use)
+        page.shows(".credential .bad")
+        page.do("reload")
+        page.shows(".credential")
+    mine = token("alice", publish=True, channels=["room:*", "lobby"])
+    page.fill("input[type=password]", mine)
+    page.click(use)
+    online(page)
+    page.hides(".credential")
+    say(page, "with a token", to="alice")
+    shows_said(page, "with a token")
+    page.click("summary")
+    assert '-H "Authorization: Bearer $KEY"' in page.text("pre")
+    page.click('nav a[href="#rooms"]')
+    page.click('role=button[name="Enter"]')
+    page.shows("text=You entered")
+    page.click('nav a[href="#live"]')
+    page.shows("text=This server asks for a key")
+    page.fill("input[type=password]", key)
+    page.click(use)
+    page.shows(".chip >> text=alice")
+    page.hides(".credential")
+    page.fill(MESSAGE, "from the operator")
+    page.click(SEND)
+    page.shows("text=Delivered to 1 session, as")
+    kept = page.run("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])")
+    assert mine not in kept and key not in kept
+    page.do("reload")
+    page.shows("text=This server asks for a key")
+
+
 def theme(page):
     return page.run("getComputedStyle(document.documentElement).colorScheme")
 
@@ -358,7 +401,8 @@ def test_lists_stay_where_they_are_read(start, visit):
     page.until("(log => log.scrollHeight - log.scrollTop - log.clientHeight < 2)"
                "(document.querySelector('.log'))")
     page.run("document.querySelector('.log').scrollTop = 0")
-    page.until("document.querySelector('.log').scrollTop === 0")
+    # So that it hears of that before the next message.
+    page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     tell(server, "the newest", receiver="alice")
     page.shows("text=1 new message")
     assert page.run("document.querySelector('.log').scrollTop") == 0

@@ -20,6 +20,8 @@ const NAMES = Object.keys(VIEWS) as View[];
 const TOAST_MS = 6000;
 /** What is older than this was kept for us and is no news. */
 const NEWS_MS = 60_000;
+/** What another token may change. */
+const TOKEN_PROBLEMS = ['forbidden', 'missing_scope', 'token_expired', 'unauthorized'];
 
 function subscribe(f: () => void): () => void {
   window.addEventListener('hashchange', f);
@@ -135,21 +137,23 @@ function Page(): ReactNode {
   const words = useWords();
   const view = useView();
   const { user, token, error } = useStore(session);
-  const { unread, status } = useNotifications();
+  const { unread, status, error: failed } = useNotifications();
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ''}${words.views[view]} · Pushwire`;
   }, [unread, view, words]);
+  // The first request is refused long before a socket that waits for its token is.
+  const refused = [error, failed].find(one => one && TOKEN_PROBLEMS.includes(one.code));
   const Shown = VIEWS[view];
   return (
     <>
       <Header view={view} unread={unread} />
       <main id="main" tabIndex={-1} className={view}>
-        {status === 'unauthorized' && view !== 'live' && (
+        {status !== 'online' && (status === 'unauthorized' || refused) && view !== 'live' && (
           <Credential
             title={words.tokenTitle}
             why={words.tokenWhy(user)}
             label={words.token}
-            problem={token ? error : undefined}
+            problem={token ? refused : undefined}
             onGiven={text => connectAs(user, text)}
           />
         )}

@@ -5,7 +5,7 @@ import { recall, remember, Store } from './store.js';
 import { isName, server } from './server.js';
 
 export interface Note {
-  kind: 'connected' | 'lost' | 'back' | 'gap';
+  kind: 'connected' | 'left' | 'lost' | 'back' | 'gap';
   at: number;
 }
 
@@ -43,6 +43,14 @@ function firstUser(): string {
   return known.find(user => user && isName(user)) ?? 'alice';
 }
 
+/** What somebody closes is not lost. */
+const leaving = new WeakSet<Client>();
+
+function close(client: Client): void {
+  leaving.add(client);
+  client.close();
+}
+
 function open(user: string, token: string | undefined): Client {
   remember('sessionStorage', 'user', user);
   remember('localStorage', 'user', user);
@@ -52,7 +60,8 @@ function open(user: string, token: string | undefined): Client {
   client.on('state', state => {
     if (client !== session.snapshot.client || online === (state === 'online')) return;
     online = state === 'online';
-    note(online ? (before ? 'back' : 'connected') : 'lost');
+    const ended = leaving.has(client) ? 'left' : 'lost';
+    note(online ? (before ? 'back' : 'connected') : ended);
     before = true;
     if (online) session.set({ error: undefined });
   });
@@ -88,7 +97,7 @@ export function connectAs(user: string, token?: string): void {
   const old = session.snapshot;
   const same = user === old.user;
   const next = token ?? (same ? old.token : undefined);
-  old.client.close();
+  close(old.client);
   session.set({
     user,
     token: next,
@@ -99,7 +108,7 @@ export function connectAs(user: string, token?: string): void {
 }
 
 export function disconnect(): void {
-  session.snapshot.client.close();
+  close(session.snapshot.client);
 }
 
 let keys = 0;

@@ -125,6 +125,9 @@ export function Answer({
   );
 }
 
+/** What a key or token is made of; the server decides about all else. */
+const CREDENTIAL = /^[\w.~+/=-]+$/;
+
 /** Asks for what opens the server; the caller keeps it in memory. */
 export function Credential(props: {
   title: string;
@@ -135,12 +138,17 @@ export function Credential(props: {
 }): ReactNode {
   const words = useWords();
   const [text, setText] = useState('');
+  const [given, setGiven] = useState<string>();
+  const bad = given !== undefined && !CREDENTIAL.test(given);
+  const problem = bad ? { code: 'unauthorized', detail: '' } : props.problem;
   return (
     <form
       className="card credential"
       onSubmit={event => {
         event.preventDefault();
-        if (text.trim()) props.onGiven(text.trim());
+        const next = text.trim();
+        setGiven(next);
+        if (CREDENTIAL.test(next)) props.onGiven(next);
       }}
     >
       <h2>{props.title}</h2>
@@ -155,7 +163,7 @@ export function Credential(props: {
         />
         <button className="main">{words.use}</button>
       </div>
-      {props.problem && <Answer problem={props.problem} />}
+      {problem && <Answer problem={problem} />}
     </form>
   );
 }

@@ -70,16 +70,20 @@ class Watch extends Store<Watched> {
   }
 
   async #lookAtMetrics(): Promise<void> {
-    try {
-      await ask('/readyz');
-      const answer = await ask('/metrics', { credential: this.snapshot.key });
-      const sample = parseMetrics(await answer.text(), Date.now());
-      const samples = this.snapshot.samples.filter(({ at }) => at > sample.at - SPAN_MS);
-      this.set({ ready: true, problem: undefined, samples: [...samples, sample] });
-    } catch (error) {
-      const problem = error as PushwireError;
-      this.set({ ready: problem.status === 401 || problem.status === 403, problem });
-    }
+    // One that is not ready still tells how it is.
+    const [ready, metrics] = await Promise.allSettled([
+      ask('/readyz'),
+      ask('/metrics', { credential: this.snapshot.key }).then(answer => answer.text()),
+    ]);
+    const failed = [ready, metrics].find(({ status }) => status === 'rejected');
+    this.set({
+      ready: ready.status === 'fulfilled',
+      problem: (failed as PromiseRejectedResult | undefined)?.reason as PushwireError | undefined,
+    });
+    if (metrics.status === 'rejected') return;
+    const sample = parseMetrics(metrics.value, Date.now());
+    const samples = this.snapshot.samples.filter(({ at }) => at > sample.at - SPAN_MS);
+    this.set({ samples: [...samples, sample] });
   }
 
   async #lookAtUsers(): Promise<void> {

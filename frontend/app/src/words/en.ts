@@ -34,6 +34,7 @@ export const en = {
   chatEmpty: 'Nothing yet. Send yourself something, or open a second tab and talk.',
   secondTab: (who: string) => `Open a second tab as ${name(who)}`,
   connected: 'Connected',
+  left: 'Disconnected',
   lost: 'Connection lost',
   back: (n: number) =>
     n === 0 ? 'Back, and nothing was missed' : `Back, with ${n} message${s(n)} sent meanwhile`,

@@ -32,6 +32,7 @@ export const ko: Words = {
   chatEmpty: '아직 메시지가 없습니다. 자신에게 보내 보거나, 새 탭을 열어 이야기해 보세요.',
   secondTab: who => `새 탭에서 ${name(who)} 아이디로 열기`,
   connected: '연결되었습니다',
+  left: '연결을 끊었습니다',
   lost: '연결이 끊겼습니다',
   back: n =>
     n === 0
