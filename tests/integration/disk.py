@@ -20,11 +20,15 @@ FIELDS = {name: (i * 4, "i") for i, name in enumerate(
 FIELDS["clock_ms"] = (32, "q")
 
 
+def skip_with_sanitizers():
+    if re.search(rb"__(asan|tsan)_init", pathlib.Path(BINARY).read_bytes()):
+        pytest.skip("sanitizers stand in the way")
+
+
 def skip_where_impossible():
     if not SHIM.exists():
         pytest.skip(f"{SHIM} is not there: the build has no tests")
-    if re.search(rb"__(asan|tsan)_init", pathlib.Path(BINARY).read_bytes()):
-        pytest.skip("sanitizers stand where the disk would")
+    skip_with_sanitizers()
 
 
 class Disk:

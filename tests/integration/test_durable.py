@@ -10,7 +10,7 @@ import time
 import pytest
 
 from crowd import Place, Receiver, Sender, acknowledged, mail, numbers
-from disk import Disk, lose_unsynced, skip_where_impossible
+from disk import Disk, lose_unsynced, skip_where_impossible, skip_with_sanitizers
 from frames import Client
 from harness import DEADLINE, scaled, wait_until
 
@@ -125,6 +125,7 @@ def test_a_power_cut_with_sync_normal_may_lose_the_last_but_leaves_no_hole(start
 # ---- write, sync, answer ----
 
 def test_the_answer_leaves_after_write_and_sync(start, tmp_path):
+    skip_with_sanitizers()
     if not shutil.which("strace"):
         pytest.skip("strace is not here")
     trace = tmp_path / "trace"

@@ -1,0 +1,245 @@
+#include "support.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/mail_index.h"
+#include "engine/sqlite_file.h"
+#include "engine/sqlite_message.h"
+
+#define LATER INT64_MAX /* slices take all the time they want */
+#define NOW   ((int64_t)1769860800000)
+
+static struct {
+    char folder[32];
+    sqlite3 *db;
+    struct mail_index *index;
+} desk;
+
+static int open_desk_with(uint64_t keep_messages, uint64_t keep_bytes)
+{
+    struct sqlite_file_error error;
+    strcpy(desk.folder, "/tmp/test-index-XXXXXX");
+    assert_non_null(mkdtemp(desk.folder));
+    desk.db = sqlite_file_open(desk.folder, false, &error);
+    assert_non_null(desk.db);
+    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){keep_messages, keep_bytes});
+    assert_non_null(desk.index);
+    return 0;
+}
+
+static int open_desk(void **state)
+{
+    (void)state;
+    return open_desk_with(8, 1 << 20);
+}
+
+static int close_desk(void **state)
+{
+    char path[64];
+    (void)state;
+    mail_index_destroy(desk.index);
+    sqlite_file_close(desk.db);
+    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
+    unlink(path);
+    return rmdir(desk.folder);
+}
+
+/* A message in the log, and noted. */
+static void log_message(const struct address *addresses, size_t count, uint64_t id)
+{
+    sqlite3_stmt *insert;
+    struct draft draft = a_draft(addresses, count, 60000);
+    struct message *message = message_create(id, NOW, &draft);
+    assert_non_null(message);
+    assert_int_equal(sqlite3_prepare_v2(desk.db, SQLITE_MESSAGE_INSERT, -1, &insert, NULL),
+                     SQLITE_OK);
+    assert_true(sqlite_message_bind(insert, message));
+    sqlite3_step(insert); /* it may be there already */
+    sqlite3_finalize(insert);
+    assert_true(mail_index_note(desk.index, message));
+    message_unref(message);
+}
+
+static void log_for(const char *user, uint64_t id)
+{
+    struct address address = a_user(user);
+    log_message(&address, 1, id);
+}
+
+/* Files all that is noted; the messages pruned. */
+static uint64_t file_all(uint64_t expected_upto)
+{
+    uint64_t upto = 0, pruned = 0;
+    assert_true(mail_index_begin(desk.index));
+    while (mail_index_busy(desk.index)) {
+        uint64_t more;
+        assert_int_equal(mail_index_slice(desk.index, LATER, NOW, &upto, &more), SQLITE_OK);
+        pruned += more;
+    }
+    assert_true(upto == expected_upto);
+    return pruned;
+}
+
+static int64_t ask(const char *sql)
+{
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(desk.db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+static void what_is_noted_is_filed_by_address(void **state)
+{
+    struct address both[] = {a_user("ada"), a_user("bob")};
+    (void)state;
+
+    log_for("ada", 1);
+    log_message(both, 2, 2);
+    log_for("bob", 3);
+    assert_int_equal(mail_index_noted(desk.index), 4);
+    assert_int_equal(mail_index_unfiled(desk.index), 3);
+    assert_int_equal(file_all(3), 0);
+    assert_int_equal(mail_index_noted(desk.index), 0);
+    assert_int_equal(mail_index_unfiled(desk.index), 0);
+    assert_int_equal(ask("SELECT count(*) FROM mail"), 4);
+    assert_int_equal(ask("SELECT count(DISTINCT address) FROM mail"), 2);
+    /* "bob" and the body `"hi"`: 7 bytes a message, counted on. */
+    assert_int_equal(ask("SELECT sum(n) FROM mail"), 1 + 2 + 1 + 2);
+    assert_int_equal(ask("SELECT max(total) FROM mail"), 14);
+}
+
+static void what_comes_while_a_bulk_is_under_way_waits_for_the_next(void **state)
+{
+    (void)state;
+
+    log_for("ada", 1);
+    assert_true(mail_index_begin(desk.index));
+    log_for("ada", 2);
+    assert_int_equal(mail_index_unfiled(desk.index), 2);
+    file_all(1);
+    assert_int_equal(ask("SELECT max(id) FROM mail"), 1);
+    file_all(2);
+    assert_int_equal(ask("SELECT max(id) FROM mail"), 2);
+}
+
+static void filing_again_after_a_crash_doubles_nothing(void **state)
+{
+    (void)state;
+
+    log_for("ada", 1);
+    log_for("ada", 2);
+    file_all(2);
+    mail_index_destroy(desk.index);
+    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){8, 1 << 20});
+    log_for("ada", 1);
+    log_for("ada", 2);
+    log_for("ada", 3);
+    file_all(3);
+    assert_int_equal(ask("SELECT count(*) FROM mail"), 3);
+    assert_int_equal(ask("SELECT max(n) FROM mail"), 3);
+    assert_int_equal(ask("SELECT max(total) FROM mail"), 21);
+}
+
+static void beyond_an_eighth_the_oldest_go_and_it_is_told(void **state)
+{
+    size_t count;
+    (void)state;
+
+    for (uint64_t id = 1; id <= 9; id++)
+        log_for("ada", id);
+    log_for("bob", 10);
+    assert_int_equal(file_all(10), 0); /* 8 and an eighth */
+    mail_index_take_cuts(desk.index, &count);
+    assert_int_equal(count, 0);
+    log_for("ada", 11);
+    assert_int_equal(file_all(11), 2);
+    assert_int_equal(ask("SELECT count(*) FROM mail"), 9);
+    assert_int_equal(ask("SELECT min(id) FROM message"), 3);
+    assert_int_equal(ask("SELECT count(*) FROM address"), 1);
+    assert_int_equal(ask("SELECT pruned_upto FROM address"), 2);
+    const struct mail_cut *cuts = mail_index_take_cuts(desk.index, &count);
+    assert_int_equal(count, 1);
+    assert_true(cuts[0].hash == a_user("ada").hash);
+    assert_int_equal(cuts[0].upto, 2);
+    assert_int_equal(cuts[0].told_upto, 2);
+    mail_index_take_cuts(desk.index, &count);
+    assert_int_equal(count, 0);
+}
+
+static void bytes_are_limited_and_the_newest_stays(void **state)
+{
+    (void)state;
+
+    open_desk_with(1000, 70);
+    for (uint64_t id = 1; id <= 40; id++)
+        log_for("ada", id);
+    file_all(40);
+    assert_in_range(ask("SELECT count(*) FROM mail"), 9, 11); /* of 7 bytes each */
+    assert_int_equal(ask("SELECT max(id) FROM mail"), 40);
+    close_desk(NULL);
+
+    open_desk_with(1000, 1);
+    log_for("ada", 1);
+    log_for("ada", 2);
+    file_all(2);
+    assert_int_equal(ask("SELECT group_concat(id) FROM mail"), 2);
+    close_desk(NULL);
+}
+
+static void what_others_share_stays_in_the_log(void **state)
+{
+    struct address both[] = {a_user("ada"), a_user("bob")};
+    (void)state;
+
+    log_message(both, 2, 1);
+    for (uint64_t id = 2; id <= 20; id++)
+        log_for("ada", id);
+    assert_int_equal(file_all(20), 11); /* all but the shared one */
+    assert_int_equal(ask("SELECT count(*) FROM message WHERE id = 1"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM mail WHERE id = 1"), 1); /* bob's */
+}
+
+static void what_is_forgotten_is_not_filed(void **state)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    (void)state;
+
+    log_for("ada", 1);
+    assert_true(mail_index_begin(desk.index));
+    log_for("ada", 2);
+    log_for("bob", 3);
+    assert_true(mail_index_each(desk.index, a_user("ada").hash, &cursor, &id));
+    assert_int_equal(id, 1);
+    assert_true(mail_index_each(desk.index, a_user("ada").hash, &cursor, &id));
+    assert_int_equal(id, 2);
+    assert_false(mail_index_each(desk.index, a_user("ada").hash, &cursor, &id));
+    mail_index_forget(desk.index, a_user("ada").hash);
+    cursor = 0;
+    assert_false(mail_index_each(desk.index, a_user("ada").hash, &cursor, &id));
+    file_all(1);
+    file_all(3);
+    assert_int_equal(ask("SELECT count(*) FROM mail"), 1);
+    assert_int_equal(ask("SELECT id FROM mail"), 3);
+}
+
+#define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        desk_test(what_is_noted_is_filed_by_address),
+        desk_test(what_comes_while_a_bulk_is_under_way_waits_for_the_next),
+        desk_test(filing_again_after_a_crash_doubles_nothing),
+        desk_test(beyond_an_eighth_the_oldest_go_and_it_is_told),
+        cmocka_unit_test(bytes_are_limited_and_the_newest_stays),
+        desk_test(what_others_share_stays_in_the_log),
+        desk_test(what_is_forgotten_is_not_filed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
