@@ -400,6 +400,9 @@ def test_lists_stay_where_they_are_read(start, visit):
     page.until("document.querySelectorAll('.said').length === 40")
     page.until("(log => log.scrollHeight - log.scrollTop - log.clientHeight < 2)"
                "(document.querySelector('.log'))")
+    page.click("summary")  # which takes room from it
+    page.until("(log => log.scrollHeight - log.scrollTop - log.clientHeight < 2)"
+               "(document.querySelector('.log'))")
     page.run("document.querySelector('.log').scrollTop = 0")
     # So that it hears of that before the next message.
     page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

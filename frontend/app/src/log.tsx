@@ -29,6 +29,15 @@ export function Log(props: {
     if (atEnd.current) toEnd();
   }, [count]);
 
+  // It gets lower when something opens below it.
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) box.current?.scrollTo({ top: box.current.scrollHeight });
+    });
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+
   function onScroll(): void {
     const { scrollHeight, scrollTop, clientHeight } = box.current!;
     atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;

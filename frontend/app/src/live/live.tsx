@@ -81,13 +81,16 @@ function Charts(): ReactNode {
   ];
   const [publish, commit] = [times('publish_seconds'), times('commit_seconds')];
   const commits = samples.some(one => sum(one, 'commit_seconds_count') !== undefined);
-  const time = (series: Series[]) => ({
-    series,
-    now: show(last(series[0]!), as.time),
-    more: `${words.half} · ${words.most} ${show(last(series[1]!), as.time)}`,
-    least: 0.0001,
-    format: as.time,
-  });
+  const time = (series: Series[]) => {
+    const [half, most] = series.map(last);
+    return {
+      series,
+      now: show(half, as.time),
+      more: most === undefined ? undefined : `${words.half} · ${words.most} ${as.time(most)}`,
+      least: 0.0001,
+      format: as.time,
+    };
+  };
   return (
     <div className="charts">
       <Chart
