@@ -52,17 +52,22 @@ struct subscription {
     uint64_t told;             /* as the session's own */
 };
 
+/* What few sessions have. */
+struct session_rare {
+    uint64_t told;     /* losses among own mail up to here are known or were told */
+    uint64_t all_told; /* the same for broadcasts */
+    char *device;      /* owned; NULL: none */
+};
+
 struct session {
     const struct session_ops *ops;
     uint64_t id;
     uint64_t cursor;
     struct subscription *channels; /* the connection manager's */
-    uint64_t told;                 /* losses among own mail up to here are known or were told */
-    uint64_t all_told;             /* the same for broadcasts */
+    struct session_rare *rare;     /* catch_up's, while attached; NULL: all of it is 0 */
     struct list link;              /* connection_manager: all sessions of this worker */
     struct list user_link;         /* connection_manager: sessions of this user */
     struct list waiting;           /* catch_up: wants to read a page */
-    char *device;                  /* catch_up's, while attached; NULL: none */
     struct listeners *user;        /* borrowed from the connection manager while attached */
     uint32_t opened_at_s;          /* wall clock */
     uint32_t queue_high : 28;      /* bytes; above it a live session falls behind */
@@ -80,6 +85,9 @@ enum session_offer {
 
 /* Sets everything but ops, id and queue_high, which the transport fills in. */
 void session_init(struct session *session);
+
+/* The name of its device, or NULL. */
+const char *session_device(const struct session *session);
 
 /* The one rule of delivery to one session. Messages must come with rising ids. */
 enum session_offer session_offer(struct session *session, struct message *message);

@@ -147,10 +147,28 @@ static bool attach(struct catch_up *catch_up, struct session *session,
     return true;
 }
 
-static void forget_device(struct session *session)
+static struct session_rare *rare_of(struct session *session)
 {
-    free(session->device);
-    session->device = NULL;
+    if (!session->rare)
+        session->rare = calloc(1, sizeof *session->rare);
+    return session->rare;
+}
+
+static void forget_rare(struct session *session)
+{
+    if (session->rare)
+        free(session->rare->device);
+    free(session->rare);
+    session->rare = NULL;
+}
+
+/* False: out of memory. */
+static bool remember_device(struct session *session, const struct catch_up_start *start)
+{
+    struct session_rare *rare = start->device ? rare_of(session) : NULL;
+    if (rare)
+        rare->device = strndup(start->device, start->device_length);
+    return !start->device || (rare && rare->device);
 }
 
 int catch_up_open(struct catch_up *catch_up, struct session *session,
@@ -162,10 +180,8 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
     int err = check_limits(catch_up, start);
     if (err)
         return err;
-    if (start->device && !(session->device = strndup(start->device, start->device_length)))
-        return ERR_OUT_OF_MEMORY;
-    if (!attach(catch_up, session, start)) {
-        forget_device(session);
+    if (!remember_device(session, start) || !attach(catch_up, session, start)) {
+        forget_rare(session);
         return ERR_OUT_OF_MEMORY;
     }
     size_t count = watched_addresses(session, addresses);
@@ -174,7 +190,7 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
               : broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
-        forget_device(session);
+        forget_rare(session);
         return err;
     }
     session->opened_at_s = (uint32_t)(clock_wall_ms() / 1000);
@@ -206,20 +222,21 @@ void catch_up_close(struct catch_up *catch_up, struct session *session)
     size_t count = watched_addresses(session, addresses);
     broker_watch(catch_up->broker, catch_up->member, addresses, count, -1, NULL);
     connection_manager_detach(catch_up->manager, session);
-    forget_device(session);
+    forget_rare(session);
 }
 
 int catch_up_ack(struct catch_up *catch_up, struct session *session, uint64_t id)
 {
-    if (!session->device)
+    const char *device = session_device(session);
+    if (!device)
         return ERR_BAD_FRAME;
     if (id > session->cursor)
         return ERR_BAD_FIELD;
     struct device_call call = {
         .verb = DEVICE_ACK,
         .user = connection_manager_user(session),
-        .device = session->device,
-        .length = strlen(session->device),
+        .device = device,
+        .length = strlen(device),
         .has_cursor = true,
         .cursor = id,
     };
@@ -329,21 +346,30 @@ static uint64_t common_gap(const struct read *read)
     return resumes;
 }
 
-static void remember_told(struct session *session, const struct read *read)
+/* False: out of memory. */
+static bool remember_told(struct session *session, const struct read *read)
 {
-    session->told = read->addresses[OWN_MAIL].told;
-    session->all_told = read->addresses[BROADCASTS].told;
+    uint64_t told = read->addresses[OWN_MAIL].told, all_told = read->addresses[BROADCASTS].told;
+    struct session_rare *rare = told || all_told ? rare_of(session) : session->rare;
+    if (rare) {
+        rare->told = told;
+        rare->all_told = all_told;
+    }
     const struct read_address *from = &read->addresses[CHANNELS]; /* rule (g): in the same order */
     for (struct subscription *at = session->channels; at; at = at->next)
         at->told = from++->told;
     assert(from == read->addresses + read->address_count);
+    return rare || !(told || all_told);
 }
 
 /* Tells what the page says is gone. False: the session ended. */
 static bool tell_gaps(struct catch_up *catch_up, struct session *session, const struct read *read)
 {
     uint64_t resumes = read->above_head ? read->head : common_gap(read);
-    remember_told(session, read);
+    if (!remember_told(session, read)) {
+        session_close(session, ERR_OUT_OF_MEMORY);
+        return false;
+    }
     if (resumes && !tell_gap(catch_up, session, resumes, NULL))
         return false;
     for (size_t i = CHANNELS; !resumes && i < read->address_count; i++) {
@@ -430,8 +456,9 @@ static void add_address(struct slot *slot, struct address address, uint64_t from
 
 static void add_addresses(struct slot *slot, const struct session *session)
 {
-    add_address(slot, connection_manager_user(session), 0, session->told);
-    add_address(slot, everyone(), 0, session->all_told);
+    const struct session_rare *rare = session->rare;
+    add_address(slot, connection_manager_user(session), 0, rare ? rare->told : 0);
+    add_address(slot, everyone(), 0, rare ? rare->all_told : 0);
     for (const struct subscription *at = session->channels; at; at = at->next)
         add_address(slot, connection_manager_channel(at), at->from, at->told);
 }

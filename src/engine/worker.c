@@ -44,9 +44,10 @@ static void describe_one(struct session *session, void *context)
     buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s", id,
                    transport_name(session->ops->transport), since,
                    session->state == SESSION_BEHIND ? "true" : "false");
-    if (session->device) {
+    const char *device = session_device(session);
+    if (device) {
         buf_add_text(reply, ",\"device\":");
-        buf_add_json(reply, session->device, strlen(session->device));
+        buf_add_json(reply, device, strlen(device));
     }
     buf_add_text(reply, "}");
 }

@@ -5,10 +5,10 @@
 
 void session_init(struct session *session)
 {
-    session->cursor = session->told = session->all_told = 0;
+    session->cursor = 0;
     session->user = NULL;
     session->channels = NULL;
-    session->device = NULL;
+    session->rare = NULL;
     session->opened_at_s = 0;
     session->state = SESSION_CLOSED;
     session->more = session->reading = false;
@@ -43,6 +43,11 @@ bool session_replay(struct session *session, struct message *message)
         return false;
     session->cursor = message->id;
     return session->state != SESSION_CLOSED;
+}
+
+const char *session_device(const struct session *session)
+{
+    return session->rare ? session->rare->device : NULL;
 }
 
 void session_close(struct session *session, enum err reason)

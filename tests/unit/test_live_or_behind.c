@@ -823,8 +823,8 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
 {
     const struct session *session = &visit->session;
     mix(digest, session->cursor);
-    mix(digest, session->told);
-    mix(digest, session->all_told);
+    mix(digest, session->rare ? session->rare->told : 0);
+    mix(digest, session->rare ? session->rare->all_told : 0);
     mix(digest, (uint64_t)session->state << 8 | (uint64_t)session->more << 4 |
                     (uint64_t)session->reading << 3 | !list_empty(&session->waiting));
     mix(digest, visit->start);
