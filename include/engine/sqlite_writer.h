@@ -94,9 +94,11 @@ int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
 int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life);
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
 
+/* Is there room for one more device among all there are? */
+bool sqlite_writer_takes_devices(const struct sqlite_writer *writer);
+
 /* A device of a user: made with a cursor, and then the user's that moved longest ago goes where it
- * has more than so many; moved up, if it is there; removed. ERR_NO_ROOM from the first, with the
- * transaction whole: there are too many in all. */
+ * has more than so many; moved up, if it is there; removed. */
 int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
                               size_t per_user);
 int sqlite_writer_move_device(struct sqlite_writer *writer, const struct device *device);

@@ -157,17 +157,25 @@ static int check_key(struct broker_sqlite *sqlite, struct publish *publish)
     return 0;
 }
 
-static int append(struct broker_sqlite *sqlite, struct batch *batch, const struct publish *publish)
+/* Before whatever a job writes: nothing can be, once something of the batch has failed. adds: it
+ * takes room. */
+static int begin(struct broker_sqlite *sqlite, struct batch *batch, bool adds)
 {
     if (batch->err)
         return batch->err;
     if (!sqlite->writer)
         return ERR_BROKER_DOWN;
-    if (sqlite->no_room)
+    if (adds && sqlite->no_room)
         return ERR_NO_ROOM;
-    batch->err = sqlite_writer_begin(sqlite->writer);
-    if (!batch->err)
-        batch->err = sqlite_writer_add(sqlite->writer, publish->message);
+    return batch->err = sqlite_writer_begin(sqlite->writer);
+}
+
+static int append(struct broker_sqlite *sqlite, struct batch *batch, const struct publish *publish)
+{
+    int err = begin(sqlite, batch, true);
+    if (err)
+        return err;
+    batch->err = sqlite_writer_add(sqlite->writer, publish->message);
     if (!batch->err && publish->key)
         batch->err =
             sqlite_writer_add_key(sqlite->writer, publish->message->id, publish->key, true);
@@ -196,21 +204,25 @@ static int sequence(struct broker_sqlite *sqlite, struct batch *batch, struct pu
     return 0;
 }
 
-static int erase_filed(struct broker_sqlite *sqlite, struct erase *erase)
+static int erase_filed(struct broker_sqlite *sqlite, struct batch *batch, struct erase *erase)
 {
-    if (!sqlite->writer)
-        return ERR_BROKER_DOWN;
-    int err = sqlite_writer_begin(sqlite->writer);
-    return err ? err
-               : sqlite_writer_erase(sqlite->writer, &erase->address, sqlite->last, age_ms(sqlite),
+    int err = begin(sqlite, batch, false);
+    if (err)
+        return err;
+    batch->err = sqlite_writer_erase(sqlite->writer, &erase->address, sqlite->last, age_ms(sqlite),
                                      &erase->erased);
+    return batch->err;
 }
 
 /* A device is on disk before its session hears of it. */
 static int file_device(struct broker_sqlite *sqlite, struct batch *batch, struct device_call *call)
 {
-    if (batch->err || !sqlite->writer)
-        return batch->err ? batch->err : ERR_BROKER_DOWN;
+    bool opens = call->verb == DEVICE_OPEN;
+    int err = begin(sqlite, batch, opens);
+    if (err)
+        return err;
+    if (opens && !sqlite_writer_takes_devices(sqlite->writer))
+        return ERR_NO_ROOM; /* which is nobody else's trouble */
     if (!call->has_cursor)
         call->cursor = 0;
     struct device device = {
@@ -220,14 +232,11 @@ static int file_device(struct broker_sqlite *sqlite, struct batch *batch, struct
         .length = call->length,
     };
     memcpy(device.name, call->device, call->length);
-    if (sqlite->no_room && call->verb == DEVICE_OPEN)
-        return ERR_NO_ROOM;
-    batch->err = sqlite_writer_begin(sqlite->writer);
-    if (!batch->err && call->verb == DEVICE_FORGET)
-        batch->err = sqlite_writer_forget_device(sqlite->writer, &device, &call->found);
-    else if (!batch->err)
+    if (opens)
         batch->err =
             sqlite_writer_open_device(sqlite->writer, &device, sqlite->options.devices_per_user);
+    else
+        batch->err = sqlite_writer_forget_device(sqlite->writer, &device, &call->found);
     return batch->err;
 }
 
@@ -241,8 +250,7 @@ static void do_job(struct broker_sqlite *sqlite, struct batch *batch, struct cal
         device->err = (enum err)file_device(sqlite, batch, device);
     } else {
         struct erase *erase = (struct erase *)call;
-        batch->err = erase_filed(sqlite, erase);
-        erase->err = (enum err)batch->err;
+        erase->err = (enum err)erase_filed(sqlite, batch, erase);
     }
 }
 

@@ -495,11 +495,14 @@ static sqlite3_stmt *bind_device(struct sqlite_writer *writer, int which,
     return statement;
 }
 
+bool sqlite_writer_takes_devices(const struct sqlite_writer *writer)
+{
+    return writer->devices < MAX_DEVICES;
+}
+
 int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
                               size_t per_user)
 {
-    if (writer->devices >= MAX_DEVICES)
-        return ERR_NO_ROOM;
     sqlite3_stmt *statement = bind_device(writer, OPEN_DEVICE, device);
     sqlite3_bind_int64(statement, 3, (int64_t)device->cursor);
     sqlite3_bind_int64(statement, 4, device->moved_at_ms);
