@@ -64,6 +64,7 @@ struct polls {
     struct list closing;
     struct worker_hook turn;
     struct worker_hook second;
+    struct worker_user_hook dismiss;
 };
 
 static struct poll *from_session(const struct session *session)
@@ -130,9 +131,10 @@ static void count_online(struct polls *polls, const struct address *user)
     wheel_add(&polls->recents, &recent->link, ONLINE_SECONDS);
 }
 
-/* Sent away: nobody comes back. */
-static void count_offline(struct polls *polls, const struct address *user)
+/* Sent away: nobody comes back. It may have been another worker where the user waited. */
+static void on_dismiss(struct worker_user_hook *hook, const struct address *user)
 {
+    struct polls *polls = list_entry(hook, struct polls, dismiss);
     struct recent *recent = map_find(&polls->recents_by_user, user->hash, is_recent, user);
     if (recent)
         forget(polls, recent);
@@ -257,9 +259,7 @@ static void answer(struct poll *self, enum err reason)
     struct address user = connection_manager_user(&self->session);
     if (self->state != WAITING)
         return;
-    if (reason == ERR_KICKED)
-        count_offline(all_of(self), &user);
-    else if (!self->place.door->stopping)
+    if (reason != ERR_KICKED && !self->place.door->stopping)
         count_online(all_of(self), &user);
     bool sent = reason == ERR_KICKED ? send_buf(self, &self->kicked) : send_page(self);
     leave(self, reason);
@@ -364,6 +364,8 @@ struct polls *polls_create(struct worker *worker)
     worker_on_turn(worker, &polls->turn);
     polls->second.run = on_second;
     worker_on_second(worker, &polls->second);
+    polls->dismiss.run = on_dismiss;
+    worker_on_dismiss(worker, &polls->dismiss);
     return polls;
 }
 

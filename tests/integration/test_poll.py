@@ -254,6 +254,16 @@ def test_a_polling_user_is_kicked_with_an_answer(shared, user):
     assert not shared.http.get(f"/users/{user}").json()["online"]
 
 
+def test_who_is_kicked_is_offline_wherever_they_polled(start):
+    server = start("--workers", "4")
+    for _ in range(32):  # connections go to one worker or another
+        with http_client(server.url) as one:
+            assert one.get("/poll/ann?wait=0").status_code == 200
+    assert is_online(server, "ann")
+    assert server.http.delete("/users/ann/sessions").json()["closed"] == 0
+    assert not is_online(server, "ann")
+
+
 def test_stopping_answers_them_all(start):
     server = start()
     cursor = tell(server, 1, receiver="u0")["id"]
