@@ -21,6 +21,8 @@
 #include "model/message.h"
 
 struct broker;
+struct devices;
+struct idempotency;
 struct idempotency_key;
 
 #define BROKER_PENDING (-1)
@@ -252,6 +254,12 @@ struct broker_stats broker_stats(struct broker *broker);
  * LOOKUP_MAX_ACKS none is added. False: out of memory. */
 bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
                     size_t length, int64_t at_ms);
+/* Those of a message that was found, by the devices given. */
+bool broker_add_acks(struct lookup *lookup, const struct devices *devices);
+
+/* Did this publish's key come before? ERR_KEY_CONFLICT, or 0: then publish->duplicate says it, with
+ * id and kept. */
+int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms);
 
 /* The id after `last`: ids rise with time and never repeat, whatever the clock does. */
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms);

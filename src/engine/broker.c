@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/devices.h"
+#include "model/idempotency.h"
+
 #define ID_CLOCK_SHIFT 20
 
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
@@ -143,6 +146,38 @@ bool broker_add_ack(struct lookup *lookup, const struct address *user, const cha
     memcpy(ack->device, device, length);
     ack->device[length] = '\0';
     return true;
+}
+
+bool broker_add_acks(struct lookup *lookup, const struct devices *devices)
+{
+    for (uint32_t i = 0; i < lookup->message->address_count; i++) {
+        const struct address *user = &lookup->message->addresses[i];
+        const struct list *list = devices_of(devices, user->hash);
+        if (user->kind != ADDRESS_USER || !list)
+            continue;
+        list_for_each(device, list, struct device, link) {
+            if (device->cursor >= lookup->id &&
+                !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
+                return false;
+        }
+    }
+    return true;
+}
+
+int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms)
+{
+    if (!publish->key)
+        return 0;
+    switch (idempotency_find(keys, publish->key, now_ms, &publish->id, &publish->kept)) {
+    case IDEMPOTENCY_NEW:
+        return 0;
+    case IDEMPOTENCY_CONFLICT:
+        return ERR_KEY_CONFLICT;
+    case IDEMPOTENCY_DUPLICATE:
+        publish->duplicate = true;
+        return 0;
+    }
+    return 0;
 }
 
 void broker_tick(struct broker *broker)

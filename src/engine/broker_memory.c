@@ -31,29 +31,12 @@ static struct broker_memory *self(struct broker *broker)
 
 /* ---- publish ---- */
 
-/* Did this key come before? 0: no. */
-static int check_key(struct broker_memory *memory, struct publish *publish, int64_t now_ms)
-{
-    if (!publish->key)
-        return 0;
-    switch (idempotency_find(memory->keys, publish->key, now_ms, &publish->id, &publish->kept)) {
-    case IDEMPOTENCY_NEW:
-        return 0;
-    case IDEMPOTENCY_CONFLICT:
-        return ERR_KEY_CONFLICT;
-    case IDEMPOTENCY_DUPLICATE:
-        publish->duplicate = true;
-        return 0;
-    }
-    return 0;
-}
-
 /* Under the lock. Nothing has changed when it fails. */
 static int sequence(struct broker_memory *memory, struct publish *publish, struct message *message)
 {
     int64_t wall_ms = memory->limits.wall_ms(), now_ms = clock_mono_ms();
     bool keeps = publish->draft.ttl_ms > 0;
-    int err = check_key(memory, publish, now_ms);
+    int err = broker_check_key(publish, memory->keys, now_ms);
     if (err || publish->duplicate)
         return err;
     if (keeps && !memory_store_fits(memory->store, message))
@@ -219,22 +202,6 @@ static int memory_device(struct broker *broker, struct device_call *call)
     return call->err = (enum err)err;
 }
 
-static bool add_acks(const struct broker_memory *memory, struct lookup *lookup)
-{
-    for (uint32_t i = 0; i < lookup->message->address_count; i++) {
-        const struct address *user = &lookup->message->addresses[i];
-        const struct list *list = devices_of(&memory->devices, user->hash);
-        if (user->kind != ADDRESS_USER || !list)
-            continue;
-        list_for_each(device, list, struct device, link) {
-            if (device->cursor >= lookup->id &&
-                !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
-                return false;
-        }
-    }
-    return true;
-}
-
 static int memory_lookup(struct broker *broker, struct lookup *lookup)
 {
     struct broker_memory *memory = self(broker);
@@ -243,7 +210,7 @@ static int memory_lookup(struct broker *broker, struct lookup *lookup)
     lookup->durable = false;
     lookup->message = memory_store_find(memory->store, lookup->id, memory->limits.wall_ms());
     if (lookup->message)
-        done = add_acks(memory, lookup);
+        done = broker_add_acks(lookup, &memory->devices);
     pthread_mutex_unlock(&memory->mutex);
     return lookup->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }

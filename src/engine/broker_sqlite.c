@@ -139,24 +139,6 @@ static void unlock(struct broker_sqlite *sqlite)
 
 /* ---- the writer: one batch ---- */
 
-static int check_key(struct broker_sqlite *sqlite, struct publish *publish)
-{
-    if (!publish->key)
-        return 0;
-    switch (idempotency_find(sqlite->keys, publish->key, clock_mono_ms(), &publish->id,
-                             &publish->kept)) {
-    case IDEMPOTENCY_NEW:
-        return 0;
-    case IDEMPOTENCY_CONFLICT:
-        return ERR_KEY_CONFLICT;
-    case IDEMPOTENCY_DUPLICATE:
-        publish->duplicate = true;
-        publish->durable = publish->kept;
-        return 0;
-    }
-    return 0;
-}
-
 /* Before whatever a job writes: nothing can be, once something of the batch has failed. adds: it
  * takes room. */
 static int begin(struct broker_sqlite *sqlite, struct batch *batch, bool adds)
@@ -187,7 +169,8 @@ static int sequence(struct broker_sqlite *sqlite, struct batch *batch, struct pu
 {
     int64_t wall_ms = sqlite->options.wall_ms();
     bool keeps = publish->draft.ttl_ms > 0;
-    int err = check_key(sqlite, publish);
+    int err = broker_check_key(publish, sqlite->keys, clock_mono_ms());
+    publish->durable = publish->kept; /* of a duplicate */
     if (err || publish->duplicate)
         return err;
     uint64_t id = broker_next_id(sqlite->last, wall_ms);
@@ -996,9 +979,8 @@ static int sqlite_inquire(struct broker *broker, struct inquiry *inquiry)
     struct broker_sqlite *sqlite = self(broker);
     lock(sqlite);
     bool done = answer_from_memory(sqlite, inquiry) || !sqlite->up;
-    if (!done) {
+    if (!done)
         ask_disk(sqlite, &inquiry->call, JOB_INQUIRY);
-    }
     unlock(sqlite);
     return done ? 0 : BROKER_PENDING;
 }
@@ -1099,28 +1081,13 @@ static int sqlite_lookup(struct broker *broker, struct lookup *lookup)
     return err;
 }
 
-/* Under the lock: devices that moved lately. */
-static bool add_moved(const struct broker_sqlite *sqlite, struct lookup *lookup,
-                      const struct address *user)
-{
-    const struct list *list = devices_of(&sqlite->devices, user->hash);
-    if (user->kind != ADDRESS_USER || !list)
-        return true;
-    list_for_each(device, list, struct device, link) {
-        if (device->cursor >= lookup->id &&
-            !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
-            return false;
-    }
-    return true;
-}
-
 static void serve_lookup(struct broker_sqlite *sqlite, struct sqlite_reader *reader,
                          struct lookup *lookup)
 {
     int err = reader ? sqlite_reader_lookup(reader, lookup, expiry_ms(sqlite)) : ERR_BROKER_DOWN;
-    lock(sqlite);
-    for (uint32_t i = 0; !err && lookup->message && i < lookup->message->address_count; i++)
-        err = add_moved(sqlite, lookup, &lookup->message->addresses[i]) ? 0 : ERR_OUT_OF_MEMORY;
+    lock(sqlite); /* and those that moved lately */
+    if (!err && lookup->message && !broker_add_acks(lookup, &sqlite->devices))
+        err = ERR_OUT_OF_MEMORY;
     unlock(sqlite);
     lookup->err = (enum err)err;
 }
