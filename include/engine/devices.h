@@ -47,8 +47,14 @@ bool devices_forget(struct devices *devices, uint64_t user, const char *name, si
 /* All of one user, as a list; NULL: none. */
 struct list *devices_of(const struct devices *devices, uint64_t user);
 
-/* Walks all in no order: start with *cursor = 0 and *at = NULL, ends with NULL. Nothing may change
- * meanwhile. */
-struct device *devices_next(const struct devices *devices, size_t *cursor, struct device *at);
+/* All of them, in no order; the caller frees. Their links mean nothing. NULL: there are none, or
+ * there is no memory for it now; *ret_count is 0. */
+struct device *devices_copy(const struct devices *devices, size_t *ret_count);
+
+/* For qsort: by user and name, as the file sorts them. */
+int device_compare(const void *a, const void *b);
+
+/* Those of a copy; what moved since stays. */
+void devices_forget_copied(struct devices *devices, const struct device *copy, size_t count);
 
 #endif

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
@@ -20,6 +19,7 @@
 #include "engine/dispatcher.h"
 #include "engine/mail_index.h"
 #include "engine/memory_store.h"
+#include "engine/sightings.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_keeper.h"
 #include "engine/sqlite_reader.h"
@@ -52,12 +52,6 @@ enum job_kind {
     JOB_LOOKUP
 };
 
-/* A user's last session left, and the disk does not know yet. */
-struct sighting {
-    uint64_t hash;
-    int64_t at_ms;
-};
-
 struct broker_sqlite {
     struct broker broker;
     struct broker_sqlite_options options;
@@ -78,7 +72,7 @@ struct broker_sqlite {
     struct list reads;
     pthread_cond_t has_jobs;
     pthread_cond_t has_reads;
-    struct map sightings;
+    struct sightings sightings;
     struct devices devices; /* that moved since they were last written */
     uint64_t messages;
     uint64_t bytes;
@@ -496,137 +490,64 @@ static void look_at_disk(struct broker_sqlite *sqlite)
     sqlite_keeper_limit(sqlite->keeper, (int)(min_u64(LOG_BYTES_MAX, size / 32) / PAGE_BYTES));
 }
 
-static int compare_sightings(const void *a, const void *b)
-{
-    int64_t x = (int64_t)(*(struct sighting *const *)a)->hash;
-    int64_t y = (int64_t)(*(struct sighting *const *)b)->hash;
-    return (x > y) - (x < y);
-}
+/* What is known in memory and can wait a while for the disk. */
+struct notes {
+    struct device *devices;
+    size_t device_count;
+    struct sighting *sightings;
+    size_t sighting_count;
+};
 
-/* Takes what is noted so far; the list is the caller's. */
-static struct sighting **take_sightings(struct broker_sqlite *sqlite, size_t *ret_count)
+static struct notes take_notes(struct broker_sqlite *sqlite, bool sightings)
 {
-    struct sighting **list = NULL;
-    size_t cursor = 0, count = 0;
+    struct notes notes = {NULL};
     lock(sqlite);
-    if (sqlite->sightings.count)
-        list = malloc(sqlite->sightings.count * sizeof *list);
-    for (struct sighting *one; list && (one = map_next(&sqlite->sightings, &cursor));)
-        list[count++] = one;
+    notes.devices = devices_copy(&sqlite->devices, &notes.device_count);
+    if (sightings)
+        notes.sightings = sightings_copy(&sqlite->sightings, &notes.sighting_count);
     unlock(sqlite);
-    if (list)
-        qsort(list, count, sizeof *list, compare_sightings);
-    *ret_count = count;
-    return list;
-}
-
-static void forget_sightings(struct broker_sqlite *sqlite, struct sighting **list, size_t count,
-                             const int64_t *written)
-{
-    lock(sqlite);
-    for (size_t i = 0; i < count; i++) {
-        if (list[i]->at_ms != written[i])
-            continue; /* seen again meanwhile */
-        map_remove(&sqlite->sightings, list[i]->hash, list[i]);
-        free(list[i]);
-    }
-    unlock(sqlite);
-}
-
-static int write_sightings(struct broker_sqlite *sqlite)
-{
-    size_t count;
-    struct sighting **list = take_sightings(sqlite, &count);
-    int64_t *written = count ? malloc(count * sizeof *written) : NULL;
-    int err = 0;
-    if (written) {
-        lock(sqlite);
-        for (size_t i = 0; i < count; i++)
-            written[i] = list[i]->at_ms;
-        unlock(sqlite);
-        err = sqlite_writer_begin(sqlite->writer);
-        for (size_t i = 0; !err && i < count; i++)
-            err = sqlite_writer_saw(sqlite->writer, list[i]->hash, written[i]);
-        if (!err)
-            err = sqlite_writer_commit(sqlite->writer);
-        if (!err)
-            forget_sightings(sqlite, list, count, written);
-    }
-    free(written);
-    free(list);
-    return err;
-}
-
-/* What has moved, by user and name, copied. NULL: nothing has, or there is no memory for it now. */
-static struct device *take_devices(struct broker_sqlite *sqlite, size_t *ret_count)
-{
-    struct device *list = NULL;
-    size_t cursor = 0, count = 0;
-    lock(sqlite);
-    if (sqlite->devices.count)
-        list = malloc(sqlite->devices.count * sizeof *list);
-    for (struct device *at = NULL; list && (at = devices_next(&sqlite->devices, &cursor, at));)
-        list[count++] = *at;
-    unlock(sqlite);
-    *ret_count = count;
-    return list;
-}
-
-static int compare_devices(const void *a, const void *b)
-{
-    const struct device *x = a, *y = b;
-    if (x->user != y->user)
-        return (int64_t)x->user > (int64_t)y->user ? 1 : -1;
-    size_t length = x->length < y->length ? x->length : y->length;
-    int order = memcmp(x->name, y->name, length);
-    return order ? order : (x->length > y->length) - (x->length < y->length);
-}
-
-static void forget_devices(struct broker_sqlite *sqlite, const struct device *list, size_t count)
-{
-    lock(sqlite);
-    for (size_t i = 0; i < count; i++) {
-        const struct device *written = &list[i];
-        const struct device *now =
-            devices_find(&sqlite->devices, written->user, written->name, written->length);
-        if (now && now->cursor == written->cursor)
-            devices_forget(&sqlite->devices, written->user, written->name, written->length);
-    }
-    unlock(sqlite);
-}
-
-static int write_devices(struct broker_sqlite *sqlite)
-{
-    size_t count;
-    struct device *list = take_devices(sqlite, &count);
-    if (!count) {
-        free(list);
-        return 0;
-    }
-    qsort(list, count, sizeof *list, compare_devices);
-    int err = sqlite_writer_begin(sqlite->writer);
-    for (size_t i = 0; !err && i < count; i++)
-        err = sqlite_writer_move_device(sqlite->writer, &list[i]);
-    if (!err)
-        err = sqlite_writer_commit(sqlite->writer);
-    if (!err)
-        forget_devices(sqlite, list, count);
-    free(list);
-    return err;
+    if (notes.device_count)
+        qsort(notes.devices, notes.device_count, sizeof *notes.devices, device_compare);
+    if (notes.sighting_count)
+        qsort(notes.sightings, notes.sighting_count, sizeof *notes.sightings, sighting_compare);
+    return notes;
 }
 
 /* A cursor may be the id of what was not kept; no gap must be told for that. */
-static int note_last(struct broker_sqlite *sqlite)
+static int write_notes(struct broker_sqlite *sqlite, const struct notes *notes)
 {
-    if (sqlite->last == sqlite->last_noted)
-        return 0;
     int err = sqlite_writer_begin(sqlite->writer);
     if (!err)
         err = sqlite_writer_gave(sqlite->writer, sqlite->last);
-    if (!err)
-        err = sqlite_writer_commit(sqlite->writer);
-    if (!err)
-        sqlite->last_noted = sqlite->last;
+    for (size_t i = 0; !err && i < notes->device_count; i++)
+        err = sqlite_writer_move_device(sqlite->writer, &notes->devices[i]);
+    for (size_t i = 0; !err && i < notes->sighting_count; i++)
+        err =
+            sqlite_writer_saw(sqlite->writer, notes->sightings[i].user, notes->sightings[i].at_ms);
+    return err ? err : sqlite_writer_commit(sqlite->writer);
+}
+
+static void forget_notes(struct broker_sqlite *sqlite, const struct notes *notes)
+{
+    sqlite->last_noted = sqlite->last;
+    lock(sqlite);
+    devices_forget_copied(&sqlite->devices, notes->devices, notes->device_count);
+    sightings_forget(&sqlite->sightings, notes->sightings, notes->sighting_count);
+    unlock(sqlite);
+}
+
+/* All of it by one commit. */
+static int file_notes(struct broker_sqlite *sqlite, bool sightings)
+{
+    struct notes notes = take_notes(sqlite, sightings);
+    int err = 0;
+    if (notes.device_count || notes.sighting_count || sqlite->last != sqlite->last_noted) {
+        err = write_notes(sqlite, &notes);
+        if (!err)
+            forget_notes(sqlite, &notes);
+    }
+    free(notes.devices);
+    free(notes.sightings);
     return err;
 }
 
@@ -641,11 +562,7 @@ static int each_second(struct broker_sqlite *sqlite)
         return 0;
     int err = sqlite_writer_look(sqlite->writer, age_ms(sqlite), expiry_ms(sqlite) > 0);
     if (!err && !sqlite->no_room)
-        err = note_last(sqlite);
-    if (!err && !sqlite->no_room)
-        err = write_devices(sqlite);
-    if (!err && !sqlite->no_room && sqlite->seconds % SEEN_EVERY_S == 0)
-        err = write_sightings(sqlite);
+        err = file_notes(sqlite, sqlite->seconds % SEEN_EVERY_S == 0);
     return err;
 }
 
@@ -756,7 +673,7 @@ static void *write_loop(void *context)
                 start_anew(sqlite, err);
         }
     }
-    if (sqlite->writer && (note_last(sqlite) || write_devices(sqlite) || write_sightings(sqlite)))
+    if (sqlite->writer && file_notes(sqlite, true))
         log_warn("not all was noted before the end; nothing that was sent is lost");
     return NULL;
 }
@@ -933,29 +850,11 @@ static void serve_read(struct broker_sqlite *sqlite, struct sqlite_reader *reade
 
 /* ---- who was seen ---- */
 
-static bool is_sighting(const void *value, const void *key)
-{
-    return ((const struct sighting *)value)->hash == *(const uint64_t *)key;
-}
-
-/* Under the lock. Without memory the time is not known. */
+/* Under the lock. */
 static void note_departure(struct broker_sqlite *sqlite, const struct address *address)
 {
-    if (address->kind != ADDRESS_USER || dispatcher_sessions(&sqlite->dispatcher, address))
-        return;
-    struct sighting *sighting =
-        map_find(&sqlite->sightings, address->hash, is_sighting, &address->hash);
-    if (!sighting) {
-        sighting = malloc(sizeof *sighting);
-        if (!sighting)
-            return;
-        sighting->hash = address->hash;
-        if (!map_add(&sqlite->sightings, address->hash, sighting)) {
-            free(sighting);
-            return;
-        }
-    }
-    sighting->at_ms = sqlite->options.wall_ms();
+    if (address->kind == ADDRESS_USER && !dispatcher_sessions(&sqlite->dispatcher, address))
+        sightings_note(&sqlite->sightings, address->hash, sqlite->options.wall_ms());
 }
 
 /* Under the lock. False: the disk has to be asked. */
@@ -965,11 +864,9 @@ static bool answer_from_memory(struct broker_sqlite *sqlite, struct inquiry *inq
     for (size_t i = 0; i < inquiry->count; i++) {
         const struct address *address = &inquiry->addresses[i];
         uint32_t sessions = dispatcher_sessions(&sqlite->dispatcher, address);
-        const struct sighting *sighting =
-            map_find(&sqlite->sightings, address->hash, is_sighting, &address->hash);
-        inquiry->presence[i] =
-            (struct presence){sessions, sighting && !sessions ? sighting->at_ms : 0};
-        all = all && (sessions || sighting);
+        int64_t seen_ms = sessions ? 0 : sightings_find(&sqlite->sightings, address->hash);
+        inquiry->presence[i] = (struct presence){sessions, seen_ms};
+        all = all && (sessions || seen_ms);
     }
     return all;
 }
@@ -1229,10 +1126,7 @@ static struct broker_stats sqlite_stats(struct broker *broker)
 
 static void destroy(struct broker_sqlite *sqlite)
 {
-    size_t cursor = 0;
-    for (struct sighting *one; (one = map_next(&sqlite->sightings, &cursor));)
-        free(one);
-    map_finish(&sqlite->sightings);
+    sightings_finish(&sqlite->sightings);
     devices_finish(&sqlite->devices);
     memory_store_destroy(sqlite->window);
     dispatcher_finish(&sqlite->dispatcher);
@@ -1360,7 +1254,7 @@ static void init(struct broker_sqlite *sqlite)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&sqlite->mutex, NULL);
     dispatcher_init(&sqlite->dispatcher);
-    map_init(&sqlite->sightings);
+    sightings_init(&sqlite->sightings);
     devices_init(&sqlite->devices, SIZE_MAX, SIZE_MAX);
     list_init(&sqlite->jobs);
     list_init(&sqlite->reads);

@@ -130,13 +130,34 @@ bool devices_forget(struct devices *devices, uint64_t user, const char *name, si
     return device != NULL;
 }
 
-struct device *devices_next(const struct devices *devices, size_t *cursor, struct device *at)
+struct device *devices_copy(const struct devices *devices, size_t *ret_count)
 {
-    if (at) {
-        struct owner *owner = find_owner(devices, at->user);
-        if (at->link.next != &owner->devices)
-            return list_entry(at->link.next, struct device, link);
+    struct device *copy = devices->count ? malloc(devices->count * sizeof *copy) : NULL;
+    size_t cursor = 0, count = 0;
+    for (struct owner *owner; copy && (owner = map_next(&devices->users, &cursor));) {
+        list_for_each(device, &owner->devices, struct device, link)
+            copy[count++] = *device;
     }
-    struct owner *next = map_next(&devices->users, cursor);
-    return next ? list_first(&next->devices, struct device, link) : NULL;
+    *ret_count = count;
+    return copy;
+}
+
+int device_compare(const void *a, const void *b)
+{
+    const struct device *x = a, *y = b;
+    if (x->user != y->user)
+        return (int64_t)x->user > (int64_t)y->user ? 1 : -1;
+    size_t length = x->length < y->length ? x->length : y->length;
+    int order = memcmp(x->name, y->name, length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+void devices_forget_copied(struct devices *devices, const struct device *copy, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct owner *owner = find_owner(devices, copy[i].user);
+        struct device *device = owner ? find_of(owner, copy[i].name, copy[i].length) : NULL;
+        if (device && device->cursor == copy[i].cursor)
+            remove_device(devices, owner, device);
+    }
 }

@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include <stdlib.h>
+
 #include "engine/devices.h"
 
 static struct devices devices;
@@ -104,22 +106,43 @@ static void what_is_forgotten_is_gone_with_its_user(void **state)
     assert_int_equal(devices.count, 0);
 }
 
-static void a_walk_meets_each_once(void **state)
+static void a_copy_is_sorted_as_the_file_is(void **state)
 {
-    size_t cursor = 0, met = 0;
-    uint64_t sum = 0;
     (void)state;
+    size_t count = 9;
 
-    assert_null(devices_next(&devices, &cursor, NULL));
+    assert_null(devices_copy(&devices, &count));
+    assert_int_equal(count, 0);
+    move(1, "b", 2, 100);
+    move(1, "a", 1, 100);
+    move(UINT64_MAX, "z", 8, 100); /* below 0, in the file */
+    move(1, "aa", 4, 100);
+    struct device *copy = devices_copy(&devices, &count);
+    assert_int_equal(count, 4);
+    qsort(copy, count, sizeof *copy, device_compare);
+    assert_int_equal(copy[0].cursor, 8);
+    assert_int_equal(copy[1].cursor, 1);
+    assert_int_equal(copy[2].cursor, 4);
+    assert_int_equal(copy[3].cursor, 2);
+    free(copy);
+}
+
+static void what_moved_since_a_copy_stays(void **state)
+{
+    (void)state;
+    size_t count;
+
     move(1, "a", 1, 100);
     move(1, "b", 2, 100);
-    move(2, "a", 4, 100);
-    move(3, "c", 8, 100);
-    cursor = 0;
-    for (struct device *at = NULL; (at = devices_next(&devices, &cursor, at)); met++)
-        sum += at->cursor;
-    assert_int_equal(met, 4);
-    assert_int_equal(sum, 15);
+    move(2, "c", 3, 100);
+    struct device *copy = devices_copy(&devices, &count);
+    move(1, "b", 4, 200);
+    devices_forget(&devices, 2, "c", 1);
+    devices_forget_copied(&devices, copy, count);
+    free(copy);
+    assert_null(find(1, "a"));
+    assert_int_equal(find(1, "b")->cursor, 4);
+    assert_int_equal(devices.count, 1);
 }
 
 #define devices_test(f) cmocka_unit_test_setup_teardown(f, open_devices, close_devices)
@@ -133,7 +156,8 @@ int main(void)
         devices_test(the_one_that_moved_longest_ago_goes),
         devices_test(beyond_the_total_none_is_added),
         devices_test(what_is_forgotten_is_gone_with_its_user),
-        devices_test(a_walk_meets_each_once),
+        devices_test(a_copy_is_sorted_as_the_file_is),
+        devices_test(what_moved_since_a_copy_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
