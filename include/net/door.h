@@ -50,6 +50,10 @@ struct place {
 /* Takes a place for a session. ERR_STOPPING, ERR_TOO_MANY_SESSIONS, ERR_TOO_MANY_SESSIONS_OF_IP or
  * ERR_OUT_OF_MEMORY. */
 int place_take(struct place *ret_place, struct door *door, const struct exchange *exchange);
+/* Likewise, where a browser shall see ERR_TOO_MANY_SESSIONS_OF_IP as a close code: then this takes
+ * a place all the same, and *ret_refused says it; else that is 0. */
+int place_take_for_websocket(struct place *ret_place, struct door *door,
+                             const struct exchange *exchange, int *ret_refused);
 void place_give(struct place *place);
 
 /* A new session's id, and the other fields that all transports fill in alike. */

@@ -9,9 +9,15 @@
 #include "base/digest.h"
 
 struct exchange;
+struct websocket;
 
 /* Is the request a proper handshake? If so *ret_accept is its answer; if not, a problem has been
  * answered (426 where the client speaks another version or no WebSocket at all). */
 bool handshake_check(struct exchange *exchange, char ret_accept[static DIGEST_ACCEPT_SIZE]);
+
+/* Answers it for a WebSocket that is prepared, which then opens or is abandoned. protocol: the
+ * chosen one or NULL. */
+void handshake_answer(struct exchange *exchange, struct websocket *websocket, const char *accept,
+                      const char *protocol);
 
 #endif

@@ -47,6 +47,7 @@ struct stream {
     bool blocked; /* the socket takes nothing more for now */
     bool paused;
     bool ended;
+    bool held;       /* its socket is still to come */
     uint8_t failure; /* enum err, by stream_fail */
 };
 
@@ -65,6 +66,11 @@ void streams_destroy(struct streams *streams);
 bool stream_open(struct stream *stream, struct streams *streams, const struct stream_ops *ops,
                  int fd);
 
+/* The same in two steps, where the socket is still somebody else's: what is sent in between waits,
+ * and stream_fail's reason too. Attaching may fail as stream_open may; it may be closed instead. */
+void stream_hold(struct stream *stream, struct streams *streams, const struct stream_ops *ops);
+bool stream_attach(struct stream *stream, int fd);
+
 /* Queues the frame, with a reference of its own; it is written at the end of the turn. False: out
  * of memory or closed, nothing queued. */
 bool stream_send(struct stream *stream, struct frame *frame);
@@ -74,6 +80,12 @@ bool stream_send(struct stream *stream, struct frame *frame);
 static inline size_t stream_queued(const struct stream *stream)
 {
     return stream->queued;
+}
+
+/* Is its socket still to come? */
+static inline bool stream_held(const struct stream *stream)
+{
+    return stream->held;
 }
 
 /* Does it wait for the socket? */
@@ -95,6 +107,8 @@ void stream_shutdown(struct stream *stream);
 /* For who cannot close where it stands (in the middle of a delivery): on_end says the reason at the
  * end of the turn. */
 void stream_fail(struct stream *stream, enum err reason);
+/* Takes that reason back, so that on_end will not say it; ERR_NONE: there was none. */
+enum err stream_take_failure(struct stream *stream);
 
 /* Closes now; what is queued is lost. Twice is fine. ops->free follows. */
 void stream_close(struct stream *stream);

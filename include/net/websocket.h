@@ -35,6 +35,8 @@ struct websocket_role {
     bool heartbeat;         /* pings, and an end to whoever answers none */
     uint32_t max_fragments; /* 0: the configured limits for this one and max_message */
     uint64_t max_message;
+    /* It has its socket, and nothing was read yet; NULL: of no interest. */
+    void (*on_open)(struct websocket *websocket);
     /* A whole message; text is UTF-8. */
     void (*on_message)(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
                        size_t size);
@@ -72,12 +74,14 @@ struct websockets *websockets_create(struct worker *worker, struct streams *stre
 /* Every connection has been closed and freed. */
 void websockets_destroy(struct websockets *websockets);
 
-/* Starts on a socket whose handshake is answered. False: the kernel refuses, and the socket stays
- * the caller's. */
-bool websocket_open(struct websocket *websocket, struct websockets *websockets,
-                    const struct websocket_role *role, int fd);
-/* Bytes that came with the handshake; call it once the role is ready for messages. */
-void websocket_feed(struct websocket *websocket, const char *bytes, size_t size);
+/* Prepares one whose handshake is about to be answered: what is sent to it now waits, and so does
+ * the reason of a websocket_close. One of the next two follows. */
+void websocket_prepare(struct websocket *websocket, struct websockets *websockets,
+                       const struct websocket_role *role);
+/* Starts on its socket, which it takes, with the bytes that came behind the handshake. */
+void websocket_open(struct websocket *websocket, int fd, const char *bytes, size_t size);
+/* There will be no socket: the role hears on_closing (ERR_CONNECTION_LOST) at once. */
+void websocket_abandon(struct websocket *websocket);
 
 /* Sends a ready frame. False: out of memory or closing. */
 bool websocket_send(struct websocket *websocket, struct frame *frame);

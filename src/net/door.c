@@ -44,6 +44,16 @@ int place_take(struct place *ret_place, struct door *door, const struct exchange
     return err;
 }
 
+int place_take_for_websocket(struct place *ret_place, struct door *door,
+                             const struct exchange *exchange, int *ret_refused)
+{
+    int err = place_take(ret_place, door, exchange);
+    *ret_refused = err == ERR_TOO_MANY_SESSIONS_OF_IP ? err : 0;
+    if (!*ret_refused)
+        return err;
+    return budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
+}
+
 void place_give(struct place *place)
 {
     if (place->peer)

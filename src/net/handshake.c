@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "net/exchange.h"
+#include "net/websocket.h"
 
 static bool ask_for_upgrade(struct exchange *exchange)
 {
@@ -37,4 +38,18 @@ bool handshake_check(struct exchange *exchange, char ret_accept[static DIGEST_AC
         return true;
     exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     return false;
+}
+
+static void on_adopted(void *context, int fd, const char *extra, size_t size)
+{
+    if (fd < 0)
+        websocket_abandon(context);
+    else
+        websocket_open(context, fd, extra, size);
+}
+
+void handshake_answer(struct exchange *exchange, struct websocket *websocket, const char *accept,
+                      const char *protocol)
+{
+    exchange_upgrade(exchange, accept, protocol, on_adopted, websocket);
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "engine/broker.h"
@@ -12,7 +11,6 @@
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/session.h"
-#include "net/budget.h"
 #include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
@@ -34,7 +32,6 @@ struct guest {
     struct pass *pass; /* NULL: nobody needs one */
     const struct message_format *format;
     bool hears_itself;
-    int err; /* why it will be closed at once */
     uint8_t name_length;
     uint8_t channel_length;
     char name[ADDRESS_NAME_MAX];
@@ -147,6 +144,11 @@ static bool say(struct guest *self, const char *text, size_t size)
     return err == 0;
 }
 
+static void on_open(struct websocket *websocket)
+{
+    pass_start(from_websocket(websocket)->pass);
+}
+
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
                        size_t size)
 {
@@ -176,22 +178,17 @@ static void on_closing(struct websocket *websocket, enum err reason)
     self->pass = NULL;
 }
 
-static void destroy(struct guest *self)
-{
-    pass_destroy(self->pass);
-    place_give(&self->place);
-    free(self);
-}
-
 static void free_guest(struct websocket *websocket)
 {
     struct guest *self = from_websocket(websocket);
     self->place.door->open--;
-    destroy(self);
+    place_give(&self->place);
+    free(self);
 }
 
 static const struct websocket_role role = {
     .heartbeat = true,
+    .on_open = on_open,
     .on_message = on_message,
     .on_drained = on_drained,
     .on_closing = on_closing,
@@ -212,24 +209,6 @@ static int open_session(struct guest *self)
         .channel_count = 1,
     };
     return door_open_session(self->place.door, &self->session, self->pass, &start);
-}
-
-static void on_adopted(void *context, int fd, const char *extra, size_t size)
-{
-    struct guest *self = context;
-    struct door *door = self->place.door;
-    if (fd < 0 || !websocket_open(&self->websocket, door->websockets, &role, fd)) {
-        if (fd >= 0)
-            close(fd);
-        destroy(self);
-        return;
-    }
-    door->open++;
-    pass_start(self->pass);
-    int err = self->err ? self->err : open_session(self);
-    if (err)
-        websocket_close(&self->websocket, (enum err)err);
-    websocket_feed(&self->websocket, extra, size);
 }
 
 static void set_name(struct guest *self, const char *name, size_t length)
@@ -274,6 +253,7 @@ static const char *protocol_of(const struct exchange *exchange)
 static void come_in(struct exchange *exchange, struct guest *self)
 {
     char accept[DIGEST_ACCEPT_SIZE];
+    int refused; /* said after the 101 */
     struct door *door = exchange_state(exchange);
     self->session.ops = &session_ops;
     door_name_session(door, &self->session);
@@ -281,19 +261,21 @@ static void come_in(struct exchange *exchange, struct guest *self)
         free(self);
         return;
     }
-    int err = place_take(&self->place, door, exchange);
-    if (err == ERR_TOO_MANY_SESSIONS_OF_IP) { /* said after the 101, see docs/wire.md */
-        self->err = err;
-        err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
-    }
-    if (!err) {
-        if (!self->err)
-            self->err = admit(exchange, self);
-        exchange_upgrade(exchange, accept, protocol_of(exchange), on_adopted, self);
+    int err = place_take_for_websocket(&self->place, door, exchange, &refused);
+    if (err) {
+        free(self);
+        door_refuse(exchange, err);
         return;
     }
-    free(self);
-    door_refuse(exchange, err);
+    door->open++;
+    websocket_prepare(&self->websocket, door->websockets, &role);
+    if (!refused)
+        refused = admit(exchange, self);
+    if (!refused)
+        refused = open_session(self);
+    if (refused)
+        websocket_close(&self->websocket, (enum err)refused);
+    handshake_answer(exchange, &self->websocket, accept, protocol_of(exchange));
 }
 
 static struct guest *guest_create(struct exchange *exchange)

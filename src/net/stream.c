@@ -49,25 +49,51 @@ static void watch(struct stream *stream)
     epoll_ctl(stream->streams->epoll, EPOLL_CTL_MOD, stream->fd, &event);
 }
 
-bool stream_open(struct stream *stream, struct streams *streams, const struct stream_ops *ops,
-                 int fd)
+/* Neither a socket nor one to come. */
+static bool is_closed(const struct stream *stream)
+{
+    return stream->fd < 0 && !stream->held;
+}
+
+static void make_dirty(struct stream *stream)
+{
+    if (!stream->held && !stream->blocked && list_empty(&stream->link))
+        list_append(&stream->streams->dirty, &stream->link);
+}
+
+void stream_hold(struct stream *stream, struct streams *streams, const struct stream_ops *ops)
+{
+    *stream = (struct stream){.ops = ops, .streams = streams, .fd = -1, .held = true};
+    list_init(&stream->link);
+}
+
+bool stream_attach(struct stream *stream, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
     int one = 1;
     /* libmicrohttpd switches Nagle's algorithm back on when it hands a socket over. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (epoll_ctl(streams->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (epoll_ctl(stream->streams->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
         return false;
-    *stream = (struct stream){.ops = ops, .streams = streams, .fd = fd};
-    list_init(&stream->link);
+    stream->fd = fd;
+    stream->held = false;
+    if (stream->head || stream->failure)
+        make_dirty(stream);
     return true;
+}
+
+bool stream_open(struct stream *stream, struct streams *streams, const struct stream_ops *ops,
+                 int fd)
+{
+    stream_hold(stream, streams, ops);
+    return stream_attach(stream, fd);
 }
 
 /* ---- out ---- */
 
 bool stream_send(struct stream *stream, struct frame *frame)
 {
-    struct queued *queued = stream->fd < 0 ? NULL : malloc(sizeof *queued);
+    struct queued *queued = is_closed(stream) ? NULL : malloc(sizeof *queued);
     if (!queued)
         return false;
     queued->next = NULL;
@@ -78,8 +104,7 @@ bool stream_send(struct stream *stream, struct frame *frame)
         stream->head = queued;
     stream->tail = queued;
     stream->queued += frame->size + PIECE_COST;
-    if (!stream->blocked && list_empty(&stream->link))
-        list_append(&stream->streams->dirty, &stream->link);
+    make_dirty(stream);
     return true;
 }
 
@@ -154,18 +179,24 @@ static void unblock(struct stream *stream)
     watch(stream);
 }
 
+enum err stream_take_failure(struct stream *stream)
+{
+    enum err failure = (enum err)stream->failure;
+    stream->failure = 0;
+    return failure;
+}
+
 /* Writes what the socket takes. The stream is on no list but perhaps the blocked one. */
 static void flush(struct stream *stream)
 {
     bool drained = false;
-    if (stream->failure) {
-        enum err reason = (enum err)stream->failure;
-        stream->failure = 0;
+    enum err failure = stream_take_failure(stream);
+    if (failure) {
         if (stream->blocked) { /* it left that list; the next write finds out anew */
             stream->blocked = false;
             watch(stream);
         }
-        end(stream, reason);
+        end(stream, failure);
         return;
     }
     while (stream->head) {
@@ -192,9 +223,11 @@ static void flush(struct stream *stream)
 
 void stream_fail(struct stream *stream, enum err reason)
 {
-    if (stream->fd < 0 || stream->failure)
+    if (is_closed(stream) || stream->failure)
         return;
     stream->failure = (uint8_t)reason;
+    if (stream->held)
+        return;
     list_remove(&stream->link);
     list_append(&stream->streams->dirty, &stream->link);
 }
@@ -273,11 +306,13 @@ void stream_shutdown(struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
-    if (stream->fd < 0)
+    if (is_closed(stream))
         return;
     /* Closing the descriptor takes it out of the epoll set; nothing else refers to it. */
-    close(stream->fd);
+    if (stream->fd >= 0)
+        close(stream->fd);
     stream->fd = -1;
+    stream->held = false;
     while (stream->head)
         pop(stream);
     stream->queued = 0;

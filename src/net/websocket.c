@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wslay/wslay.h>
 
 #include "base/buf.h"
@@ -43,6 +44,7 @@ struct websockets {
     size_t heartbeat_seconds;
     struct list closing;
     struct worker_hook second;
+    enum err ended; /* why all were closed; ERR_NONE: they were not */
 };
 
 /* ---- frames ---- */
@@ -124,13 +126,22 @@ static bool peer_is_wrong(enum err reason)
            reason == ERR_TOO_MANY_FRAGMENTS;
 }
 
+void websocket_abandon(struct websocket *websocket)
+{
+    leave_open(websocket, ERR_CONNECTION_LOST);
+    end(websocket);
+}
+
 void websocket_close(struct websocket *websocket, enum err reason)
 {
     if (websocket->state != OPEN)
         return;
+    if (stream_held(&websocket->stream)) {
+        stream_fail(&websocket->stream, reason);
+        return;
+    }
     if (reason == ERR_CONNECTION_LOST) {
-        leave_open(websocket, reason);
-        end(websocket);
+        websocket_abandon(websocket);
         return;
     }
     if (reason == ERR_STALLED) /* it reads nothing: what waits would only be in the way */
@@ -353,7 +364,7 @@ static void limit_output(struct websocket *websocket)
         stream_pause(&websocket->stream);
 }
 
-void websocket_feed(struct websocket *websocket, const char *bytes, size_t size)
+static void feed(struct websocket *websocket, const char *bytes, size_t size)
 {
     const struct websocket_role *role = websocket->role;
     uint32_t max_fragments =
@@ -384,7 +395,7 @@ static void on_data(struct stream *stream, const char *bytes, size_t size)
 {
     struct websocket *websocket = from_stream(stream);
     if (websocket->state <= CLOSING)
-        websocket_feed(websocket, bytes, size);
+        feed(websocket, bytes, size);
 }
 
 static void on_drained(struct stream *stream)
@@ -424,11 +435,10 @@ static const struct stream_ops stream_ops = {
     .free = free_websocket,
 };
 
-bool websocket_open(struct websocket *websocket, struct websockets *websockets,
-                    const struct websocket_role *role, int fd)
+void websocket_prepare(struct websocket *websocket, struct websockets *websockets,
+                       const struct websocket_role *role)
 {
-    if (!stream_open(&websocket->stream, websockets->streams, &stream_ops, fd))
-        return false;
+    stream_hold(&websocket->stream, websockets->streams, &stream_ops);
     websocket->role = role;
     websocket->all = websockets;
     websocket->parser = NULL;
@@ -436,8 +446,23 @@ bool websocket_open(struct websocket *websocket, struct websockets *websockets,
     websocket->seconds = websocket->missed = 0;
     frame_gate_init(&websocket->gate);
     list_init(&websocket->link);
-    wheel_add(&websockets->beats, &websocket->link, websockets->heartbeat_seconds);
-    return true;
+}
+
+void websocket_open(struct websocket *websocket, int fd, const char *bytes, size_t size)
+{
+    struct websockets *all = websocket->all;
+    if (!stream_attach(&websocket->stream, fd)) {
+        close(fd);
+        websocket_abandon(websocket);
+        return;
+    }
+    wheel_add(&all->beats, &websocket->link, all->heartbeat_seconds);
+    if (websocket->role->on_open)
+        websocket->role->on_open(websocket);
+    enum err reason = stream_take_failure(&websocket->stream);
+    if (reason || all->ended)
+        websocket_close(websocket, reason ? reason : all->ended);
+    feed(websocket, bytes, size);
 }
 
 /* ---- once a second ---- */
@@ -476,6 +501,7 @@ void websockets_close_all(struct websockets *websockets, enum err reason)
 {
     struct list open;
     list_init(&open);
+    websockets->ended = reason;
     wheel_empty(&websockets->beats, &open);
     for (struct websocket *websocket; (websocket = list_first(&open, struct websocket, link));)
         websocket_close(websocket, reason); /* which takes it off this list */

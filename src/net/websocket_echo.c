@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "model/message.h"
 #include "net/budget.h"
@@ -45,17 +44,12 @@ static void on_closing(struct websocket *websocket, enum err reason)
     (void)reason;
 }
 
-static void release(struct echo *echo)
-{
-    budget_give_session(echo->door->budget);
-    free(echo);
-}
-
 static void free_echo(struct websocket *websocket)
 {
     struct echo *echo = (struct echo *)websocket;
     echo->door->open--;
-    release(echo);
+    budget_give_session(echo->door->budget);
+    free(echo);
 }
 
 static const struct websocket_role role = {
@@ -66,19 +60,6 @@ static const struct websocket_role role = {
     .on_closing = on_closing,
     .free = free_echo,
 };
-
-static void on_adopted(void *context, int fd, const char *extra, size_t size)
-{
-    struct echo *echo = context;
-    if (fd < 0 || !websocket_open(&echo->websocket, echo->door->websockets, &role, fd)) {
-        if (fd >= 0)
-            close(fd);
-        release(echo);
-        return;
-    }
-    echo->door->open++;
-    websocket_feed(&echo->websocket, extra, size);
-}
 
 void websocket_echo_serve(struct exchange *exchange)
 {
@@ -93,5 +74,7 @@ void websocket_echo_serve(struct exchange *exchange)
         return;
     }
     echo->door = door;
-    exchange_upgrade(exchange, accept, NULL, on_adopted, echo);
+    door->open++;
+    websocket_prepare(&echo->websocket, door->websockets, &role);
+    handshake_answer(exchange, &echo->websocket, accept, NULL);
 }

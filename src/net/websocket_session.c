@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -21,7 +20,6 @@
 #include "model/session.h"
 #include "model/token.h"
 #include "net/api/json_body.h"
-#include "net/budget.h"
 #include "net/door.h"
 #include "net/exchange.h"
 #include "net/handshake.h"
@@ -48,11 +46,12 @@ struct websocket_session {
 /* What is known between the handshake and the first message. */
 struct opening {
     struct receiving receiving;
-    struct exchange *exchange;         /* the handshake, until it is answered */
+    struct exchange *exchange; /* the handshake, until it is answered */
+    char accept[DIGEST_ACCEPT_SIZE];
+    const char *protocol;              /* NULL: none was chosen */
     struct pass *pass;                 /* the session's to be */
     struct websocket_session *session; /* NULL: it closed while its device was looked up */
-    int err;       /* why it will be closed at once, by a code that a browser can see */
-    bool locating; /* the broker is asked where the device goes on */
+    bool locating;                     /* the broker is asked where the device goes on */
 };
 
 static struct websocket_session *from_session(const struct session *session)
@@ -236,6 +235,15 @@ static void opening_destroy(struct opening *opening)
     free(opening);
 }
 
+/* Once it is there, and has its socket. */
+static void log_opened(const struct websocket_session *self)
+{
+    if (self->session.user && !stream_held(&self->websocket.stream))
+        log_session("session opened", self, ERR_NONE);
+}
+
+/* Before the handshake is answered, where the token came with it: whoever reads the 101 is already
+ * found by messages. */
 static void begin(struct websocket_session *self)
 {
     struct opening *opening = self->opening;
@@ -243,8 +251,7 @@ static void begin(struct websocket_session *self)
     int err = door_open_session(self->place.door, &self->session, opening->pass, start);
     self->websocket.opening = false;
     self->pass = opening->pass;
-    if (!err)
-        log_session("session opened", self, ERR_NONE);
+    log_opened(self);
     if (!err && self->websocket.json && !welcome(self, &start->user))
         err = ERR_OUT_OF_MEMORY;
     opening_destroy(opening);
@@ -638,6 +645,13 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_decref(frame);
 }
 
+static void on_open(struct websocket *websocket)
+{
+    struct websocket_session *self = from_websocket(websocket);
+    log_opened(self);
+    pass_start(pass_of(self));
+}
+
 static void on_drained(struct websocket *websocket)
 {
     struct websocket_session *self = from_websocket(websocket);
@@ -685,6 +699,7 @@ static void free_session(struct websocket *websocket)
 
 static const struct websocket_role role = {
     .heartbeat = true,
+    .on_open = on_open,
     .on_message = on_message,
     .on_drained = on_drained,
     .on_closing = on_closing,
@@ -692,26 +707,6 @@ static const struct websocket_role role = {
 };
 
 /* ---- the handshake ---- */
-
-static void on_adopted(void *context, int fd, const char *extra, size_t size)
-{
-    struct websocket_session *self = context;
-    if (fd < 0 || !websocket_open(&self->websocket, self->place.door->websockets, &role, fd)) {
-        if (fd >= 0)
-            close(fd);
-        drop_rights(self);
-        place_give(&self->place);
-        free(self);
-        return;
-    }
-    self->place.door->open++;
-    pass_start(self->opening->pass);
-    if (self->opening->err)
-        websocket_close(&self->websocket, (enum err)self->opening->err);
-    else if (!self->opening->pass || self->opening->pass->who)
-        begin(self);
-    websocket_feed(&self->websocket, extra, size);
-}
 
 /* Chosen by subprotocol, else by ?format=, else text. False: a problem was answered. */
 static bool choose_format(struct exchange *exchange, bool *ret_json, const char **ret_protocol)
@@ -751,7 +746,6 @@ static struct websocket_session *session_create(struct door *door, bool json)
     }
     self->opening = opening;
     self->websocket.opening = true;
-    opening->session = self;
     self->websocket.json = json;
     self->session.ops = &session_ops;
     door_name_session(door, &self->session);
@@ -759,78 +753,88 @@ static struct websocket_session *session_create(struct door *door, bool json)
 }
 
 /* Why it will be closed at once, if it will; a JSON session may still bring its token. */
-static int admit(struct exchange *exchange, struct websocket_session *self,
-                 const struct receiving *receiving)
+static int admit(struct exchange *exchange, struct websocket_session *self)
 {
     struct door *door = self->place.door;
+    struct opening *opening = self->opening;
     const char *why;
     bool may_wait = self->websocket.json && !exchange_has_credentials(exchange);
     if (may_wait && !access_is_open(passes_access(door->passes))) {
-        self->opening->pass = pass_create_waiting(door->passes, &self->session);
-        return self->opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
+        opening->pass = pass_create_waiting(door->passes, &self->session);
+        return opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
     }
-    int err = receiving_admit(exchange, receiving, &why);
+    int err = receiving_admit(exchange, &opening->receiving, &why);
     if (err) {
         exchange_note_refusal(exchange, (enum err)err, why);
         return err;
     }
     if (exchange_who(exchange) == &identity_anyone)
         return 0;
-    self->opening->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
-    return self->opening->pass ? 0 : ERR_OUT_OF_MEMORY;
+    opening->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
+    return opening->pass ? 0 : ERR_OUT_OF_MEMORY;
 }
 
-/* What the handshake says is read again: that costs less than to keep it. */
-static void upgrade(void *context, int err)
+static bool waits_for_token(const struct opening *opening)
+{
+    return opening->pass && !opening->pass->who;
+}
+
+static void answer(void *context, int err)
 {
     struct websocket_session *self = context;
-    struct exchange *exchange = self->opening->exchange;
+    struct opening *opening = self->opening;
+    struct exchange *exchange = opening->exchange;
+    const char *protocol = opening->protocol;
     char accept[DIGEST_ACCEPT_SIZE];
-    const char *protocol;
-    bool json;
-    self->opening->err = err;
-    if (err != RECEIVING_LATE && handshake_check(exchange, accept) &&
-        choose_format(exchange, &json, &protocol))
-        exchange_upgrade(exchange, accept, protocol, on_adopted, self);
-    else
-        on_adopted(self, -1, NULL, 0);
+    if (err == RECEIVING_LATE) {
+        websocket_abandon(&self->websocket);
+        return;
+    }
+    memcpy(accept, opening->accept, sizeof accept);
+    if (err)
+        websocket_close(&self->websocket, (enum err)err);
+    else if (!waits_for_token(opening))
+        begin(self);
+    handshake_answer(exchange, &self->websocket, accept, protocol);
 }
 
-static void open_session(struct exchange *exchange, bool json, struct receiving *receiving)
+/* Where this session's stream begins; then it opens, and the handshake is answered. */
+static void open_session(struct websocket_session *self, int refused)
 {
+    struct door *door = self->place.door;
+    struct opening *opening = self->opening;
+    door->open++;
+    websocket_prepare(&self->websocket, door->websockets, &role);
+    if (!refused)
+        refused = admit(opening->exchange, self);
+    if (refused || waits_for_token(opening))
+        answer(self, refused);
+    else
+        receiving_locate(door->worker, opening->exchange, &opening->receiving, answer, self);
+}
+
+void websocket_session_serve(struct exchange *exchange)
+{
+    struct opening asked = {.exchange = exchange};
     struct door *door = exchange_state(exchange);
+    bool json;
+    if (!handshake_check(exchange, asked.accept) ||
+        !choose_format(exchange, &json, &asked.protocol) || !exchange_may_ask(exchange) ||
+        !receiving_read(exchange, &asked.receiving))
+        return;
+    int refused;
     struct websocket_session *self = session_create(door, json);
-    int err = self ? place_take(&self->place, door, exchange) : ERR_OUT_OF_MEMORY;
-    if (err == ERR_TOO_MANY_SESSIONS_OF_IP) { /* said after the 101, see docs/wire.md */
-        self->opening->err = err;
-        err = budget_take_session(door->budget) ? 0 : ERR_TOO_MANY_SESSIONS;
-    }
+    int err =
+        self ? place_take_for_websocket(&self->place, door, exchange, &refused) : ERR_OUT_OF_MEMORY;
     if (!err) {
-        struct opening *opening = self->opening;
-        opening->exchange = exchange;
-        opening->receiving = *receiving;
-        if (!opening->err)
-            opening->err = admit(exchange, self, receiving);
-        if (!opening->err && (!opening->pass || opening->pass->who))
-            receiving_locate(door->worker, exchange, &opening->receiving, upgrade, self);
-        else
-            upgrade(self, opening->err);
+        asked.session = self;
+        *self->opening = asked;
+        open_session(self, refused);
         return;
     }
     if (self)
         free(self->opening);
     free(self);
-    receiving_finish(receiving);
+    receiving_finish(&asked.receiving);
     door_refuse(exchange, err);
-}
-
-void websocket_session_serve(struct exchange *exchange)
-{
-    char accept[DIGEST_ACCEPT_SIZE];
-    struct receiving receiving;
-    const char *protocol;
-    bool json;
-    if (handshake_check(exchange, accept) && choose_format(exchange, &json, &protocol) &&
-        exchange_may_ask(exchange) && receiving_read(exchange, &receiving))
-        open_session(exchange, json, &receiving);
 }

@@ -25,12 +25,29 @@ struct client {
 
 /* ---- in the place of stream.c and the worker ---- */
 
-bool stream_open(struct stream *stream, struct streams *streams, const struct stream_ops *ops,
-                 int fd)
+void stream_hold(struct stream *stream, struct streams *streams, const struct stream_ops *ops)
 {
-    (void)streams;
-    *stream = (struct stream){.ops = ops, .fd = fd};
+    *stream = (struct stream){.ops = ops, .streams = streams, .fd = -1, .held = true};
+}
+
+bool stream_attach(struct stream *stream, int fd)
+{
+    stream->fd = fd;
+    stream->held = false;
     return true;
+}
+
+void stream_fail(struct stream *stream, enum err reason)
+{
+    (void)stream;
+    (void)reason;
+    assert(false); /* nothing closes it before it is open */
+}
+
+enum err stream_take_failure(struct stream *stream)
+{
+    (void)stream;
+    return ERR_NONE;
 }
 
 bool stream_send(struct stream *stream, struct frame *frame)
@@ -117,7 +134,8 @@ static void open_client(struct client *client, struct websockets *websockets)
 {
     *client = (struct client){.reason = ERR_NONE};
     buf_init(&client->seen);
-    assert(websocket_open(&client->websocket, websockets, &role, 1));
+    websocket_prepare(&client->websocket, websockets, &role);
+    websocket_open(&client->websocket, 1, "", 0);
 }
 
 /* In a block of its own, so that a sanitizer sees whoever keeps pointing into it. */

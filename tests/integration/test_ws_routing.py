@@ -12,7 +12,7 @@ import websockets
 
 import frames
 from frames import Client
-from harness import DEADLINE, run, scaled, wait_until
+from harness import DEADLINE, http_client, run, scaled, wait_until
 
 pytestmark = pytest.mark.workers
 
@@ -175,6 +175,20 @@ def test_sessions_on_all_workers_get_it(start):
     for client in clients:
         assert [m["id"] for m in messages(client, 60)] == ids
     end(clients)
+
+
+def test_whoever_reads_the_101_is_found(start):
+    """By messages of other workers, too, and by such as are not kept."""
+    server = start("--workers", "4")
+    with contextlib.ExitStack() as stack:
+        posters = [stack.enter_context(http_client(server.url)) for _ in range(12)]
+        for n in range(300):
+            client = Client(server.port, f"/ws/user{n}", timeout=DEADLINE)
+            answer = posters[n % 12].post("/send-message", json={
+                "sender": "bob", "receiver": f"user{n}", "message": n, "ttl": 0}).json()
+            assert answer["delivered"] == 1
+            assert client.recv().payload == f"[bob]: {n}".encode()
+            end([client])
 
 
 def test_all_sessions_see_one_order_while_many_send_at_once(start):
