@@ -47,6 +47,10 @@ void sqlite_file_finalize(sqlite3_stmt **statements, size_t count);
  * well. */
 int sqlite_file_run(sqlite3_stmt *statement);
 
+/* What a text of SQL asks for: the number of its first row, 0 where there is none. Returns SQLite's
+ * code, SQLITE_OK when all is well. */
+int sqlite_file_number(sqlite3 *db, const char *sql, int64_t *ret_number);
+
 /* Whole numbers by name; 0 where there is none. Returns SQLite's code, SQLITE_OK when all is well.
  */
 int sqlite_file_get(sqlite3 *db, const char *name, int64_t *ret_value);

@@ -108,25 +108,14 @@ uint64_t retention_bytes(const struct retention *retention)
 
 /* ---- looking ---- */
 
-static int read_pragma(sqlite3 *db, const char *sql, int64_t *ret_value)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        *ret_value = sqlite3_column_int64(statement, 0);
-    return sqlite3_finalize(statement);
-}
-
 static int measure(struct retention *retention)
 {
     int64_t all = 0;
-    int rc = read_pragma(retention->db, "PRAGMA page_size", &retention->page_size);
+    int rc = sqlite_file_number(retention->db, "PRAGMA page_size", &retention->page_size);
     if (rc == SQLITE_OK)
-        rc = read_pragma(retention->db, "PRAGMA page_count", &all);
+        rc = sqlite_file_number(retention->db, "PRAGMA page_count", &all);
     if (rc == SQLITE_OK)
-        rc = read_pragma(retention->db, "PRAGMA freelist_count", &retention->free_pages);
+        rc = sqlite_file_number(retention->db, "PRAGMA freelist_count", &retention->free_pages);
     retention->pages = all - retention->free_pages;
     return rc;
 }

@@ -100,18 +100,6 @@ int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error)
 
 /* ---- opening ---- */
 
-static int read_number(sqlite3 *db, const char *sql, int64_t *ret_number)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(statement);
-    *ret_number = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    rc = sqlite3_finalize(statement);
-    return rc;
-}
-
 static bool run(sqlite3 *db, const char *sql)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -132,9 +120,9 @@ static bool judge(sqlite3 *db, const char *path, bool *ret_empty,
                   struct sqlite_file_error *ret_error)
 {
     int64_t application = 0, version = 0, tables = 0;
-    if (read_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
-        read_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
-        read_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK) {
+    if (sqlite_file_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
+        sqlite_file_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
+        sqlite_file_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK) {
         set_error(ret_error,
                   "%s: damaged (%s); move it away, or bring back a backup. `pushwire check-data` "
                   "says more",
@@ -266,6 +254,16 @@ int sqlite_file_run(sqlite3_stmt *statement)
     return rc;
 }
 
+int sqlite_file_number(sqlite3 *db, const char *sql, int64_t *ret_number)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    *ret_number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    return sqlite3_finalize(statement);
+}
+
 int sqlite_file_get(sqlite3 *db, const char *name, int64_t *ret_value)
 {
     sqlite3_stmt *statement;
@@ -360,7 +358,7 @@ static void expect_none(sqlite3 *db, struct check *check, const char *sql, const
 {
     char line[160];
     int64_t count = 0;
-    if (read_number(db, sql, &count) != SQLITE_OK)
+    if (sqlite_file_number(db, sql, &count) != SQLITE_OK)
         snprintf(line, sizeof line, "%s: %s", what, sqlite3_errmsg(db));
     else if (count)
         snprintf(line, sizeof line, "%lld %s", (long long)count, what);
