@@ -254,6 +254,13 @@ int sqlite_file_run(sqlite3_stmt *statement)
     return rc;
 }
 
+int sqlite_file_run_for(sqlite3_stmt *statement, int64_t first, uint64_t second)
+{
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, (int64_t)second);
+    return sqlite_file_run(statement);
+}
+
 int sqlite_file_number(sqlite3 *db, const char *sql, int64_t *ret_number)
 {
     sqlite3_stmt *statement;
