@@ -26,7 +26,6 @@
 enum {
     BEGIN,
     COMMIT,
-    ROLLBACK,
     ADD,
     ADD_KEY,
     SAW,
@@ -45,7 +44,6 @@ enum {
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
     [ADD] = SQLITE_MESSAGE_INSERT,
     [ADD_KEY] = "INSERT INTO key(id, scope, hash, body, kept) VALUES (?,?,?,?,?)",
     [SAW] = "INSERT OR REPLACE INTO seen(hash, at) VALUES (?,?)",
