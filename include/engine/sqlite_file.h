@@ -12,8 +12,9 @@
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
 
-#define SQLITE_FILE_NAME   "messages.db"
-#define SQLITE_FILE_SCHEMA 1
+#define SQLITE_FILE_NAME    "messages.db"
+#define SQLITE_FILE_SCHEMA  1
+#define SQLITE_FILE_BUSY_MS 5000 /* how long a connection waits for another's lock */
 
 /* Says what is wrong and what to do about it, in one line. */
 struct sqlite_file_error {

@@ -11,12 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID  0x50757368 /* "Push" */
-#define LOG_STEP        (256 * 1024)
-#define LOG_LENGTH_MAX  (64 * 1024 * 1024)
-#define BUSY_TIMEOUT_MS 5000
-#define LOCK_NAME       "lock"
-#define BACKUP_PAGES    4096
+#define APPLICATION_ID 0x50757368 /* "Push" */
+#define LOG_STEP       (256 * 1024)
+#define LOG_LENGTH_MAX (64 * 1024 * 1024)
+#define LOCK_NAME      "lock"
+#define BACKUP_PAGES   4096
 
 /* The log is appended in id order; mail, filled behind it in bulks, says what lies where; n and
  * total count an address's messages and their bytes from its first one on, so that two rows tell
@@ -151,7 +150,7 @@ static sqlite3 *connect_to(const char *folder, int flags, char ret_path[static P
         return NULL;
     int rc = sqlite3_open_v2(ret_path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK) {
-        sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+        sqlite3_busy_timeout(db, SQLITE_FILE_BUSY_MS);
         sqlite3_extended_result_codes(db, 1);
         return db;
     }

@@ -17,11 +17,10 @@
 #include "model/idempotency.h"
 #include "model/message.h"
 
-#define BULK_ENTRIES   100000
-#define MAX_DEVICES    1000000
-#define LOG_FRAME      (4096 + 24)
-#define RESTART_MS     50 /* readers end a page well within */
-#define NORMAL_WAIT_MS 5000
+#define BULK_ENTRIES 100000
+#define MAX_DEVICES  1000000
+#define LOG_FRAME    (4096 + 24)
+#define RESTART_MS   50 /* readers end a page well within */
 
 enum {
     BEGIN,
@@ -659,5 +658,5 @@ void sqlite_writer_restart_log(struct sqlite_writer *writer)
     if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
         SQLITE_OK)
         writer->log_pages = 0;
-    sqlite3_busy_timeout(writer->db, NORMAL_WAIT_MS);
+    sqlite3_busy_timeout(writer->db, SQLITE_FILE_BUSY_MS);
 }
