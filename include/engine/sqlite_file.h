@@ -12,8 +12,9 @@
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
 
-#define SQLITE_FILE_NAME   "messages.db"
-#define SQLITE_FILE_SCHEMA 1
+#define SQLITE_FILE_NAME    "messages.db"
+#define SQLITE_FILE_SCHEMA  1
+#define SQLITE_FILE_BUSY_MS 5000 /* how long a connection waits for another's lock */
 
 /* Says what is wrong and what to do about it, in one line. */
 struct sqlite_file_error {
@@ -46,6 +47,17 @@ void sqlite_file_finalize(sqlite3_stmt **statements, size_t count);
 /* Runs a statement that gives no row and resets it. Returns SQLite's code, SQLITE_DONE when all is
  * well. */
 int sqlite_file_run(sqlite3_stmt *statement);
+/* The same for one that takes two numbers. */
+int sqlite_file_run_for(sqlite3_stmt *statement, int64_t first, uint64_t second);
+
+/* For sqlite_file_run_for: an address, by its hash, has lost something, all of it up to an id. */
+#define SQLITE_FILE_TELL                                                                           \
+    "INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"                     \
+    " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)"
+
+/* What a text of SQL asks for: the number of its first row, 0 where there is none. Returns SQLite's
+ * code, SQLITE_OK when all is well. */
+int sqlite_file_number(sqlite3 *db, const char *sql, int64_t *ret_number);
 
 /* Whole numbers by name; 0 where there is none. Returns SQLite's code, SQLITE_OK when all is well.
  */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/minmax.h"
 #include "engine/broker.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
@@ -459,11 +460,6 @@ static void reopen_file(struct broker_sqlite *sqlite, bool failed)
 
 /* ---- the writer: once a second ---- */
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void note_room(struct broker_sqlite *sqlite, bool room)
 {
     if (room != sqlite->no_room)
@@ -720,11 +716,6 @@ static int sqlite_erase(struct broker *broker, struct erase *erase)
 }
 
 /* ---- read ---- */
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* What a cursor between two lives has missed; 0: nothing. */
 static uint64_t lost_upto(const struct broker_sqlite *sqlite, uint64_t cursor)

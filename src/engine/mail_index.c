@@ -47,8 +47,7 @@ static const char *const texts[STATEMENTS] = {
     /* What has several receivers goes by age or total size only. */
     [DROP] = ("DELETE FROM message WHERE id = ? AND shared = 0"
               " RETURNING own_ttl = 1 AND expires_at <= ?"),
-    [TELL] = ("INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
-              " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)"),
+    [TELL] = SQLITE_FILE_TELL,
 };
 
 struct mail_index {
@@ -328,13 +327,6 @@ static int drop_message(struct mail_index *index, uint64_t id, int64_t now_ms, b
     return rc;
 }
 
-static int run_for(sqlite3_stmt *statement, int64_t first, uint64_t second)
-{
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, (int64_t)second);
-    return sqlite_file_run(statement);
-}
-
 static void note_cut(struct mail_index *index, const struct mail_cut *cut)
 {
     if (index->cut_count == index->cut_room) {
@@ -375,9 +367,9 @@ static int prune(struct mail_index *index, const struct box *box, size_t count, 
             told_upto = ids[i];
     }
     if (rc == SQLITE_DONE && found)
-        rc = run_for(index->statements[CUT], box->hash, ids[found - 1]);
+        rc = sqlite_file_run_for(index->statements[CUT], box->hash, ids[found - 1]);
     if (rc == SQLITE_DONE && told_upto)
-        rc = run_for(index->statements[TELL], box->hash, told_upto);
+        rc = sqlite_file_run_for(index->statements[TELL], box->hash, told_upto);
     if (found)
         note_cut(index, &(struct mail_cut){(uint64_t)box->hash, ids[found - 1], told_upto});
     return rc == SQLITE_DONE ? SQLITE_OK : rc;

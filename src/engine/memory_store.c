@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/broker.h"
 #include "engine/mailbox.h"
 
@@ -205,11 +206,6 @@ bool memory_store_add(struct memory_store *store, struct message *message)
 }
 
 /* ---- read ---- */
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Where one address's part of the page goes on. */
 struct source {

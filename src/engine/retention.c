@@ -33,8 +33,7 @@ static const char *const texts[STATEMENTS] = {
     [DEFAULT] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
                  " AND own_ttl = 0 ORDER BY id LIMIT ?3"),
     [UNMAIL] = "DELETE FROM mail WHERE address = ? AND id = ?",
-    [TELL] = ("INSERT INTO address(hash, pruned_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
-              " DO UPDATE SET pruned_upto = max(pruned_upto, ?2)"),
+    [TELL] = SQLITE_FILE_TELL,
     [DROP] = "DELETE FROM message WHERE id = ?",
     [KEYS] = "DELETE FROM key WHERE id IN (SELECT id FROM key WHERE id <= ? ORDER BY id LIMIT ?)",
     [SURPLUS_KEY] = "SELECT id FROM key ORDER BY id DESC LIMIT 1 OFFSET ?",
@@ -108,25 +107,14 @@ uint64_t retention_bytes(const struct retention *retention)
 
 /* ---- looking ---- */
 
-static int read_pragma(sqlite3 *db, const char *sql, int64_t *ret_value)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        *ret_value = sqlite3_column_int64(statement, 0);
-    return sqlite3_finalize(statement);
-}
-
 static int measure(struct retention *retention)
 {
     int64_t all = 0;
-    int rc = read_pragma(retention->db, "PRAGMA page_size", &retention->page_size);
+    int rc = sqlite_file_number(retention->db, "PRAGMA page_size", &retention->page_size);
     if (rc == SQLITE_OK)
-        rc = read_pragma(retention->db, "PRAGMA page_count", &all);
+        rc = sqlite_file_number(retention->db, "PRAGMA page_count", &all);
     if (rc == SQLITE_OK)
-        rc = read_pragma(retention->db, "PRAGMA freelist_count", &retention->free_pages);
+        rc = sqlite_file_number(retention->db, "PRAGMA freelist_count", &retention->free_pages);
     retention->pages = all - retention->free_pages;
     return rc;
 }
@@ -316,32 +304,24 @@ static int collect_default(struct retention *retention)
 
 /* ---- removing ---- */
 
-static int run_for(sqlite3_stmt *statement, int64_t first, uint64_t second)
-{
-    sqlite3_bind_int64(statement, 1, first);
-    sqlite3_bind_int64(statement, 2, (int64_t)second);
-    int rc = sqlite_file_run(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 /* One address's entries; the last loss of it is what is told. */
 static int unfile(struct retention *retention)
 {
     const struct entry *first = &retention->entries[retention->next];
     uint64_t told_upto = 0;
-    int rc = SQLITE_OK;
-    while (rc == SQLITE_OK && retention->next < retention->entry_count) {
+    int rc = SQLITE_DONE;
+    while (rc == SQLITE_DONE && retention->next < retention->entry_count) {
         const struct entry *entry = &retention->entries[retention->next];
         if (entry->hash != first->hash)
             break;
-        rc = run_for(retention->statements[UNMAIL], entry->hash, entry->id);
+        rc = sqlite_file_run_for(retention->statements[UNMAIL], entry->hash, entry->id);
         if (entry->told)
             told_upto = entry->id;
         retention->next++;
     }
-    if (rc == SQLITE_OK && told_upto)
-        rc = run_for(retention->statements[TELL], first->hash, told_upto);
-    return rc;
+    if (rc == SQLITE_DONE && told_upto)
+        rc = sqlite_file_run_for(retention->statements[TELL], first->hash, told_upto);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 static int unfile_some(struct retention *retention)

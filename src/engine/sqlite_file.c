@@ -11,12 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID  0x50757368 /* "Push" */
-#define LOG_STEP        (256 * 1024)
-#define LOG_LENGTH_MAX  (64 * 1024 * 1024)
-#define BUSY_TIMEOUT_MS 5000
-#define LOCK_NAME       "lock"
-#define BACKUP_PAGES    4096
+#define APPLICATION_ID 0x50757368 /* "Push" */
+#define LOG_STEP       (256 * 1024)
+#define LOG_LENGTH_MAX (64 * 1024 * 1024)
+#define LOCK_NAME      "lock"
+#define BACKUP_PAGES   4096
 
 /* The log is appended in id order; mail, filled behind it in bulks, says what lies where; n and
  * total count an address's messages and their bytes from its first one on, so that two rows tell
@@ -100,18 +99,6 @@ int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error)
 
 /* ---- opening ---- */
 
-static int read_number(sqlite3 *db, const char *sql, int64_t *ret_number)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(statement);
-    *ret_number = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    rc = sqlite3_finalize(statement);
-    return rc;
-}
-
 static bool run(sqlite3 *db, const char *sql)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -132,9 +119,9 @@ static bool judge(sqlite3 *db, const char *path, bool *ret_empty,
                   struct sqlite_file_error *ret_error)
 {
     int64_t application = 0, version = 0, tables = 0;
-    if (read_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
-        read_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
-        read_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK) {
+    if (sqlite_file_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
+        sqlite_file_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
+        sqlite_file_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK) {
         set_error(ret_error,
                   "%s: damaged (%s); move it away, or bring back a backup. `pushwire check-data` "
                   "says more",
@@ -163,7 +150,7 @@ static sqlite3 *connect_to(const char *folder, int flags, char ret_path[static P
         return NULL;
     int rc = sqlite3_open_v2(ret_path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK) {
-        sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+        sqlite3_busy_timeout(db, SQLITE_FILE_BUSY_MS);
         sqlite3_extended_result_codes(db, 1);
         return db;
     }
@@ -266,6 +253,23 @@ int sqlite_file_run(sqlite3_stmt *statement)
     return rc;
 }
 
+int sqlite_file_run_for(sqlite3_stmt *statement, int64_t first, uint64_t second)
+{
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, (int64_t)second);
+    return sqlite_file_run(statement);
+}
+
+int sqlite_file_number(sqlite3 *db, const char *sql, int64_t *ret_number)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    *ret_number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    return sqlite3_finalize(statement);
+}
+
 int sqlite_file_get(sqlite3 *db, const char *name, int64_t *ret_value)
 {
     sqlite3_stmt *statement;
@@ -360,7 +364,7 @@ static void expect_none(sqlite3 *db, struct check *check, const char *sql, const
 {
     char line[160];
     int64_t count = 0;
-    if (read_number(db, sql, &count) != SQLITE_OK)
+    if (sqlite_file_number(db, sql, &count) != SQLITE_OK)
         snprintf(line, sizeof line, "%s: %s", what, sqlite3_errmsg(db));
     else if (count)
         snprintf(line, sizeof line, "%lld %s", (long long)count, what);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/broker.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
@@ -52,11 +53,6 @@ void sqlite_reader_close(struct sqlite_reader *reader)
     sqlite_file_close(reader->db);
     free(reader->ids);
     free(reader);
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* One page in the making. */

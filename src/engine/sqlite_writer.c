@@ -17,16 +17,14 @@
 #include "model/idempotency.h"
 #include "model/message.h"
 
-#define BULK_ENTRIES   100000
-#define MAX_DEVICES    1000000
-#define LOG_FRAME      (4096 + 24)
-#define RESTART_MS     50 /* readers end a page well within */
-#define NORMAL_WAIT_MS 5000
+#define BULK_ENTRIES 100000
+#define MAX_DEVICES  1000000
+#define LOG_FRAME    (4096 + 24)
+#define RESTART_MS   50 /* readers end a page well within */
 
 enum {
     BEGIN,
     COMMIT,
-    ROLLBACK,
     ADD,
     ADD_KEY,
     SAW,
@@ -45,7 +43,6 @@ enum {
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
     [ADD] = SQLITE_MESSAGE_INSERT,
     [ADD_KEY] = "INSERT INTO key(id, scope, hash, body, kept) VALUES (?,?,?,?,?)",
     [SAW] = "INSERT OR REPLACE INTO seen(hash, at) VALUES (?,?)",
@@ -113,16 +110,6 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int read_number(sqlite3 *db, const char *sql, int64_t *ret_number)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    *ret_number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    return sqlite3_finalize(statement);
-}
-
 static int read_state(struct sqlite_writer *writer)
 {
     int64_t given = 0, indexed = 0, newest = 0, tail = 0;
@@ -133,15 +120,15 @@ static int read_state(struct sqlite_writer *writer)
     if (rc == SQLITE_OK)
         rc = sqlite_file_get(writer->db, "messages", &writer->messages);
     if (rc == SQLITE_OK)
-        rc = read_number(writer->db, "SELECT max(id) FROM message", &newest);
+        rc = sqlite_file_number(writer->db, "SELECT max(id) FROM message", &newest);
     if (rc == SQLITE_OK)
-        rc = read_number(writer->db, "SELECT sent_at FROM message ORDER BY id DESC LIMIT 1",
-                         &writer->newest_ms);
+        rc = sqlite_file_number(writer->db, "SELECT sent_at FROM message ORDER BY id DESC LIMIT 1",
+                                &writer->newest_ms);
     if (rc == SQLITE_OK)
-        rc = read_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
+        rc = sqlite_file_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
     snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
     if (rc == SQLITE_OK)
-        rc = read_number(writer->db, sql, &tail);
+        rc = sqlite_file_number(writer->db, sql, &tail);
     writer->newest = (uint64_t)newest;
     writer->last = (uint64_t)(given > newest ? given : newest);
     writer->indexed_upto = (uint64_t)indexed;
@@ -353,7 +340,7 @@ int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_liv
 {
     sqlite3_stmt *statement;
     int64_t count = 0;
-    int rc = read_number(writer->db, "SELECT count(*) FROM life", &count);
+    int rc = sqlite_file_number(writer->db, "SELECT count(*) FROM life", &count);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(writer->db, "SELECT last, first FROM life ORDER BY first", -1,
                                 &statement, NULL);
@@ -671,5 +658,5 @@ void sqlite_writer_restart_log(struct sqlite_writer *writer)
     if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
         SQLITE_OK)
         writer->log_pages = 0;
-    sqlite3_busy_timeout(writer->db, NORMAL_WAIT_MS);
+    sqlite3_busy_timeout(writer->db, SQLITE_FILE_BUSY_MS);
 }
