@@ -9,31 +9,14 @@
 #ifndef ENGINE_BROKER_SQLITE_H
 #define ENGINE_BROKER_SQLITE_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct broker;
-struct metrics;
-
-struct broker_sqlite_options {
-    const char *folder; /* outlives the broker */
-    bool full_sync;
-    uint64_t recent_bytes;
-    size_t keep_messages; /* an address, to within an eighth */
-    uint64_t keep_bytes;  /* an address, to within an eighth */
-    uint64_t keep_total;
-    uint64_t disk_reserve; /* free space of the disk that is left alone; at most 2 % of the disk */
-    size_t devices_per_user;
-    size_t idempotency_entries;
-    int64_t idempotency_ttl_ms;
-    int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */
-    struct metrics *metrics;  /* the writer's own; outlives the broker */
-};
+struct sqlite_options;
 
 /* Opens the folder, locks it, and sets the key of hash.h to the one the file was made with: before
  * anything is hashed. NULL: it has said why in ret_error, a line of at most ret_size bytes. */
-struct broker *broker_sqlite_create(const struct broker_sqlite_options *options, char *ret_error,
+struct broker *broker_sqlite_create(const struct sqlite_options *options, char *ret_error,
                                     size_t ret_size);
 
 #endif

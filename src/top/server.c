@@ -18,6 +18,7 @@
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
 #include "engine/broker_sqlite.h"
+#include "engine/sqlite_options.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/access.h"
@@ -569,7 +570,7 @@ static struct broker *make_sqlite_broker(struct server *server)
         return NULL;
     }
     struct broker *broker = broker_sqlite_create(
-        &(struct broker_sqlite_options){
+        &(struct sqlite_options){
             .folder = server->folder,
             .full_sync = config->sync == CONFIG_SYNC_FULL,
             .recent_bytes = (uint64_t)config->recent_bytes,

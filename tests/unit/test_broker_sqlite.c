@@ -11,13 +11,14 @@
 #include "base/metrics.h"
 #include "engine/broker.h"
 #include "engine/broker_sqlite.h"
+#include "engine/sqlite_options.h"
 #include "engine/sqlite_file.h"
 #include "model/idempotency.h"
 
 #define DAY      ((int64_t)86400000)
 #define DEADLINE 20 /* seconds; only failures wait */
 
-static const struct broker_sqlite_options wide = {
+static const struct sqlite_options wide = {
     .recent_bytes = 1 << 20,
     .keep_messages = 10000,
     .keep_bytes = 1 << 24,
@@ -35,7 +36,7 @@ static struct {
     sem_t woken;
     char folder[32];
     struct metrics metrics;
-    struct broker_sqlite_options options;
+    struct sqlite_options options;
     uint64_t dispatched; /* the last id that came to the member */
     bool done;
 } desk;
@@ -92,7 +93,7 @@ static void reopen(void)
     open_broker();
 }
 
-static void open_desk_with(const struct broker_sqlite_options *options)
+static void open_desk_with(const struct sqlite_options *options)
 {
     memset(&desk, 0, sizeof desk);
     sem_init(&desk.woken, 0, 0);
@@ -444,7 +445,7 @@ static void compare_page(uint64_t *seed)
 
 static void it_agrees_with_a_naive_model(void **state)
 {
-    struct broker_sqlite_options options = wide;
+    struct sqlite_options options = wide;
     (void)state;
 
     options.recent_bytes = 4096; /* a few messages: the index is filled all the time */

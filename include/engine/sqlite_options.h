@@ -1,0 +1,26 @@
+/* sqlite_options.h - what the SQLite broker is told; the defaults are in the table of config.c. */
+#ifndef ENGINE_SQLITE_OPTIONS_H
+#define ENGINE_SQLITE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct metrics;
+
+struct sqlite_options {
+    const char *folder; /* outlives the broker */
+    bool full_sync;
+    uint64_t recent_bytes;
+    size_t keep_messages; /* an address, to within an eighth */
+    uint64_t keep_bytes;  /* an address, to within an eighth */
+    uint64_t keep_total;
+    uint64_t disk_reserve; /* free space of the disk that is left alone; at most 2 % of the disk */
+    size_t devices_per_user;
+    size_t idempotency_entries;
+    int64_t idempotency_ttl_ms;
+    int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */
+    struct metrics *metrics;  /* the writer's own; outlives the broker */
+};
+
+#endif

@@ -1,0 +1,92 @@
+/* sqlite_shared.h - what the threads of the SQLite broker share: the sequencer's state and its
+ * lock.
+ *
+ * The workers' threads ask, the committer's thread (sqlite_committer.h) writes, those of the
+ * answers (sqlite_answers.h) read. Private to these and to broker_sqlite.c. */
+#ifndef ENGINE_SQLITE_SHARED_H
+#define ENGINE_SQLITE_SHARED_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "engine/devices.h"
+#include "engine/dispatcher.h"
+#include "engine/sightings.h"
+#include "engine/sqlite_options.h"
+
+struct call;
+struct life;
+struct memory_store;
+
+/* What waits for the committer, and for the answers. */
+enum sqlite_job {
+    SQLITE_PUBLISH,
+    SQLITE_ERASE,
+    SQLITE_DEVICE,
+    SQLITE_READ,
+    SQLITE_INQUIRY,
+    SQLITE_FIND_DEVICE,
+    SQLITE_LOOKUP,
+};
+
+struct sqlite_shared {
+    /* These never change after the start. */
+    struct sqlite_options options;
+    int64_t age_offset_ms; /* wall clock at start less the monotonic clock */
+    int64_t distrusted_until_ms;
+    struct life *lives;
+    size_t life_count;
+
+    pthread_mutex_t mutex; /* guards all that follows */
+    struct dispatcher dispatcher;
+    struct memory_store *window; /* all that is kept and above window_floor */
+    uint64_t window_floor;       /* never above indexed_upto */
+    uint64_t indexed_upto;
+    uint64_t head;  /* last id dispatched */
+    uint64_t shown; /* the last of those that are kept */
+    struct list jobs;
+    struct list questions;
+    pthread_cond_t has_jobs;
+    pthread_cond_t has_questions;
+    struct sightings sightings;
+    struct devices devices; /* that moved since they were last written */
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t disk_free;
+    unsigned generation; /* of the open file; whoever reads it follows */
+    bool up;
+    bool stopping;
+};
+
+void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_options *options);
+void sqlite_shared_finish(struct sqlite_shared *shared);
+
+static inline void sqlite_shared_lock(struct sqlite_shared *shared)
+{
+    pthread_mutex_lock(&shared->mutex);
+}
+
+static inline void sqlite_shared_unlock(struct sqlite_shared *shared)
+{
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+/* Age runs by this clock: a wall clock that jumps ages nothing. */
+int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared);
+/* What counts as past its time; nothing does while the clock is not trusted. */
+int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared);
+
+/* Under the lock: gives a call to the committer, or to the answers. */
+void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job);
+void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sqlite_job job);
+
+/* Both ends of a thread. A disk that does not come back must not keep the process: after some
+ * seconds it ends without the thread, for what was acknowledged is on disk, and nobody waits for
+ * the rest any more. */
+void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context);
+void sqlite_shared_join(pthread_t thread);
+
+#endif

@@ -1,0 +1,86 @@
+#include "engine/sqlite_shared.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/broker.h"
+#include "engine/memory_store.h"
+
+#define JOIN_SECONDS 5
+
+void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_options *options)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    *shared = (struct sqlite_shared){.options = *options};
+    pthread_cond_init(&shared->has_jobs, &monotonic);
+    pthread_cond_init(&shared->has_questions, NULL);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&shared->mutex, NULL);
+    dispatcher_init(&shared->dispatcher);
+    sightings_init(&shared->sightings);
+    devices_init(&shared->devices, SIZE_MAX, SIZE_MAX);
+    list_init(&shared->jobs);
+    list_init(&shared->questions);
+    shared->age_offset_ms = options->wall_ms() - clock_mono_ms();
+}
+
+void sqlite_shared_finish(struct sqlite_shared *shared)
+{
+    sightings_finish(&shared->sightings);
+    devices_finish(&shared->devices);
+    memory_store_destroy(shared->window);
+    dispatcher_finish(&shared->dispatcher);
+    free(shared->lives);
+    pthread_cond_destroy(&shared->has_jobs);
+    pthread_cond_destroy(&shared->has_questions);
+    pthread_mutex_destroy(&shared->mutex);
+}
+
+int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared)
+{
+    return clock_mono_ms() + shared->age_offset_ms;
+}
+
+int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared)
+{
+    return clock_mono_ms() < shared->distrusted_until_ms ? 0 : sqlite_shared_age_ms(shared);
+}
+
+void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
+{
+    bool first = list_empty(&shared->jobs);
+    call->record.kind = (int)job;
+    list_append(&shared->jobs, &call->record.link);
+    if (first)
+        pthread_cond_signal(&shared->has_jobs);
+}
+
+void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
+{
+    call->record.kind = (int)job;
+    list_append(&shared->questions, &call->record.link);
+    pthread_cond_signal(&shared->has_questions);
+}
+
+void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context)
+{
+    int failed = pthread_create(thread, NULL, loop, context);
+    assert(!failed);
+}
+
+void sqlite_shared_join(pthread_t thread)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_SECONDS;
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+        return;
+    log_error("the disk does not answer, ending without it");
+    _exit(1);
+}
