@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "engine/devices.h"
 #include "engine/sqlite_file.h"
+#include "engine/sqlite_log.h"
 #include "engine/sqlite_message.h"
 #include "model/address.h"
 #include "model/idempotency.h"
@@ -19,6 +20,7 @@
 
 #define BULK_ENTRIES 100000
 #define MAX_DEVICES  1000000
+#define SMALL_PAGES  16 /* of a commit */
 #define LOG_FRAME    (4096 + 24)
 #define RESTART_MS   50 /* readers end a page well within */
 
@@ -104,9 +106,11 @@ static int judge(struct sqlite_writer *writer, int rc, const char *doing)
 static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_writer *writer = context;
-    (void)db;
+    bool small = pages - writer->log_pages <= SMALL_PAGES;
     (void)name;
     writer->log_pages = pages;
+    if (small) /* a large one would gain little */
+        sqlite_log_make_room(db, pages);
     return SQLITE_OK;
 }
 
