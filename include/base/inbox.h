@@ -8,6 +8,7 @@
 #define BASE_INBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,21 +29,21 @@ struct inbox {
     /* One for the reader's batch and one for what piles up meanwhile. */
     struct inbox_record doubts[2];
     int next_doubt;
-    bool doubted; /* since the last take */
+    bool doubted;       /* since the last take */
+    atomic_bool unsaid; /* the owner may sleep on what was pushed */
     void (*wake)(void *context);
     void *context;
 };
 
-/* wake is called, on the pushing thread and outside the lock, when the first record since the
- * last take is pushed by another than the owner. doubt_kind is the kind of the doubt record,
- * which belongs to the inbox and is never freed. */
+/* wake is for inbox_wake. doubt_kind is the kind of the doubt record, which belongs to the inbox
+ * and is never freed. */
 void inbox_init(struct inbox *inbox, size_t max_bytes, int doubt_kind, void (*wake)(void *context),
                 void *context);
 /* The caller has taken and freed all records. */
 void inbox_finish(struct inbox *inbox);
 
-/* Queues a record, which changes hands. A push by the owner (own = true) wakes nobody: the owner
- * takes at the end of its turn anyway. */
+/* Queues a record, which changes hands. Whoever pushes calls inbox_wake soon after, but for the
+ * owner (own = true), who takes at the end of its turn anyway. */
 void inbox_push(struct inbox *inbox, struct inbox_record *record, bool own);
 
 /* The same for content that may be dropped. False: the inbox is full; the record stays the
@@ -52,6 +53,11 @@ bool inbox_offer(struct inbox *inbox, struct inbox_record *record, bool own);
 /* Leaves a doubt at this place of the order without offering anything (the record itself could
  * not be made, for want of memory). */
 void inbox_doubt(struct inbox *inbox, bool own);
+
+/* Calls wake, on this thread, if something was pushed by another than the owner that it neither
+ * took nor was woken for. Best outside of locks that the owner would run into, and once for many.
+ */
+void inbox_wake(struct inbox *inbox);
 
 /* Moves everything queued to the end of ret_records; owner only, who is done with the records of
  * the take before. */

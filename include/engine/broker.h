@@ -201,6 +201,7 @@ struct broker_ops {
     int (*erase)(struct broker *broker, struct erase *erase);
     int (*device)(struct broker *broker, struct device_call *device);
     int (*lookup)(struct broker *broker, struct lookup *lookup);
+    void (*flush)(struct broker *broker);
     void (*tick)(struct broker *broker);
     struct broker_stats (*stats)(struct broker *broker);
 };
@@ -242,6 +243,10 @@ int broker_device(struct broker *broker, int member, struct device_call *device)
 
 int broker_lookup(struct broker *broker, int member, struct lookup *lookup);
 void broker_lookup_finish(struct lookup *lookup);
+
+/* At the end of each turn of a member: whoever goes on with what it asked or sent is woken now,
+ * once for all of it. Else that would wait until something else wakes them. */
+void broker_flush(struct broker *broker);
 
 /* Once a second, from one thread: lets go of what is past its time. */
 void broker_tick(struct broker *broker);

@@ -23,6 +23,7 @@ struct signal;
 struct dispatcher {
     struct inbox *members[DISPATCHER_MAX_MEMBERS];
     size_t member_count;
+    _Atomic uint64_t pushed; /* members, as bits, since the last dispatcher_wake */
     struct watch_table watches;
 };
 
@@ -52,5 +53,9 @@ int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *
 
 /* Takes a finished call back to the member that made it. From another thread than the member's. */
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call);
+
+/* Wakes all members whom something was pushed to. Outside of the lock, and once for many pushes:
+ * who was woken earlier would run into the lock, and be woken again for the next message. */
+void dispatcher_wake(struct dispatcher *dispatcher);
 
 #endif

@@ -7,6 +7,7 @@
 #define ENGINE_SQLITE_SHARED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,29 +60,31 @@ struct sqlite_shared {
     unsigned generation; /* of the open file; whoever reads it follows */
     bool up;
     bool stopping;
+    bool wakes_answers;      /* at the end of the lock */
+    atomic_bool has_new_job; /* of which the committer was not told */
 };
 
 void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_options *options);
 void sqlite_shared_finish(struct sqlite_shared *shared);
 
-static inline void sqlite_shared_lock(struct sqlite_shared *shared)
-{
-    pthread_mutex_lock(&shared->mutex);
-}
-
-static inline void sqlite_shared_unlock(struct sqlite_shared *shared)
-{
-    pthread_mutex_unlock(&shared->mutex);
-}
+void sqlite_shared_lock(struct sqlite_shared *shared);
+/* And wakes, now that they will not run into the lock, the members something was pushed to, and
+ * whoever answers. */
+void sqlite_shared_unlock(struct sqlite_shared *shared);
 
 /* Age runs by this clock: a wall clock that jumps ages nothing. */
 int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared);
 /* What counts as past its time; nothing does while the clock is not trusted. */
 int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared);
 
-/* Under the lock: gives a call to the committer, or to the answers. */
+/* Under the lock: gives a call to the committer, who is told by sqlite_shared_flush, or to the
+ * answers. */
 void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job);
 void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sqlite_job job);
+
+/* Tells the committer, if nobody has: outside the lock, and at the end of a turn, so that one
+ * commit is of all that came in it. */
+void sqlite_shared_flush(struct sqlite_shared *shared);
 
 /* Both ends of a thread. A disk that does not come back must not keep the process: after some
  * seconds it ends without the thread, for what was acknowledged is on disk, and nobody waits for

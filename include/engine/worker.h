@@ -42,7 +42,8 @@ struct worker {
     struct metrics metrics;
     /* Private to worker.c: */
     struct inbox inbox;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int wake_fd;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t second;

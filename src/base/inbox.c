@@ -14,51 +14,54 @@ void inbox_finish(struct inbox *inbox)
     pthread_mutex_destroy(&inbox->mutex);
 }
 
-/* Under the lock. Returns whether the owner sleeps and must be woken. */
-static bool append(struct inbox *inbox, struct inbox_record *record, bool own)
+/* Under the lock. */
+static void append(struct inbox *inbox, struct inbox_record *record, bool own)
 {
-    bool first = list_empty(&inbox->records);
+    if (list_empty(&inbox->records) && !own)
+        atomic_store_explicit(&inbox->unsaid, true, memory_order_relaxed);
     list_append(&inbox->records, &record->link);
     inbox->bytes += record->bytes;
-    return first && !own;
 }
 
 void inbox_push(struct inbox *inbox, struct inbox_record *record, bool own)
 {
     pthread_mutex_lock(&inbox->mutex);
-    bool wake = append(inbox, record, own);
+    append(inbox, record, own);
     pthread_mutex_unlock(&inbox->mutex);
-    if (wake)
-        inbox->wake(inbox->context);
 }
 
 /* Under the lock. One doubt a take is enough: whoever reads it asks the broker after this take,
  * and by then the broker has everything that was dropped before. */
-static bool append_doubt(struct inbox *inbox, bool own)
+static void append_doubt(struct inbox *inbox, bool own)
 {
     if (inbox->doubted)
-        return false;
+        return;
     inbox->doubted = true;
-    return append(inbox, &inbox->doubts[inbox->next_doubt], own);
+    append(inbox, &inbox->doubts[inbox->next_doubt], own);
 }
 
 bool inbox_offer(struct inbox *inbox, struct inbox_record *record, bool own)
 {
     pthread_mutex_lock(&inbox->mutex);
     bool fits = inbox->bytes + record->bytes <= inbox->max_bytes;
-    bool wake = fits ? append(inbox, record, own) : append_doubt(inbox, own);
+    if (fits)
+        append(inbox, record, own);
+    else
+        append_doubt(inbox, own);
     pthread_mutex_unlock(&inbox->mutex);
-    if (wake)
-        inbox->wake(inbox->context);
     return fits;
 }
 
 void inbox_doubt(struct inbox *inbox, bool own)
 {
     pthread_mutex_lock(&inbox->mutex);
-    bool wake = append_doubt(inbox, own);
+    append_doubt(inbox, own);
     pthread_mutex_unlock(&inbox->mutex);
-    if (wake)
+}
+
+void inbox_wake(struct inbox *inbox)
+{
+    if (atomic_exchange_explicit(&inbox->unsaid, false, memory_order_relaxed))
         inbox->wake(inbox->context);
 }
 
@@ -70,5 +73,6 @@ void inbox_take(struct inbox *inbox, struct list *ret_records)
     if (inbox->doubted)
         inbox->next_doubt = !inbox->next_doubt;
     inbox->doubted = false;
+    atomic_store_explicit(&inbox->unsaid, false, memory_order_relaxed);
     pthread_mutex_unlock(&inbox->mutex);
 }

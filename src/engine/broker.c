@@ -37,7 +37,9 @@ void broker_reply(struct signal_copy *copy)
 {
     copy->call.record.kind = RECORD_CALL;
     copy->call.done = take_reply;
-    inbox_push(copy->asker, &copy->call.record, false);
+    struct inbox *asker = copy->asker;
+    inbox_push(asker, &copy->call.record, false);
+    inbox_wake(asker);
 }
 
 void broker_destroy(struct broker *broker)
@@ -178,6 +180,11 @@ int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t 
         return 0;
     }
     return 0;
+}
+
+void broker_flush(struct broker *broker)
+{
+    broker->ops->flush(broker);
 }
 
 void broker_tick(struct broker *broker)

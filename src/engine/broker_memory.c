@@ -215,6 +215,11 @@ static int memory_lookup(struct broker *broker, struct lookup *lookup)
     return lookup->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }
 
+static void memory_flush(struct broker *broker)
+{
+    dispatcher_wake(&self(broker)->dispatcher);
+}
+
 static void memory_tick(struct broker *broker)
 {
     struct broker_memory *memory = self(broker);
@@ -261,6 +266,7 @@ static const struct broker_ops ops = {
     .erase = memory_erase,
     .device = memory_device,
     .lookup = memory_lookup,
+    .flush = memory_flush,
     .tick = memory_tick,
     .stats = memory_stats,
 };

@@ -122,6 +122,11 @@ static int sqlite_signal(struct broker *broker, int member, struct signal *signa
     return err;
 }
 
+static void sqlite_flush(struct broker *broker)
+{
+    sqlite_shared_flush(shared_of(broker));
+}
+
 static void sqlite_tick(struct broker *broker)
 {
     struct sqlite_shared *shared = shared_of(broker);
@@ -181,6 +186,7 @@ static const struct broker_ops ops = {
     .erase = sqlite_erase,
     .device = sqlite_device,
     .lookup = sqlite_lookup,
+    .flush = sqlite_flush,
     .tick = sqlite_tick,
     .stats = sqlite_stats,
 };

@@ -1,6 +1,7 @@
 #include "engine/dispatcher.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/broker.h"
@@ -8,6 +9,7 @@
 void dispatcher_init(struct dispatcher *dispatcher)
 {
     dispatcher->member_count = 0;
+    atomic_init(&dispatcher->pushed, 0);
     watch_table_init(&dispatcher->watches);
 }
 
@@ -47,18 +49,26 @@ uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct a
     return watch_table_sessions(&dispatcher->watches, address->hash);
 }
 
+/* The inbox of a member that is going to be woken. */
+static struct inbox *inbox_of(struct dispatcher *dispatcher, size_t member)
+{
+    atomic_fetch_or_explicit(&dispatcher->pushed, (uint64_t)1 << member, memory_order_relaxed);
+    return dispatcher->members[member];
+}
+
 static void push(struct dispatcher *dispatcher, size_t to, int from, struct message *message)
 {
     bool own = (int)to == from;
+    struct inbox *inbox = inbox_of(dispatcher, to);
     struct message_record *record = malloc(sizeof *record);
     if (!record) {
-        inbox_doubt(dispatcher->members[to], own);
+        inbox_doubt(inbox, own);
         return;
     }
     record->record.kind = RECORD_MESSAGE;
     record->record.bytes = sizeof *record + message->size;
     record->message = message_ref(message);
-    if (!inbox_offer(dispatcher->members[to], &record->record, own)) {
+    if (!inbox_offer(inbox, &record->record, own)) {
         message_unref(record->message);
         free(record);
     }
@@ -102,7 +112,7 @@ int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *
         copy->signal = signal;
         copy->asker = dispatcher->members[member];
         signal->outstanding++;
-        inbox_push(dispatcher->members[watch->member], &copy->call.record,
+        inbox_push(inbox_of(dispatcher, watch->member), &copy->call.record,
                    (int)watch->member == member);
     }
     if (signal->outstanding)
@@ -114,5 +124,14 @@ void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)
 {
     call->record.kind = RECORD_CALL;
     call->record.bytes = 0;
-    inbox_push(dispatcher->members[call->member], &call->record, false);
+    inbox_push(inbox_of(dispatcher, (size_t)call->member), &call->record, false);
+}
+
+void dispatcher_wake(struct dispatcher *dispatcher)
+{
+    if (!atomic_load_explicit(&dispatcher->pushed, memory_order_relaxed))
+        return;
+    uint64_t members = atomic_exchange_explicit(&dispatcher->pushed, 0, memory_order_relaxed);
+    for (; members; members &= members - 1)
+        inbox_wake(dispatcher->members[__builtin_ctzll(members)]);
 }

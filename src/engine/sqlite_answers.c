@@ -249,6 +249,7 @@ static bool find_device(struct sqlite_shared *shared, struct sqlite_reader *read
     if (!done)
         sqlite_shared_commit(shared, &call->call, SQLITE_DEVICE);
     sqlite_shared_unlock(shared);
+    sqlite_shared_flush(shared); /* there is no turn to end here */
     return done;
 }
 
@@ -312,32 +313,41 @@ static bool serve(struct sqlite_shared *shared, struct sqlite_reader *reader, st
     }
 }
 
+/* Under the lock. NULL: it is the end. */
+static struct call *next_question(struct sqlite_shared *shared)
+{
+    while (list_empty(&shared->questions) && !shared->stopping)
+        pthread_cond_wait(&shared->has_questions, &shared->mutex);
+    if (list_empty(&shared->questions))
+        return NULL;
+    struct call *call = list_first(&shared->questions, struct call, record.link);
+    list_remove(&call->record.link);
+    return call;
+}
+
 static void *read_loop(void *context)
 {
     struct sqlite_shared *shared = context;
     struct sqlite_reader *reader = NULL;
-    unsigned generation = 0;
-    sqlite_shared_lock(shared);
+    unsigned known = 0;
     for (;;) {
-        while (list_empty(&shared->questions) && !shared->stopping)
-            pthread_cond_wait(&shared->has_questions, &shared->mutex);
-        if (list_empty(&shared->questions))
-            break;
-        struct call *call = list_first(&shared->questions, struct call, record.link);
-        list_remove(&call->record.link);
-        bool anew = !reader || generation != shared->generation;
-        generation = shared->generation;
+        sqlite_shared_lock(shared);
+        struct call *call = next_question(shared);
+        unsigned generation = shared->generation;
         sqlite_shared_unlock(shared);
-        if (anew) {
+        if (!call)
+            break;
+        if (!reader || generation != known) {
             sqlite_reader_close(reader);
             reader = open_reader(shared);
+            known = generation;
         }
         bool answered = serve(shared, reader, call);
         sqlite_shared_lock(shared);
         if (answered)
             dispatcher_answer(&shared->dispatcher, call);
+        sqlite_shared_unlock(shared);
     }
-    sqlite_shared_unlock(shared);
     sqlite_reader_close(reader);
     return NULL;
 }

@@ -42,6 +42,28 @@ void sqlite_shared_finish(struct sqlite_shared *shared)
     pthread_mutex_destroy(&shared->mutex);
 }
 
+void sqlite_shared_lock(struct sqlite_shared *shared)
+{
+    pthread_mutex_lock(&shared->mutex);
+}
+
+void sqlite_shared_unlock(struct sqlite_shared *shared)
+{
+    bool answers = shared->wakes_answers;
+    shared->wakes_answers = false;
+    pthread_mutex_unlock(&shared->mutex);
+    if (answers)
+        pthread_cond_signal(&shared->has_questions);
+    dispatcher_wake(&shared->dispatcher);
+}
+
+void sqlite_shared_flush(struct sqlite_shared *shared)
+{
+    if (atomic_load_explicit(&shared->has_new_job, memory_order_relaxed) &&
+        atomic_exchange_explicit(&shared->has_new_job, false, memory_order_relaxed))
+        pthread_cond_signal(&shared->has_jobs);
+}
+
 int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared)
 {
     return clock_mono_ms() + shared->age_offset_ms;
@@ -54,18 +76,17 @@ int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared)
 
 void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
 {
-    bool first = list_empty(&shared->jobs);
+    if (list_empty(&shared->jobs))
+        atomic_store_explicit(&shared->has_new_job, true, memory_order_relaxed);
     call->record.kind = (int)job;
     list_append(&shared->jobs, &call->record.link);
-    if (first)
-        pthread_cond_signal(&shared->has_jobs);
 }
 
 void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
 {
     call->record.kind = (int)job;
     list_append(&shared->questions, &call->record.link);
-    pthread_cond_signal(&shared->has_questions);
+    shared->wakes_answers = true;
 }
 
 void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context)

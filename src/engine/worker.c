@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -207,6 +209,14 @@ static void run_hooks(struct list *hooks)
         hook->run(hook);
 }
 
+/* Not by uv_async_send: a loop that runs before its waker has come back from that spins until it
+ * has, which on a core they share is until its time slice ends. */
+static void wake_worker(void *context)
+{
+    const struct worker *worker = context;
+    eventfd_write(worker->wake_fd, 1);
+}
+
 /* Both before the loop sleeps and after it woke: timers may make work as well as sockets. */
 static void end_turn(struct worker *worker)
 {
@@ -217,11 +227,12 @@ static void end_turn(struct worker *worker)
         if (round == 0)
             catch_up_run(worker->catch_up);
         run_hooks(&worker->turn_hooks);
+        broker_flush(worker->broker);
         busy = busy || worker->again;
     }
     /* After the last round the inbox may hold what hooks have pushed, and nobody wakes for that. */
     if ((busy || catch_up_waiting(worker->catch_up)) && !worker->stopping)
-        uv_async_send(&worker->wake);
+        wake_worker(worker);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -235,9 +246,13 @@ static void on_check(uv_check_t *handle)
 }
 
 /* The turn's end does the work; this only ends the sleep. */
-static void on_wake(uv_async_t *handle)
+static void on_wake(uv_poll_t *handle, int status, int events)
 {
-    (void)handle;
+    struct worker *worker = handle->data;
+    eventfd_t times;
+    (void)status;
+    (void)events;
+    eventfd_read(worker->wake_fd, &times);
 }
 
 static void on_second(uv_timer_t *handle)
@@ -246,22 +261,19 @@ static void on_second(uv_timer_t *handle)
     run_hooks(&worker->second_hooks);
 }
 
-static void wake_worker(void *context)
-{
-    struct worker *worker = context;
-    uv_async_send(&worker->wake);
-}
-
 /* ---- life ---- */
 
 static void init_handles(struct worker *worker)
 {
     uv_loop_init(&worker->loop);
-    uv_async_init(&worker->loop, &worker->wake, on_wake);
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert(worker->wake_fd >= 0);
+    uv_poll_init(&worker->loop, &worker->wake, worker->wake_fd);
     uv_prepare_init(&worker->loop, &worker->prepare);
     uv_check_init(&worker->loop, &worker->check);
     uv_timer_init(&worker->loop, &worker->second);
-    worker->prepare.data = worker->check.data = worker->second.data = worker;
+    worker->prepare.data = worker->check.data = worker->second.data = worker->wake.data = worker;
+    uv_poll_start(&worker->wake, UV_READABLE, on_wake);
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_check_start(&worker->check, on_check);
     uv_timer_start(&worker->second, on_second, 1000, 1000);
@@ -294,6 +306,7 @@ void worker_destroy(struct worker *worker)
     catch_up_destroy(worker->catch_up);
     connection_manager_destroy(worker->manager);
     inbox_finish(&worker->inbox);
+    close(worker->wake_fd);
     free(worker);
 }
 
@@ -321,6 +334,7 @@ void worker_call(struct worker *worker, void (*fn)(void *context), void *context
     task->fn = fn;
     task->context = context;
     inbox_push(&worker->inbox, &task->record, false);
+    inbox_wake(&worker->inbox);
 }
 
 void worker_stop(struct worker *worker)

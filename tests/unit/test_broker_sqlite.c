@@ -142,6 +142,7 @@ static int await(int err)
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += DEADLINE;
+    broker_flush(desk.broker);
     while (err == BROKER_PENDING && !desk.done) {
         assert_true(sem_timedwait(&desk.woken, &until) == 0 || errno == EINTR);
         serve_inbox();

@@ -218,6 +218,7 @@ static void *live(void *context)
         if (i % 100 == 0)
             broker_tick(broker);
         drain(member);
+        broker_flush(broker); /* the end of a turn */
     }
     atomic_fetch_sub(&still_publishing, 1);
     wake_everyone();

@@ -76,13 +76,38 @@ static void one_wake_serves_a_batch(void **state)
     reader_init(&reader, 100);
     inbox_push(&reader.inbox, letter(&reader, 0), false);
     inbox_push(&reader.inbox, letter(&reader, 0), false);
+    assert_int_equal(reader.wakes, 0);
+    inbox_wake(&reader.inbox);
+    inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
+    inbox_push(&reader.inbox, letter(&reader, 0), false);
+    inbox_wake(&reader.inbox);
+    assert_int_equal(reader.wakes, 1); /* it takes this with the others */
     take(&reader);
     inbox_push(&reader.inbox, letter(&reader, 0), false);
+    inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 2);
     take(&reader);
     inbox_push(&reader.inbox, letter(&reader, 0), true);
+    inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 2); /* the owner takes at the end of its turn anyway */
+    inbox_finish(&reader.inbox);
+}
+
+static void who_took_it_meanwhile_is_not_woken(void **state)
+{
+    struct reader reader;
+    (void)state;
+
+    reader_init(&reader, 100);
+    inbox_push(&reader.inbox, letter(&reader, 0), false);
+    assert_string_equal(take(&reader), "a");
+    inbox_wake(&reader.inbox);
+    assert_int_equal(reader.wakes, 0);
+    inbox_doubt(&reader.inbox, false);
+    inbox_wake(&reader.inbox);
+    assert_int_equal(reader.wakes, 1);
+    take(&reader);
     inbox_finish(&reader.inbox);
 }
 
@@ -154,9 +179,11 @@ static void a_doubt_wakes_like_any_record(void **state)
 
     reader_init(&reader, 0);
     assert_false(inbox_offer(&reader.inbox, letter(&reader, 1), false));
+    inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
     assert_string_equal(take(&reader), "?");
     inbox_doubt(&reader.inbox, true);
+    inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
     assert_string_equal(take(&reader), "?");
     inbox_finish(&reader.inbox);
@@ -167,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_in_the_order_they_were_pushed),
         cmocka_unit_test(one_wake_serves_a_batch),
+        cmocka_unit_test(who_took_it_meanwhile_is_not_woken),
         cmocka_unit_test(content_that_does_not_fit_becomes_one_doubt),
         cmocka_unit_test(answers_are_never_dropped),
         cmocka_unit_test(doubts_of_two_batches_do_not_meet),
