@@ -233,9 +233,7 @@ static void leave(struct poll *self, enum err reason)
 
 static bool send_buf(struct poll *self, const struct buf *whole)
 {
-    struct frame *frame = buf_ok(whole) ? frame_create(whole->size) : NULL;
-    if (frame)
-        memcpy(frame->bytes, whole->data, whole->size);
+    struct frame *frame = frame_from(whole);
     bool sent = frame && stream_send(&self->stream, frame);
     frame_unref(frame);
     return sent;

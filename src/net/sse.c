@@ -1,7 +1,6 @@
 #include "net/sse.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -61,15 +60,6 @@ static struct sse_streams *all_of(const struct sse *self)
 
 /* ---- frames ---- */
 
-static struct frame *frame_of(struct buf *buf)
-{
-    struct frame *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
-    if (frame)
-        memcpy(frame->bytes, buf->data, buf->size);
-    buf_finish(buf);
-    return frame;
-}
-
 static void add_id(struct buf *buf, uint64_t id)
 {
     char text[TEXT_ID_SIZE];
@@ -85,7 +75,9 @@ static struct frame *make_event(const struct message *message)
     buf_add_text(&buf, "event: message\ndata: {\"type\":\"message\",");
     message_write_members(message, &buf);
     buf_add_text(&buf, "}\n\n");
-    return frame_of(&buf);
+    struct frame *frame = frame_from(&buf);
+    buf_finish(&buf);
+    return frame;
 }
 
 static const struct message_format event_format = {2, make_event};
@@ -93,9 +85,10 @@ static const struct message_format event_format = {2, make_event};
 /* Sends and empties the buffer. */
 static bool send_buf(struct sse *self, struct buf *buf)
 {
-    struct frame *frame = frame_of(buf);
+    struct frame *frame = frame_from(buf);
     bool sent = frame && stream_send(&self->stream, frame);
     frame_unref(frame);
+    buf_finish(buf);
     return sent;
 }
 
@@ -272,7 +265,8 @@ struct sse_streams *sse_streams_create(struct worker *worker)
     struct buf comment;
     buf_init(&comment);
     buf_add_text(&comment, ": still here\n\n");
-    all->comment = frame_of(&comment);
+    all->comment = frame_from(&comment);
+    buf_finish(&comment);
     wheel_init(&all->comments, COMMENT_SECONDS);
     list_init(&all->closing);
     all->second.run = on_second;
