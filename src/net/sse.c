@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
-#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
 #include "net/door.h"
@@ -347,10 +346,7 @@ static int open_session(struct sse *self, struct exchange *exchange,
     int err = place_take(&self->place, door, exchange);
     if (err)
         return err;
-    if (exchange_who(exchange) != &identity_anyone) {
-        self->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
-        err = self->pass ? 0 : ERR_OUT_OF_MEMORY;
-    }
+    err = door_give_pass(door, &self->session, exchange, &self->pass);
     if (!err)
         err = door_open_session(door, &self->session, self->pass, &receiving->start);
     if (!err && adopt(self, exchange, &receiving->start.user)) {
