@@ -41,6 +41,7 @@
 #include "net/pass.h"
 #include "net/poll.h"
 #include "net/room.h"
+#include "net/route.h"
 #include "net/sending.h"
 #include "net/sse.h"
 #include "net/stream.h"
