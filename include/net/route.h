@@ -1,6 +1,6 @@
 /* route.h - the table of routes: who serves what.
  *
- * The rows are the server's; they live as long as its listeners. No state. */
+ * The rows are given at the start and never change. No state. */
 #ifndef NET_ROUTE_H
 #define NET_ROUTE_H
 
