@@ -89,6 +89,8 @@ struct frame *message_frame(struct message *message, const struct message_format
 
 /* A frame with one reference and `size` bytes to fill; NULL: out of memory. */
 struct frame *frame_create(size_t size);
+/* A frame of what is in the buffer, which stays the caller's; NULL also if that has failed. */
+struct frame *frame_from(const struct buf *buf);
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame);
 

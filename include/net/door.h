@@ -60,6 +60,11 @@ void place_give(struct place *place);
 struct session;
 void door_name_session(struct door *door, struct session *session);
 
+/* The pass of a session that is about to open, for whom the exchange has identified and now hands
+ * over. NULL, no pass, for anyone. 0 or ERR_OUT_OF_MEMORY. */
+int door_give_pass(struct door *door, struct session *session, struct exchange *exchange,
+                   struct pass **ret_pass);
+
 /* Opens a named session, as catch_up_open does, if whose pass it is has not been revoked meanwhile
  * (ERR_KICKED). pass NULL: anyone. Closing it is catch_up_close's work either way. */
 int door_open_session(struct door *door, struct session *session, const struct pass *pass,

@@ -1,9 +1,9 @@
-/* exchange.h - one HTTP request and its answer.
+/* exchange.h - one HTTP request and its answer, as a route sees it.
  *
- * libmicrohttpd calls in; the head is judged, the route found, the body gathered, and then the
- * route's serve() runs, once. It answers at once or later (after exchange_wait), exactly once, by
- * exchange_answer, exchange_problem or exchange_upgrade. A route with an intake takes its body as
- * it arrives instead. Worker's thread only. */
+ * A route's serve() is called once with a whole request. It answers at once or later (after
+ * exchange_wait), exactly once, by exchange_answer, exchange_problem or exchange_upgrade. A route
+ * with an intake takes its body as it arrives instead. How a request gets so far is reception.h.
+ * Worker's thread only. */
 #ifndef NET_EXCHANGE_H
 #define NET_EXCHANGE_H
 
@@ -12,69 +12,16 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "model/identity.h"
-#include "net/deadlines.h"
 
 /* What stands before a token in Sec-WebSocket-Protocol. */
 #define EXCHANGE_BEARER "bearer."
 
-struct MHD_Connection;
 struct access;
 struct buf;
 struct exchange;
+struct identity;
 struct sockaddr;
 struct worker;
-
-/* How a body is taken as it arrives. For each request there is a taker, between open() and close(),
- * which answers it as serve() would, in end() or later. */
-struct intake {
-    size_t max_size; /* a Content-Length above this is refused */
-    /* The head is whole. NULL: a problem was answered. */
-    void *(*open)(struct exchange *exchange);
-    /* Takes some of the body. Less than all of it: exchange_wait was called, and the rest is given
-     * again after exchange_go_on. */
-    size_t (*take)(void *taker, const char *bytes, size_t size);
-    /* The body has come to its proper end. */
-    void (*end)(void *taker);
-    /* It has waited too long: to be answered as it stands, in end() if that is still to come. */
-    void (*give_up)(void *taker);
-    /* The request is over, answered or not: the client may leave at any time but while it waits.
-     * True: the broker owes the taker answers; the exchange stays until exchange_release. */
-    bool (*close)(void *taker);
-};
-
-struct route {
-    const char *method; /* GET also serves HEAD */
-    const char *path;   /* `/users/:id/devices/:name`: two such segments at most */
-    void (*serve)(struct exchange *exchange);
-    void *state;  /* the family's, see exchange_state */
-    bool upgrade; /* a WebSocket handshake */
-    enum right right;
-    const struct intake *intake; /* or NULL; in place of serve() */
-};
-
-struct exchange_limits {
-    size_t max_head;
-    size_t max_body;
-};
-
-/* What all exchanges of a worker share. Owned by its listener. */
-struct exchanges {
-    struct worker *worker;
-    const struct route *routes;
-    size_t route_count;
-    struct access *access; /* borrowed; another after a reload */
-    struct exchange_limits limits;
-    struct deadlines deadlines;
-    uint64_t next_id;       /* makes request ids */
-    struct exchange *spare; /* a few that ended, to begin anew */
-    size_t spare_count;
-    size_t late;    /* answers that are still out, though their requests were answered */
-    bool run_again; /* libmicrohttpd has work that its epoll set does not show */
-    bool stopping;  /* answers close their connections */
-    bool ended;     /* nothing is asked any more */
-    bool access_log;
-};
 
 /* ---- for a route's serve() ---- */
 
@@ -185,23 +132,5 @@ void exchange_write_problem(const struct exchange *exchange, struct buf *buf, en
                             const char *detail);
 
 bool exchange_is_head(const struct exchange *exchange);
-
-/* ---- for the listener ---- */
-
-/* Answers a request that waits (its connection is in DEADLINE_WAIT) without the broker. Not from
- * within libmicrohttpd. */
-void exchange_give_up(struct exchange *exchange);
-
-/* Frees what is kept to be used again; no exchange is open. */
-void exchanges_finish(struct exchanges *exchanges);
-
-/* libmicrohttpd's callbacks; cls is the struct exchanges, and each connection's socket context is
- * its struct deadline. */
-void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *connection);
-int exchange_on_request(void *cls, struct MHD_Connection *connection, const char *url,
-                        const char *method, const char *version, const char *upload_data,
-                        size_t *upload_data_size, void **request);
-void exchange_on_completed(void *cls, struct MHD_Connection *connection, void **request,
-                           bool answered);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "net/exchange.h"
+#include "net/exchanges.h"
 
 /* How libmicrohttpd is run; the header of its own is needed to use this. */
 #define LISTENER_DAEMON_FLAGS                                                                      \

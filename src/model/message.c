@@ -140,6 +140,14 @@ struct frame *frame_create(size_t size)
     return frame;
 }
 
+struct frame *frame_from(const struct buf *buf)
+{
+    struct frame *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
+    if (frame && buf->size)
+        memcpy(frame->bytes, buf->data, buf->size);
+    return frame;
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
     atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);

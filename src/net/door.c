@@ -10,6 +10,7 @@
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/access.h"
+#include "model/identity.h"
 #include "model/session.h"
 #include "net/budget.h"
 #include "net/exchange.h"
@@ -67,6 +68,16 @@ void door_name_session(struct door *door, struct session *session)
     session->id = hash_number(++door->next_session);
     session->queue_high = door->queue_high;
     session_init(session);
+}
+
+int door_give_pass(struct door *door, struct session *session, struct exchange *exchange,
+                   struct pass **ret_pass)
+{
+    *ret_pass = NULL;
+    if (exchange_who(exchange) == &identity_anyone)
+        return 0;
+    *ret_pass = pass_create(door->passes, session, exchange_take_who(exchange));
+    return *ret_pass ? 0 : ERR_OUT_OF_MEMORY;
 }
 
 /* Whoever revokes writes it down, then closes the sessions that are found at the broker. So either

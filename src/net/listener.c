@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "engine/worker.h"
 #include "net/budget.h"
+#include "net/reception.h"
 
 #define BACKLOG     4096
 #define MAX_ACCEPTS 64 /* a turn: a storm of connections must not starve those that are open */
@@ -227,7 +228,7 @@ static void say_late(int fd)
 static void end_late(struct listener *listener, const struct deadline *late)
 {
     if (late->phase == DEADLINE_WAIT) {
-        exchange_give_up(late->exchange);
+        reception_give_up(late->exchange);
         return;
     }
     if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
@@ -260,7 +261,7 @@ static void end_waiting(struct listener *listener)
 {
     struct list *by_phase = listener->exchanges.deadlines.by_phase;
     list_for_each_safe(waiting, &by_phase[DEADLINE_WAIT], struct deadline, link)
-        exchange_give_up(waiting->exchange); /* which may move it to another phase */
+        reception_give_up(waiting->exchange); /* which may move it to another phase */
 }
 
 static void on_second(struct worker_hook *hook)
@@ -307,14 +308,14 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   const char *method, const char *version, const char *upload_data,
                                   size_t *upload_data_size, void **request)
 {
-    return (enum MHD_Result)exchange_on_request(cls, connection, url, method, version, upload_data,
-                                                upload_data_size, request);
+    return (enum MHD_Result)reception_on_request(cls, connection, url, method, version, upload_data,
+                                                 upload_data_size, request);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode code)
 {
-    exchange_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    reception_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 static struct MHD_Daemon *start_daemon(struct listener *listener)
@@ -327,7 +328,7 @@ static struct MHD_Daemon *start_daemon(struct listener *listener)
         LISTENER_DAEMON_FLAGS, 0, NULL, NULL, on_request, &listener->exchanges,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         &listener->exchanges, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &listener->exchanges,
+        MHD_OPTION_URI_LOG_CALLBACK, reception_on_target, &listener->exchanges,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
         MHD_OPTION_CONNECTION_LIMIT, 1000000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
 }

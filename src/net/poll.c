@@ -12,7 +12,6 @@
 #include "engine/catch_up.h"
 #include "engine/worker.h"
 #include "model/connection_manager.h"
-#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
 #include "net/door.h"
@@ -233,9 +232,7 @@ static void leave(struct poll *self, enum err reason)
 
 static bool send_buf(struct poll *self, const struct buf *whole)
 {
-    struct frame *frame = buf_ok(whole) ? frame_create(whole->size) : NULL;
-    if (frame)
-        memcpy(frame->bytes, whole->data, whole->size);
+    struct frame *frame = frame_from(whole);
     bool sent = frame && stream_send(&self->stream, frame);
     frame_unref(frame);
     return sent;
@@ -483,10 +480,7 @@ static int open_poll(struct poll *self, const struct asked *asked)
     int err = place_take(&self->place, door, asked->exchange);
     if (err)
         return err;
-    if (exchange_who(asked->exchange) != &identity_anyone) {
-        self->pass = pass_create(door->passes, &self->session, exchange_take_who(asked->exchange));
-        err = self->pass ? 0 : ERR_OUT_OF_MEMORY;
-    }
+    err = door_give_pass(door, &self->session, asked->exchange, &self->pass);
     if (!err)
         err = door_open_session(door, &self->session, self->pass, &asked->receiving.start);
     if (!err && adopt(self, asked)) {

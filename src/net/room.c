@@ -239,8 +239,7 @@ static int admit(struct exchange *exchange, struct guest *self)
     }
     if (!self->hears_itself)
         set_name(self, identity_user(who), strlen(identity_user(who)));
-    self->pass = pass_create(self->place.door->passes, &self->session, exchange_take_who(exchange));
-    return self->pass ? 0 : ERR_OUT_OF_MEMORY;
+    return door_give_pass(self->place.door, &self->session, exchange, &self->pass);
 }
 
 /* A browser that offers words wants one back. */

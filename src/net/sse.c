@@ -1,7 +1,6 @@
 #include "net/sse.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -9,7 +8,6 @@
 #include "base/text.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
-#include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
 #include "net/door.h"
@@ -61,15 +59,6 @@ static struct sse_streams *all_of(const struct sse *self)
 
 /* ---- frames ---- */
 
-static struct frame *frame_of(struct buf *buf)
-{
-    struct frame *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
-    if (frame)
-        memcpy(frame->bytes, buf->data, buf->size);
-    buf_finish(buf);
-    return frame;
-}
-
 static void add_id(struct buf *buf, uint64_t id)
 {
     char text[TEXT_ID_SIZE];
@@ -85,7 +74,9 @@ static struct frame *make_event(const struct message *message)
     buf_add_text(&buf, "event: message\ndata: {\"type\":\"message\",");
     message_write_members(message, &buf);
     buf_add_text(&buf, "}\n\n");
-    return frame_of(&buf);
+    struct frame *frame = frame_from(&buf);
+    buf_finish(&buf);
+    return frame;
 }
 
 static const struct message_format event_format = {2, make_event};
@@ -93,9 +84,10 @@ static const struct message_format event_format = {2, make_event};
 /* Sends and empties the buffer. */
 static bool send_buf(struct sse *self, struct buf *buf)
 {
-    struct frame *frame = frame_of(buf);
+    struct frame *frame = frame_from(buf);
     bool sent = frame && stream_send(&self->stream, frame);
     frame_unref(frame);
+    buf_finish(buf);
     return sent;
 }
 
@@ -272,7 +264,8 @@ struct sse_streams *sse_streams_create(struct worker *worker)
     struct buf comment;
     buf_init(&comment);
     buf_add_text(&comment, ": still here\n\n");
-    all->comment = frame_of(&comment);
+    all->comment = frame_from(&comment);
+    buf_finish(&comment);
     wheel_init(&all->comments, COMMENT_SECONDS);
     list_init(&all->closing);
     all->second.run = on_second;
@@ -353,10 +346,7 @@ static int open_session(struct sse *self, struct exchange *exchange,
     int err = place_take(&self->place, door, exchange);
     if (err)
         return err;
-    if (exchange_who(exchange) != &identity_anyone) {
-        self->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
-        err = self->pass ? 0 : ERR_OUT_OF_MEMORY;
-    }
+    err = door_give_pass(door, &self->session, exchange, &self->pass);
     if (!err)
         err = door_open_session(door, &self->session, self->pass, &receiving->start);
     if (!err && adopt(self, exchange, &receiving->start.user)) {

@@ -203,13 +203,9 @@ static bool send_pongs(struct websocket *websocket)
     bool sent = buf_ok(pongs);
     bool room = websocket->state == OPEN || stream_queued(&websocket->stream) <= OUTPUT_CAP;
     if (sent && pongs->size && room) {
-        struct frame *frame = frame_create(pongs->size);
-        sent = frame != NULL;
-        if (frame) {
-            memcpy(frame->bytes, pongs->data, pongs->size);
-            sent = stream_send(&websocket->stream, frame);
-            frame_unref(frame);
-        }
+        struct frame *frame = frame_from(pongs);
+        sent = frame && stream_send(&websocket->stream, frame);
+        frame_unref(frame);
     }
     pongs->size = 0;
     if (pongs->failed)

@@ -768,10 +768,7 @@ static int admit(struct exchange *exchange, struct websocket_session *self)
         exchange_note_refusal(exchange, (enum err)err, why);
         return err;
     }
-    if (exchange_who(exchange) == &identity_anyone)
-        return 0;
-    opening->pass = pass_create(door->passes, &self->session, exchange_take_who(exchange));
-    return opening->pass ? 0 : ERR_OUT_OF_MEMORY;
+    return door_give_pass(door, &self->session, exchange, &opening->pass);
 }
 
 static bool waits_for_token(const struct opening *opening)

@@ -15,71 +15,24 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
 #include "engine/broker_sqlite.h"
 #include "engine/sqlite_options.h"
-#include "engine/catch_up.h"
-#include "engine/worker.h"
 #include "model/access.h"
-#include "model/identity.h"
 #include "model/keys.h"
 #include "model/revocations.h"
 #include "net/adoption.h"
-#include "net/api/channels.h"
-#include "net/api/devices.h"
-#include "net/api/messages.h"
-#include "net/api/page.h"
-#include "net/api/send.h"
-#include "net/api/send_lines.h"
 #include "net/api/status.h"
-#include "net/api/tokens.h"
-#include "net/api/users.h"
 #include "net/budget.h"
-#include "net/door.h"
-#include "net/listener.h"
-#include "net/pass.h"
-#include "net/poll.h"
-#include "net/room.h"
-#include "net/sending.h"
-#include "net/sse.h"
-#include "net/stream.h"
-#include "net/websocket.h"
-#include "net/websocket_echo.h"
-#include "net/websocket_session.h"
 #include "top/credentials.h"
 #include "top/data.h"
 #include "top/endpoint.h"
+#include "top/part.h"
 
-#define MIB        ((uint64_t)1024 * 1024)
-#define MAX_ROUTES 32
-#define SPARE_FDS  8 /* each upgrade holds two descriptors for a moment */
-
-struct server;
-
-/* One worker and what stands on it. */
-struct part {
-    struct server *server;
-    struct worker *worker;
-    struct streams *streams;
-    struct websockets *websockets;
-    struct sse_streams *sse;
-    struct polls *polls;
-    struct passes *passes;
-    struct access *access; /* a reference; replaced by a reload */
-    struct sending_options send;
-    struct door door;
-    struct listener *listener;
-    struct listener *metrics; /* of the first part, where metrics_listen is set */
-    struct send_lines send_lines;
-    struct route routes[MAX_ROUTES];
-    size_t route_count;
-    struct worker_hook turn;
-    bool draining;
-    bool aborted;
-    bool finished;
-    atomic_bool gone; /* said to the main thread */
-};
+#define MIB       ((uint64_t)1024 * 1024)
+#define SPARE_FDS 8 /* each upgrade holds two descriptors for a moment */
 
 struct server {
     const struct config *config;
@@ -94,7 +47,8 @@ struct server {
     struct status status;
     struct endpoints endpoints;
     struct endpoints metrics_endpoints;
-    struct part *parts;
+    struct part_ground ground;
+    struct part **parts;
     size_t part_count;
     const struct metrics **metrics;
     uv_loop_t loop;
@@ -102,279 +56,28 @@ struct server {
     uv_timer_t second;
     uv_timer_t drain;
     uv_async_t part_finished;
-    bool can_adopt;
     bool stopping;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* ---- routes ---- */
-
-static void add_route(struct part *part, struct route route)
-{
-    assert(part->route_count < MAX_ROUTES && route.right != RIGHT_NOT_SAID);
-    part->routes[part->route_count++] = route;
-}
-
-static void add_routes(struct part *part)
-{
-    struct server *server = part->server;
-    part->send_lines.sending = &part->send;
-    const struct route routes[] = {
-        {"POST", "/send-message", send_message_serve, &part->send, false, RIGHT_SEND},
-        {"POST", "/send-messages", NULL, &part->send_lines, false, RIGHT_SEND, &send_lines_intake},
-        {"GET", "/ws/:id", websocket_session_serve, &part->door, true, RIGHT_RECEIVE},
-        {"GET", "/ws", room_lobby_serve, &part->door, true, RIGHT_RECEIVE},
-        {"GET", "/rooms/:id", room_serve, &part->door, true, RIGHT_RECEIVE},
-        {"GET", "/sse/:id", sse_serve, &part->door, false, RIGHT_RECEIVE},
-        {"GET", "/poll/:id", poll_serve, &part->door, false, RIGHT_RECEIVE},
-        {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
-        {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
-        {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
-        {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER},
-        {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/users/:id/ack", devices_ack_serve, NULL, false, RIGHT_OWN},
-        {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false, RIGHT_MANAGE},
-        {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ},
-        {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/users/:id/revoke", users_revoke_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/tokens", tokens_serve, NULL, false, RIGHT_TOKEN},
-        {"GET", "/channels/:id", channels_describe_serve, NULL, false, RIGHT_READ_CHANNEL},
-        {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false, RIGHT_READ_CHANNEL},
-        {"GET", "/healthz", status_alive_serve, &server->status, false, RIGHT_OPEN},
-        {"GET", "/readyz", status_ready_serve, &server->status, false, RIGHT_OPEN},
-        {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/docs/errors", page_errors_serve, NULL, false, RIGHT_OPEN},
-    };
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-        add_route(part, routes[i]);
-    if (!server->config->metrics_listen[0])
-        add_route(part, (struct route){"GET", "/metrics", status_metrics_serve, &server->status,
-                                       false, RIGHT_READ});
-    if (server->config->dev_echo)
-        add_route(part, (struct route){"GET", "/ws-echo", websocket_echo_serve, &part->door, true,
-                                       RIGHT_OPEN});
-}
-
-/* ---- parts ---- */
-
-static struct listener_options listener_options(struct part *part)
-{
-    struct server *server = part->server;
-    const struct config *config = server->config;
-    return (struct listener_options){
-        .worker = part->worker,
-        .budget = server->budget,
-        .access = part->access,
-        .routes = part->routes,
-        .route_count = part->route_count,
-        .limits = {.max_head = (size_t)config->max_head, .max_body = (size_t)config->max_body},
-        .head_timeout_ms = config->head_timeout_ms,
-        .keepalive_ms = config->keepalive_ms,
-        .request_timeout_ms = config->request_timeout_ms,
-        .access_log = config->access_log,
-    };
-}
-
-static bool listen_for_metrics(struct part *part)
-{
-    static struct route routes[3];
-    struct server *server = part->server;
-    struct listener_options options = listener_options(part);
-    routes[0] =
-        (struct route){"GET", "/metrics", status_metrics_serve, &server->status, false, RIGHT_OPEN};
-    routes[1] =
-        (struct route){"GET", "/healthz", status_alive_serve, &server->status, false, RIGHT_OPEN};
-    routes[2] =
-        (struct route){"GET", "/readyz", status_ready_serve, &server->status, false, RIGHT_OPEN};
-    options.routes = routes;
-    options.route_count = 3;
-    part->metrics =
-        listener_create(&options, server->metrics_endpoints.fds, server->metrics_endpoints.count);
-    return part->metrics != NULL;
-}
-
-/* Late answers are waited for only while there is time. */
-static bool is_idle(const struct part *part)
-{
-    return !listener_connections(part->listener) && !part->door.open &&
-           (part->aborted || !listener_late_answers(part->listener)) &&
-           !catch_up_in_flight(part->worker->catch_up) &&
-           !(part->metrics && listener_connections(part->metrics));
-}
-
-/* Top-down: who brings in work first. */
-static void finish_part(struct part *part)
-{
-    part->finished = true;
-    listener_stop(part->listener);
-    if (part->metrics)
-        listener_stop(part->metrics);
-    streams_stop(part->streams);
-    worker_stop(part->worker);
-    atomic_store(&part->gone, true);
-    uv_async_send(&part->server->part_finished);
-}
-
-static void on_turn(struct worker_hook *hook)
-{
-    struct part *part = list_entry(hook, struct part, turn);
-    if (part->draining && !part->finished && is_idle(part))
-        finish_part(part);
-}
-
-/* What a reload may change, besides access. */
-struct limits {
-    struct exchange_limits http;
-    struct sending_options send;
-    int64_t poll_wait_ms;
-    int64_t retry_spread_ms;
-    int64_t auth_timeout_ms;
-    uint32_t queue_high;
-    bool access_log;
-};
-
-static struct limits limits_of(const struct config *config)
-{
-    return (struct limits){
-        .http = {.max_head = (size_t)config->max_head, .max_body = (size_t)config->max_body},
-        .send = {.max_message = (size_t)config->max_message,
-                 .ttl_ms = config->ttl_ms,
-                 .ttl_max_ms = config->ttl_max_ms},
-        .poll_wait_ms = config->poll_wait_ms,
-        .retry_spread_ms = config->retry_spread_ms,
-        .auth_timeout_ms = config->auth_timeout_ms,
-        .queue_high = (uint32_t)config->queue_high,
-        .access_log = config->access_log,
-    };
-}
-
-static void set_limits(struct part *part, const struct limits *limits)
-{
-    part->send = limits->send;
-    part->door.poll_wait_ms = limits->poll_wait_ms;
-    part->door.retry_spread_ms = limits->retry_spread_ms;
-    passes_change(part->passes, part->access, limits->auth_timeout_ms);
-    part->door.queue_high = limits->queue_high;
-    listener_change(part->listener, part->access, &limits->http, limits->access_log);
-    if (part->metrics)
-        listener_change(part->metrics, part->access, &limits->http, limits->access_log);
-}
-
-static bool build_part(struct server *server, size_t index)
-{
-    const struct config *config = server->config;
-    struct part *part = &server->parts[index];
-    part->server = server;
-    part->access = access_ref(server->access);
-    part->worker = worker_create(
-        (int)index, server->broker,
-        &(struct catch_up_limits){
-            .sessions_per_user = (size_t)config->max_sessions_per_user,
-            .channels_per_session = (size_t)config->max_channels_per_session,
-            .channels = (size_t)(config->max_channels + config->workers - 1) / server->part_count,
-        });
-    server->metrics[index] = &part->worker->metrics;
-    /* Hooks run in this order: requests are served, then what they queued is written. */
-    add_routes(part);
-    struct listener_options options = listener_options(part);
-    part->listener = listener_create(
-        &options, server->endpoints.fds + index * server->endpoints.count, server->endpoints.count);
-    if (!part->listener ||
-        (index == 0 && server->metrics_endpoints.count && !listen_for_metrics(part)))
-        return false;
-    part->streams =
-        streams_create(part->worker, &(struct streams_limits){config->stall_timeout_ms});
-    part->websockets = websockets_create(part->worker, part->streams,
-                                         &(struct websockets_limits){
-                                             .heartbeat_ms = config->heartbeat_ms,
-                                             .max_message = (uint64_t)config->ws_max_message,
-                                             .max_fragments = (uint32_t)config->ws_max_fragments,
-                                         });
-    part->sse = sse_streams_create(part->worker);
-    part->polls = polls_create(part->worker);
-    part->passes = passes_create(part->worker, server->budget);
-    part->door = (struct door){
-        .passes = part->passes,
-        .can_adopt = server->can_adopt,
-        .sse = part->sse,
-        .polls = part->polls,
-        .worker = part->worker,
-        .streams = part->streams,
-        .websockets = part->websockets,
-        .budget = server->budget,
-        .sending = &part->send,
-        .heartbeat_ms = config->heartbeat_ms,
-        .next_session = (uint64_t)index << 56 | (uint64_t)clock_wall_ms() << 12,
-    };
-    struct limits limits = limits_of(config);
-    set_limits(part, &limits);
-    part->turn.run = on_turn;
-    worker_on_turn(part->worker, &part->turn);
-    return true;
-}
-
-static void destroy_part(struct part *part)
-{
-    worker_destroy(part->worker);
-    listener_destroy(part->listener);
-    listener_destroy(part->metrics);
-    websockets_destroy(part->websockets);
-    sse_streams_destroy(part->sse);
-    polls_destroy(part->polls);
-    passes_destroy(part->passes);
-    access_unref(part->access);
-    streams_destroy(part->streams);
-}
-
 /* ---- stopping ---- */
 
-static void drain_part(void *context)
-{
-    struct part *part = context;
-    part->draining = part->door.stopping = true;
-    listener_drain(part->listener);
-    if (part->metrics)
-        listener_drain(part->metrics);
-    websockets_close_all(part->websockets, ERR_STOPPING);
-    sse_close_all(part->sse, ERR_STOPPING);
-    polls_answer_all(part->polls, ERR_STOPPING);
-}
-
-static void abort_part(void *context)
-{
-    struct part *part = context;
-    if (part->finished)
-        return;
-    part->aborted = true;
-    log_warn("time is up, closing what is left",
-             LOG_NUMBER("connections", listener_connections(part->listener)),
-             LOG_NUMBER("sessions", part->door.open),
-             LOG_NUMBER("late_answers", listener_late_answers(part->listener)));
-    listener_abort(part->listener);
-    if (part->metrics)
-        listener_abort(part->metrics);
-    websockets_abort_all(part->websockets);
-    sse_abort_all(part->sse);
-    polls_abort_all(part->polls);
-}
-
-static void call_parts(struct server *server, void (*fn)(void *context))
+static void call_parts(struct server *server, void (*call)(struct part *part))
 {
     for (size_t i = 0; i < server->part_count; i++)
-        worker_call(server->parts[i].worker, fn, &server->parts[i]);
+        call(server->parts[i]);
 }
 
 static void on_drain_over(uv_timer_t *timer)
 {
-    call_parts(timer->data, abort_part);
+    call_parts(timer->data, part_abort);
 }
 
 static void start_drain(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    call_parts(server, drain_part);
+    call_parts(server, part_drain);
     uv_timer_start(&server->drain, on_drain_over, (uint64_t)server->config->drain_ms, 0);
 }
 
@@ -389,33 +92,13 @@ static void begin_stop(struct server *server, int signal_number)
 
 /* ---- reloading ---- */
 
-struct change { /* on its way to a worker, by which it is freed */
-    struct part *part;
-    struct access *access; /* a reference */
-    struct limits limits;
-};
-
-/* On the worker's thread. Whom the old one let in keeps what it has. */
-static void change_part(void *context)
-{
-    struct change *change = context;
-    struct part *part = change->part;
-    access_unref(part->access);
-    part->access = change->access;
-    set_limits(part, &change->limits);
-    free(change);
-}
-
 static void change_all(struct server *server, const struct config *config, struct access *access)
 {
     access_unref(server->access);
     server->access = access;
     log_set_level((enum log_level)config->log_level);
-    for (size_t i = 0; i < server->part_count; i++) {
-        struct change *change = mem_alloc(sizeof *change);
-        *change = (struct change){&server->parts[i], access_ref(access), limits_of(config)};
-        worker_call(server->parts[i].worker, change_part, change);
-    }
+    for (size_t i = 0; i < server->part_count; i++)
+        part_change(server->parts[i], config, access);
 }
 
 static void name_restarts(const struct server *server, const struct config *config)
@@ -479,11 +162,18 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->part_finished, NULL);
 }
 
+/* On the part's thread. */
+static void on_part_gone(void *context)
+{
+    struct server *server = context;
+    uv_async_send(&server->part_finished);
+}
+
 static void on_part_finished(uv_async_t *handle)
 {
     struct server *server = handle->data;
     for (size_t i = 0; i < server->part_count; i++) {
-        if (!atomic_load(&server->parts[i].gone))
+        if (!part_is_gone(server->parts[i]))
             return;
     }
     close_handles(server);
@@ -638,10 +328,21 @@ static bool build(struct server *server)
 {
     const struct config *config = server->config;
     server->budget = make_budget(server);
-    server->can_adopt = adoption_works();
-    if (!server->can_adopt)
-        log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
     server->part_count = (size_t)config->workers;
+    server->ground = (struct part_ground){
+        .config = config,
+        .broker = server->broker,
+        .budget = server->budget,
+        .status = &server->status,
+        .endpoints = &server->endpoints,
+        .metrics_endpoints = &server->metrics_endpoints,
+        .part_count = server->part_count,
+        .can_adopt = adoption_works(),
+        .on_gone = on_part_gone,
+        .context = server,
+    };
+    if (!server->ground.can_adopt)
+        log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
     server->parts = mem_alloc(server->part_count * sizeof *server->parts);
     server->metrics = mem_alloc((server->part_count + 1) * sizeof *server->metrics);
     server->metrics[server->part_count] = &server->broker_metrics;
@@ -649,10 +350,12 @@ static bool build(struct server *server)
     server->status.metrics = server->metrics;
     server->status.metrics_count = server->part_count + 1;
     for (size_t i = 0; i < server->part_count; i++) {
-        if (!build_part(server, i)) {
+        server->parts[i] = part_create(&server->ground, i, server->access);
+        if (!server->parts[i]) {
             log_error("libmicrohttpd does not start");
             return false;
         }
+        server->metrics[i] = part_metrics(server->parts[i]);
     }
     return true;
 }
@@ -686,8 +389,7 @@ static void say_ready(const struct server *server)
 static void destroy(struct server *server)
 {
     broker_destroy(server->broker);
-    for (size_t i = 0; i < server->part_count; i++)
-        destroy_part(&server->parts[i]);
+    call_parts(server, part_destroy);
     endpoints_finish(&server->endpoints);
     endpoints_finish(&server->metrics_endpoints);
     budget_destroy(server->budget);
@@ -703,12 +405,10 @@ static void destroy(struct server *server)
 static void run(struct server *server)
 {
     init_loop(server);
-    for (size_t i = 0; i < server->part_count; i++)
-        worker_start(server->parts[i].worker);
+    call_parts(server, part_start);
     say_ready(server);
     uv_run(&server->loop, UV_RUN_DEFAULT);
-    for (size_t i = 0; i < server->part_count; i++)
-        worker_join(server->parts[i].worker);
+    call_parts(server, part_join);
     int busy = uv_loop_close(&server->loop);
     assert(busy == 0);
 }

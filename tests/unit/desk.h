@@ -13,6 +13,9 @@
 #include "engine/worker.h"
 #include "model/access.h"
 #include "net/exchange.h"
+#include "net/exchanges.h"
+#include "net/reception.h"
+#include "net/route.h"
 
 #define HOST "Host: a\r\n"
 #define END  "\r\n\r\n"
@@ -35,14 +38,14 @@ static enum MHD_Result desk_on_request(void *cls, struct MHD_Connection *connect
                                        const char *upload_data, size_t *upload_data_size,
                                        void **request)
 {
-    return (enum MHD_Result)exchange_on_request(cls, connection, url, method, version, upload_data,
-                                                upload_data_size, request);
+    return (enum MHD_Result)reception_on_request(cls, connection, url, method, version, upload_data,
+                                                 upload_data_size, request);
 }
 
 static void desk_on_completed(void *cls, struct MHD_Connection *connection, void **request,
                               enum MHD_RequestTerminationCode code)
 {
-    exchange_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    reception_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 static void desk_on_connection(void *cls, struct MHD_Connection *connection, void **context,
@@ -104,7 +107,7 @@ static inline void desk_open(const struct route *routes, size_t count)
             MHD_USE_TURBO,
         0, NULL, NULL, desk_on_request, &desk.exchanges, MHD_OPTION_NOTIFY_COMPLETED,
         desk_on_completed, &desk.exchanges, MHD_OPTION_NOTIFY_CONNECTION, desk_on_connection, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, &desk.exchanges,
+        MHD_OPTION_URI_LOG_CALLBACK, reception_on_target, &desk.exchanges,
         MHD_OPTION_UNESCAPE_CALLBACK, desk_keep_escapes, NULL, MHD_OPTION_END);
     assert_non_null(desk.daemon);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);

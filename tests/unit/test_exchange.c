@@ -242,7 +242,7 @@ static void an_answer_that_comes_too_late_goes_nowhere(void **state)
 
     say("POST /later HTTP/1.1\r\n" HOST "Content-Length: 4" END "mine");
     assert_ptr_equal(desk.deadline.exchange, book.waiting);
-    exchange_give_up(book.waiting);
+    reception_give_up(book.waiting);
     assert_true(desk.worker.again && desk.exchanges.run_again);
     run();
     assert_has(hear(), "HTTP/1.1 503 ");
@@ -264,8 +264,8 @@ static void an_answer_may_be_late_by_a_hair(void **state)
     (void)state;
 
     say("GET /later HTTP/1.1\r\n" HOST END);
-    exchange_give_up(book.waiting);
-    exchange_give_up(book.waiting); /* once is enough */
+    reception_give_up(book.waiting);
+    reception_give_up(book.waiting); /* once is enough */
     buf_init(&body);
     buf_add_text(&body, "late");
     exchange_answer(book.waiting, 200, NULL, &body);
@@ -277,7 +277,7 @@ static void an_answer_may_be_late_by_a_hair(void **state)
 
     say("GET /later HTTP/1.1\r\n" HOST END);
     exchange_answer_static(book.waiting, 200, NULL, "", 0);
-    exchange_give_up(book.waiting); /* late by a hair itself */
+    reception_give_up(book.waiting); /* late by a hair itself */
     run();
     assert_has(hear(), "HTTP/1.1 200 ");
     assert_int_equal(desk.exchanges.late, 0);
@@ -306,7 +306,7 @@ static void who_does_more_than_answer_asks_whether_it_is_late(void **state)
 
     say("GET /later HTTP/1.1\r\n" HOST END);
     assert_false(exchange_drop_late(book.waiting));
-    exchange_give_up(book.waiting);
+    reception_give_up(book.waiting);
     run();
     assert_true(exchange_drop_late(book.waiting));
     assert_int_equal(desk.exchanges.late, 0);
@@ -317,7 +317,7 @@ static void a_problem_may_come_too_late(void **state)
     (void)state;
 
     say("GET /later HTTP/1.1\r\n" HOST END);
-    exchange_give_up(book.waiting);
+    reception_give_up(book.waiting);
     hang_up();
     assert_true(desk.gone);
     exchange_problem(book.waiting, ERR_NO_ROOM, NULL, "Too late.");
@@ -333,7 +333,7 @@ static void a_broker_that_owes_many_answers_is_not_asked(void **state)
     for (size_t i = 0; i < COUNT_OF(waiting); i++) {
         say("GET /later HTTP/1.1\r\n" HOST END);
         waiting[i] = book.waiting;
-        exchange_give_up(book.waiting);
+        reception_give_up(book.waiting);
         run();
         assert_has(hear(), "HTTP/1.1 503 ");
     }
@@ -520,7 +520,7 @@ static void an_intake_is_told_that_it_waits_too_long(void **state)
 
     say(PIECES "Content-Length: 5" END "abcde");
     assert_ptr_equal(desk.deadline.exchange, book.waiting);
-    exchange_give_up(book.waiting);
+    reception_give_up(book.waiting);
     run();
     assert_int_equal(book.gave_up, 1);
     assert_string_equal(book.said, "abcde.");

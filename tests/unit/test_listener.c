@@ -11,7 +11,9 @@
 #include "engine/worker.h"
 #include "model/access.h"
 #include "net/budget.h"
+#include "net/exchange.h"
 #include "net/listener.h"
+#include "net/route.h"
 
 #define TIMEOUT_MS 3000
 #define MANY_TURNS 1000

@@ -131,6 +131,26 @@ static void a_frame_is_made_once_for_all(void **state)
     frame_unref(NULL);
 }
 
+static void a_frame_is_made_from_what_a_buffer_holds(void **state)
+{
+    struct buf buf;
+    (void)state;
+
+    buf_init(&buf);
+    struct frame *empty = frame_from(&buf);
+    assert_int_equal(empty->size, 0);
+    buf_add_text(&buf, "abc");
+    struct frame *frame = frame_from(&buf);
+    assert_int_equal(frame->size, 3);
+    assert_memory_equal(frame->bytes, "abc", 3);
+    assert_int_equal(buf.size, 3); /* still the caller's */
+    buf.failed = true;
+    assert_null(frame_from(&buf));
+    buf_finish(&buf);
+    frame_unref(empty);
+    frame_unref(frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +158,7 @@ int main(void)
         cmocka_unit_test(it_expires_at_the_end_of_its_time),
         cmocka_unit_test(members_are_written_as_the_contract_says),
         cmocka_unit_test(a_frame_is_made_once_for_all),
+        cmocka_unit_test(a_frame_is_made_from_what_a_buffer_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

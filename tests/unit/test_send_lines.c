@@ -349,7 +349,7 @@ static void a_broker_that_is_late_at_the_end_leaves_doubt(void **state)
     say_lines(1, 4);
     say("0\r\n\r\n");
     clerk_answers(1, 2, ERR_NONE);
-    exchange_give_up(desk.deadline.exchange);
+    reception_give_up(desk.deadline.exchange);
     run();
     assert_has(hear(), "HTTP/1.1 200 OK\r\n");
     assert_has(desk.heard, "{\"index\":0,\"status\":503,\"code\":\"broker_down\",\"detail\":\"No ");
@@ -371,7 +371,7 @@ static void a_broker_that_is_late_midway_stops_the_rest(void **state)
     desk.exchanges.limits.max_body = 60; /* two lines */
     say(CHUNKED);
     say_lines(0, 4);
-    exchange_give_up(desk.deadline.exchange);
+    reception_give_up(desk.deadline.exchange);
     run();
     assert_int_equal(clerk.count, 2);
     assert_int_equal(desk.deadline.phase, DEADLINE_BODY);

@@ -6,7 +6,7 @@
 #ifndef NET_API_SEND_LINES_H
 #define NET_API_SEND_LINES_H
 
-#include "net/exchange.h"
+#include "net/route.h"
 
 #define SEND_LINES_MAX      10000                    /* in one request */
 #define SEND_LINES_MAX_SIZE ((size_t)16 << 20)       /* of its body, and of its results */

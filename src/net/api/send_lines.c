@@ -12,6 +12,7 @@
 #include "engine/worker.h"
 #include "net/api/json_body.h"
 #include "net/api/receipt.h"
+#include "net/exchange.h"
 #include "net/sending.h"
 
 /* The body of one request. */

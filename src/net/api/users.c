@@ -13,6 +13,7 @@
 #include "engine/worker.h"
 #include "model/access.h"
 #include "model/address.h"
+#include "model/identity.h"
 #include "model/revocations.h"
 #include "net/api/history.h"
 #include "net/api/json_body.h"
