@@ -3,7 +3,8 @@
  * An index kept up at insert time would cost several times the message itself. So what was
  * committed is noted in memory and filed later, in bulks sorted by address and in slices between
  * commits; until then those messages are read from memory. Holds the limits of each address, too,
- * to within an eighth. The writer's thread only. */
+ * to within an eighth: what is over them leaves the index at once, and the log as litter. The
+ * writer's thread only. */
 #ifndef ENGINE_MAIL_INDEX_H
 #define ENGINE_MAIL_INDEX_H
 
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct litter;
 struct mail_index;
 struct message;
 typedef struct sqlite3 sqlite3;
@@ -27,8 +29,9 @@ struct mail_cut {
     uint64_t told_upto; /* the last of it whose going is a loss; 0: there is none */
 };
 
-/* db is borrowed. NULL: a statement could not be prepared. */
-struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits);
+/* db and litter are borrowed. NULL: a statement could not be prepared. */
+struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits,
+                                     struct litter *litter);
 void mail_index_destroy(struct mail_index *index); /* NULL is fine */
 
 /* Notes a message whose commit is through, or is under way in this transaction. Ids rise. False:
@@ -55,10 +58,10 @@ bool mail_index_begin(struct mail_index *index);
 
 /* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock.
  * *ret_upto: set once the bulk is complete; every message up to it is in the index when the
- * transaction is through. *ret_pruned: messages the limits removed. Returns SQLite's code,
- * SQLITE_OK when all is well. */
-int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto,
-                     uint64_t *ret_pruned);
+ * transaction is through. No removal of litter is under way. Returns SQLite's code, SQLITE_OK when
+ * all is well. */
+int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms,
+                     uint64_t *ret_upto);
 
 /* What has been cut since it was asked last, to be cut from memory as well; valid until the next
  * slice. Without memory some of it is missing. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/litter.h"
 #include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
 #include "model/message.h"
@@ -36,7 +37,7 @@ struct box {
     uint64_t excess; /* messages still to be removed from its oldest end */
 };
 
-enum { LAST, FIRST, INSERT, OLDEST, CUT, DROP, TELL, STATEMENTS };
+enum { LAST, FIRST, INSERT, OLDEST, CUT, ANY_OVER, IS_OVER, TELL, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
     [LAST] = "SELECT id, n, total FROM mail WHERE address = ? ORDER BY id DESC LIMIT 1",
@@ -44,14 +45,14 @@ static const char *const texts[STATEMENTS] = {
     [INSERT] = "INSERT INTO mail(address, id, n, total) VALUES (?,?,?,?)",
     [OLDEST] = "SELECT id FROM mail WHERE address = ? ORDER BY id LIMIT ?",
     [CUT] = "DELETE FROM mail WHERE address = ? AND id <= ?",
-    /* What has several receivers goes by age or total size only. */
-    [DROP] = ("DELETE FROM message WHERE id = ? AND shared = 0"
-              " RETURNING own_ttl = 1 AND expires_at <= ?"),
+    [ANY_OVER] = "SELECT 1 FROM message WHERE own_ttl = 1 AND expires_at <= ? LIMIT 1",
+    [IS_OVER] = "SELECT 1 FROM message WHERE id = ? AND own_ttl = 1 AND expires_at <= ?",
     [TELL] = SQLITE_FILE_TELL,
 };
 
 struct mail_index {
     struct mail_index_limits limits;
+    struct litter *litter; /* borrowed */
     sqlite3_stmt *statements[STATEMENTS];
     struct entries noted;
     uint64_t noted_bytes;
@@ -67,16 +68,19 @@ struct mail_index {
     uint64_t bulk_messages;
     struct box box;
     bool box_open; /* not yet through with it */
+    bool any_over; /* somebody's message lies there whose own ttl has run out */
     struct mail_cut *cuts;
     size_t cut_count;
     size_t cut_room;
     bool busy;
 };
 
-struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits)
+struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits,
+                                     struct litter *litter)
 {
     struct mail_index *index = mem_alloc(sizeof *index);
     index->limits = *limits;
+    index->litter = litter;
     if (sqlite_file_prepare(db, texts, STATEMENTS, index->statements))
         return index;
     free(index);
@@ -310,21 +314,27 @@ static int count_excess(struct mail_index *index, struct box *box)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int drop_message(struct mail_index *index, uint64_t id, int64_t now_ms, bool *ret_told,
-                        uint64_t *ret_pruned)
+/* Its going is no loss. */
+static int is_over(struct mail_index *index, uint64_t id, int64_t now_ms, bool *ret_over)
 {
-    sqlite3_stmt *statement = index->statements[DROP];
-    bool over = false; /* its own ttl had run out: no loss */
-    int rc;
+    sqlite3_stmt *statement = index->statements[IS_OVER];
     sqlite3_bind_int64(statement, 1, (int64_t)id);
     sqlite3_bind_int64(statement, 2, now_ms);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        over = sqlite3_column_int(statement, 0);
-        ++*ret_pruned;
-    }
+    int rc = sqlite3_step(statement);
+    *ret_over = rc == SQLITE_ROW;
     sqlite3_reset(statement);
-    *ret_told = !over;
-    return rc;
+    return rc == SQLITE_ROW ? SQLITE_DONE : rc;
+}
+
+/* Most often there is none, and then no message need be looked at. */
+static int look_for_over(struct mail_index *index, int64_t now_ms)
+{
+    sqlite3_stmt *statement = index->statements[ANY_OVER];
+    sqlite3_bind_int64(statement, 1, now_ms);
+    int rc = sqlite3_step(statement);
+    index->any_over = rc == SQLITE_ROW;
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 static void note_cut(struct mail_index *index, const struct mail_cut *cut)
@@ -347,12 +357,27 @@ const struct mail_cut *mail_index_take_cuts(struct mail_index *index, size_t *re
     return index->cuts;
 }
 
-/* Removes the oldest `count` of an address, PRUNE_CHUNK at most. */
-static int prune(struct mail_index *index, const struct box *box, size_t count, int64_t now_ms,
-                 uint64_t *ret_pruned)
+/* The last of these, in id order, that is a loss; 0: none is. */
+static int find_told(struct mail_index *index, const uint64_t *ids, size_t count, int64_t now_ms,
+                     uint64_t *ret_told_upto)
+{
+    int rc = SQLITE_DONE;
+    bool over = true;
+    while (count && rc == SQLITE_DONE && over) {
+        over = false;
+        count--;
+        if (index->any_over)
+            rc = is_over(index, ids[count], now_ms, &over);
+    }
+    *ret_told_upto = over ? 0 : ids[count];
+    return rc;
+}
+
+/* Takes the oldest `count` of an address, PRUNE_CHUNK at most, from the index. */
+static int prune(struct mail_index *index, const struct box *box, size_t count, int64_t now_ms)
 {
     sqlite3_stmt *oldest = index->statements[OLDEST];
-    uint64_t ids[PRUNE_CHUNK], told_upto = 0;
+    uint64_t ids[PRUNE_CHUNK], told_upto;
     size_t found = 0;
     int rc;
     sqlite3_bind_int64(oldest, 1, box->hash);
@@ -360,18 +385,16 @@ static int prune(struct mail_index *index, const struct box *box, size_t count, 
     while ((rc = sqlite3_step(oldest)) == SQLITE_ROW)
         ids[found++] = (uint64_t)sqlite3_column_int64(oldest, 0);
     sqlite3_reset(oldest);
-    for (size_t i = 0; rc == SQLITE_DONE && i < found; i++) {
-        bool told;
-        rc = drop_message(index, ids[i], now_ms, &told, ret_pruned);
-        if (told)
-            told_upto = ids[i];
-    }
-    if (rc == SQLITE_DONE && found)
+    if (rc != SQLITE_DONE || !found)
+        return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    if (!litter_add(index->litter, ids, found))
+        return SQLITE_NOMEM;
+    rc = find_told(index, ids, found, now_ms, &told_upto);
+    if (rc == SQLITE_DONE)
         rc = sqlite_file_run_for(index->statements[CUT], box->hash, ids[found - 1]);
     if (rc == SQLITE_DONE && told_upto)
         rc = sqlite_file_run_for(index->statements[TELL], box->hash, told_upto);
-    if (found)
-        note_cut(index, &(struct mail_cut){(uint64_t)box->hash, ids[found - 1], told_upto});
+    note_cut(index, &(struct mail_cut){(uint64_t)box->hash, ids[found - 1], told_upto});
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -400,44 +423,41 @@ static int fill_box(struct mail_index *index, int64_t until_us)
     return rc == SQLITE_OK && !has_entry(index) ? count_excess(index, &index->box) : rc;
 }
 
-static int prune_box(struct mail_index *index, int64_t until_us, int64_t now_ms,
-                     uint64_t *ret_pruned)
+static int prune_box(struct mail_index *index, int64_t until_us, int64_t now_ms)
 {
     struct box *box = &index->box;
     int rc = SQLITE_OK;
     while (rc == SQLITE_OK && box->excess && clock_mono_us() < until_us) {
         size_t count = box->excess < PRUNE_CHUNK ? (size_t)box->excess : PRUNE_CHUNK;
-        rc = prune(index, box, count, now_ms, ret_pruned);
+        rc = prune(index, box, count, now_ms);
         box->excess -= count;
     }
     return rc;
 }
 
-static int file_next(struct mail_index *index, int64_t until_us, int64_t now_ms,
-                     uint64_t *ret_pruned)
+static int file_next(struct mail_index *index, int64_t until_us, int64_t now_ms)
 {
     int rc = index->box_open ? SQLITE_OK : open_box(index);
     if (rc == SQLITE_OK && has_entry(index))
         rc = fill_box(index, until_us);
     if (rc == SQLITE_OK && !has_entry(index))
-        rc = prune_box(index, until_us, now_ms, ret_pruned);
+        rc = prune_box(index, until_us, now_ms);
     index->box_open = has_entry(index) || index->box.excess;
     return rc;
 }
 
-int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto,
-                     uint64_t *ret_pruned)
+int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto)
 {
-    int rc = SQLITE_OK;
-    *ret_upto = *ret_pruned = 0;
+    int rc = look_for_over(index, now_ms);
+    *ret_upto = 0;
     while (rc == SQLITE_OK && index->busy && clock_mono_us() < until_us) {
         if (index->box_open || sort_next_bucket(index)) {
-            rc = file_next(index, until_us, now_ms, ret_pruned);
+            rc = file_next(index, until_us, now_ms);
         } else {
             index->busy = false;
             index->bulk_messages = 0;
             *ret_upto = index->bulk_upto;
         }
     }
-    return rc;
+    return rc == SQLITE_OK ? litter_save(index->litter) : rc;
 }

@@ -37,6 +37,11 @@ static const char schema[] =
     "CREATE TABLE life(first INTEGER PRIMARY KEY, last INTEGER NOT NULL);"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* Came later. Versions that do not know it can do without, so the schema's number is the same. Its
+ * ids are rows of this machine's 8-byte numbers. */
+static const char addition[] =
+    "CREATE TABLE IF NOT EXISTS litter(n INTEGER PRIMARY KEY, ids BLOB NOT NULL)";
+
 __attribute__((format(printf, 2, 3))) static void set_error(struct sqlite_file_error *error,
                                                             const char *format, ...)
 {
@@ -173,7 +178,7 @@ sqlite3 *sqlite_file_open(const char *folder, bool full_sync, struct sqlite_file
     }
     if ((!empty || create_schema(db)) && run(db, "PRAGMA journal_mode=WAL") &&
         run(db, "PRAGMA wal_autocheckpoint=0") && run(db, "PRAGMA journal_size_limit=67108864") &&
-        run(db, "PRAGMA cache_size=-16384") &&
+        run(db, "PRAGMA cache_size=-16384") && run(db, addition) &&
         run(db, full_sync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"))
         return db;
     set_error(ret_error, "%s: cannot be used: %s", path, sqlite3_errmsg(db));

@@ -11,7 +11,19 @@
 #include "engine/sqlite_message.h"
 #include "model/message.h"
 
-enum { BEGIN, END, ASCENDING, DESCENDING, MESSAGE, ADDRESS, SEEN, DEVICE, ACKS, STATEMENTS };
+enum {
+    BEGIN,
+    END,
+    ASCENDING,
+    DESCENDING,
+    MESSAGE,
+    ADDRESS,
+    SEEN,
+    DEVICE,
+    ACKS,
+    LITTER,
+    STATEMENTS
+};
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN",
@@ -25,6 +37,8 @@ static const char *const texts[STATEMENTS] = {
     [SEEN] = "SELECT at FROM seen WHERE hash = ?",
     [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",
     [ACKS] = "SELECT name, moved_at FROM device WHERE address = ? AND cursor >= ?",
+    [LITTER] = ("SELECT 1 FROM meta WHERE name = 'indexed_upto' AND value >= ?2"
+                " AND NOT EXISTS (SELECT 1 FROM mail WHERE address = ?1 AND id = ?2)"),
 };
 
 struct sqlite_reader {
@@ -321,12 +335,20 @@ static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const s
     return err ? err : rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
 }
 
+/* The limits of its address have taken it, though it still lies there. */
+static bool is_litter(struct sqlite_reader *reader, const struct message *message)
+{
+    return message->address_count == 1 &&
+           sqlite_file_run_for(reader->statements[LITTER], (int64_t)message->addresses[0].hash,
+                               message->id) == SQLITE_ROW;
+}
+
 int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms)
 {
     struct paging paging = {.reader = reader};
     int err;
     struct message *message = fetch(&paging, lookup->id, &err);
-    if (message && message_expired(message, now_ms)) {
+    if (message && (message_expired(message, now_ms) || is_litter(reader, message))) {
         message_unref(message);
         message = NULL;
     }

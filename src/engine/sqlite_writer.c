@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/devices.h"
+#include "engine/litter.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_log.h"
 #include "engine/sqlite_message.h"
@@ -19,6 +20,8 @@
 #include "model/message.h"
 
 #define BULK_ENTRIES 100000
+#define LITTER_SHARE 8 /* of what is kept, at most one in so many is litter */
+#define MAX_LITTER   250000
 #define MAX_DEVICES  1000000
 #define SMALL_PAGES  16 /* of a commit */
 #define LOG_FRAME    (4096 + 24)
@@ -67,6 +70,7 @@ struct sqlite_writer {
     struct sqlite_writer_options options;
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
+    struct litter *litter;
     struct mail_index *index;
     struct retention *retention;
     bool in_transaction;
@@ -151,7 +155,8 @@ struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *opt
         return NULL;
     }
     if (sqlite_file_prepare(writer->db, texts, STATEMENTS, writer->statements) &&
-        (writer->index = mail_index_create(writer->db, &options->index)) &&
+        (writer->litter = litter_create(writer->db)) &&
+        (writer->index = mail_index_create(writer->db, &options->index, writer->litter)) &&
         (writer->retention = retention_create(writer->db, &options->retention)) &&
         read_state(writer) == SQLITE_OK) {
         sqlite3_wal_hook(writer->db, on_commit, writer);
@@ -168,6 +173,7 @@ void sqlite_writer_close(struct sqlite_writer *writer)
     if (!writer)
         return;
     mail_index_destroy(writer->index);
+    litter_destroy(writer->litter);
     retention_destroy(writer->retention);
     sqlite_file_finalize(writer->statements, STATEMENTS);
     sqlite_file_close(writer->db);
@@ -598,10 +604,17 @@ static bool wants_bulk(const struct sqlite_writer *writer, bool quiet)
            (quiet && noted);
 }
 
+static bool wants_removal(const struct sqlite_writer *writer, bool quiet)
+{
+    size_t count = litter_count(writer->litter);
+    return count && !mail_index_busy(writer->index) &&
+           (quiet || count >= MAX_LITTER || count >= (uint64_t)writer->messages / LITTER_SHARE);
+}
+
 bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet)
 {
     return mail_index_busy(writer->index) || retention_busy(writer->retention) ||
-           wants_bulk(writer, quiet);
+           litter_busy(writer->litter) || wants_removal(writer, quiet) || wants_bulk(writer, quiet);
 }
 
 int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_expire)
@@ -609,6 +622,18 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_ex
     return judge(writer,
                  retention_look(writer->retention, now_ms, may_expire, writer->indexed_upto),
                  "look for what is over");
+}
+
+/* Either the index or the litter has its turn, and only a whole bulk or all of the litter ends it.
+ */
+static int file_or_remove(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms,
+                          uint64_t *ret_upto, uint64_t *pruned)
+{
+    if (litter_busy(writer->litter))
+        return litter_slice(writer->litter, until_us, pruned);
+    return mail_index_busy(writer->index)
+               ? mail_index_slice(writer->index, until_us, now_ms, ret_upto)
+               : SQLITE_OK;
 }
 
 /* The number of messages belongs to those up to indexed_upto: see read_state. */
@@ -627,11 +652,12 @@ static int note_progress(struct sqlite_writer *writer, uint64_t upto)
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet)
 {
     uint64_t upto = 0, pruned = 0;
-    int rc = SQLITE_OK;
-    if (wants_bulk(writer, quiet) && !mail_index_begin(writer->index))
+    if (wants_removal(writer, quiet))
+        litter_begin(writer->litter);
+    else if (!litter_busy(writer->litter) && wants_bulk(writer, quiet) &&
+             !mail_index_begin(writer->index))
         return ERR_OUT_OF_MEMORY;
-    if (mail_index_busy(writer->index))
-        rc = mail_index_slice(writer->index, until_us, now_ms, &upto, &pruned);
+    int rc = file_or_remove(writer, until_us, now_ms, &upto, &pruned);
     if (rc == SQLITE_OK)
         rc = retention_slice(writer->retention, until_us, &pruned);
     writer->more_messages -= (int64_t)pruned;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/litter.h"
 #include "engine/mail_index.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
@@ -15,7 +16,9 @@
 static struct {
     char folder[32];
     sqlite3 *db;
+    struct litter *litter;
     struct mail_index *index;
+    int64_t now_ms;
 } desk;
 
 static int open_desk_with(uint64_t keep_messages, uint64_t keep_bytes)
@@ -25,8 +28,12 @@ static int open_desk_with(uint64_t keep_messages, uint64_t keep_bytes)
     assert_non_null(mkdtemp(desk.folder));
     desk.db = sqlite_file_open(desk.folder, false, &error);
     assert_non_null(desk.db);
-    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){keep_messages, keep_bytes});
+    desk.litter = litter_create(desk.db);
+    assert_non_null(desk.litter);
+    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){keep_messages, keep_bytes},
+                                   desk.litter);
     assert_non_null(desk.index);
+    desk.now_ms = NOW;
     return 0;
 }
 
@@ -41,6 +48,7 @@ static int close_desk(void **state)
     char path[64];
     (void)state;
     mail_index_destroy(desk.index);
+    litter_destroy(desk.litter);
     sqlite_file_close(desk.db);
     snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
     unlink(path);
@@ -69,17 +77,17 @@ static void log_for(const char *user, uint64_t id)
     log_message(&address, 1, id);
 }
 
-/* Files all that is noted; the messages pruned. */
+/* Files all that is noted and removes what is litter then; the messages removed. */
 static uint64_t file_all(uint64_t expected_upto)
 {
     uint64_t upto = 0, pruned = 0;
     assert_true(mail_index_begin(desk.index));
-    while (mail_index_busy(desk.index)) {
-        uint64_t more;
-        assert_int_equal(mail_index_slice(desk.index, LATER, NOW, &upto, &more), SQLITE_OK);
-        pruned += more;
-    }
+    while (mail_index_busy(desk.index))
+        assert_int_equal(mail_index_slice(desk.index, LATER, desk.now_ms, &upto), SQLITE_OK);
     assert_true(upto == expected_upto);
+    litter_begin(desk.litter);
+    while (litter_busy(desk.litter))
+        assert_int_equal(litter_slice(desk.litter, LATER, &pruned), SQLITE_OK);
     return pruned;
 }
 
@@ -91,6 +99,11 @@ static int64_t ask(const char *sql)
     int64_t number = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return number;
+}
+
+static void change(const char *sql)
+{
+    assert_int_equal(sqlite3_exec(desk.db, sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
 static void what_is_noted_is_filed_by_address(void **state)
@@ -135,7 +148,7 @@ static void filing_again_after_a_crash_doubles_nothing(void **state)
     log_for("ada", 2);
     file_all(2);
     mail_index_destroy(desk.index);
-    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){8, 1 << 20});
+    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){8, 1 << 20}, desk.litter);
     log_for("ada", 1);
     log_for("ada", 2);
     log_for("ada", 3);
@@ -169,6 +182,31 @@ static void beyond_an_eighth_the_oldest_go_and_it_is_told(void **state)
     assert_int_equal(cuts[0].told_upto, 2);
     mail_index_take_cuts(desk.index, &count);
     assert_int_equal(count, 0);
+}
+
+static void what_its_own_ttl_had_ended_is_no_loss(void **state)
+{
+    size_t count;
+    (void)state;
+
+    for (uint64_t id = 1; id <= 10; id++)
+        log_for("ada", id);
+    change("UPDATE message SET own_ttl = 1");
+    desk.now_ms = NOW + 60000; /* as long as they were to live */
+    assert_int_equal(file_all(10), 2);
+    assert_int_equal(ask("SELECT min(id) FROM message"), 3);
+    assert_int_equal(ask("SELECT count(*) FROM address"), 0);
+    const struct mail_cut *cuts = mail_index_take_cuts(desk.index, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(cuts[0].upto, 2);
+    assert_int_equal(cuts[0].told_upto, 0);
+
+    change("UPDATE message SET expires_at = expires_at + 1 WHERE id = 4");
+    log_for("ada", 11);
+    log_for("ada", 12);
+    log_for("ada", 13);
+    assert_int_equal(file_all(13), 3);
+    assert_int_equal(ask("SELECT pruned_upto FROM address"), 4); /* 5 was none either */
 }
 
 static void bytes_are_limited_and_the_newest_stays(void **state)
@@ -237,6 +275,7 @@ int main(void)
         desk_test(what_comes_while_a_bulk_is_under_way_waits_for_the_next),
         desk_test(filing_again_after_a_crash_doubles_nothing),
         desk_test(beyond_an_eighth_the_oldest_go_and_it_is_told),
+        desk_test(what_its_own_ttl_had_ended_is_no_loss),
         cmocka_unit_test(bytes_are_limited_and_the_newest_stays),
         desk_test(what_others_share_stays_in_the_log),
         desk_test(what_is_forgotten_is_not_filed),
