@@ -97,9 +97,15 @@ class Browser:
             assert got.opcode != CLOSE, got
             answer = got.json
             if answer.get("id") == self.number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise Left(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
             self.events.append(answer)
+
+
+class Left(AssertionError):
+    """The page was left while it was asked something."""
 
 
 class Tab:
@@ -132,7 +138,10 @@ class Tab:
     def until(self, script):
         def look():
             time.sleep(0.02)
-            return self.run(script)
+            try:
+                return self.run(script)
+            except Left:
+                return False
         return wait_until(look, DEADLINE, script)
 
     def complaints(self):
