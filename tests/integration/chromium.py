@@ -3,22 +3,18 @@
 test_browser.py has its own driver, over the DevTools protocol, which needs no Node."""
 
 import json
-import pathlib
 import shutil
 import subprocess
 
 import pytest
 
 from harness import DEADLINE, wait_until
-
-FOLDER = pathlib.Path(__file__).parent / "npm"
+from node import node_in_place, spawn
 
 
 class Chromium:
     def __init__(self, command, node):
-        self.process = subprocess.Popen(
-            [node, "chromium.mjs", command, str(int(DEADLINE * 1000))], cwd=FOLDER, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = spawn(node, "chromium.mjs", command, str(int(DEADLINE * 1000)))
         self._answer()
 
     def _answer(self):
@@ -92,22 +88,6 @@ class Page:
 
     def close(self):
         self.do("close")
-
-
-def node_in_place():
-    """The path of node, with the packages of npm/ in place; skips the test without them."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if not found:
-        pytest.skip("node is not installed")
-    mark = FOLDER / "node_modules" / ".package-lock.json"
-    if not mark.is_file() or mark.stat().st_mtime < (FOLDER / "package-lock.json").stat().st_mtime:
-        if not npm:
-            pytest.skip("npm is not installed, and tests/integration/npm/node_modules is stale")
-        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                              cwd=FOLDER, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            pytest.skip(f"npm ci failed in tests/integration/npm: {done.stderr.strip()[-300:]}")
-    return found
 
 
 def open_chromium():

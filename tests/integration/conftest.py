@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 
-from harness import Server
+from guarded import Files
+from harness import Server, serving
+from node import node_in_place
 
 
 def pytest_addoption(parser):
@@ -64,13 +66,26 @@ def server(start):
 def shared(tmp_path_factory):
     """A server with its defaults, for all tests of a file that leave no traces in each other's way
     (each uses its own users)."""
-    made = Server(tmp_path_factory.mktemp("shared"))
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
-        print(f"--- log of the server {made.address}\n{made.log_text()}")
+    with serving(tmp_path_factory.mktemp("shared")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Keys and secrets for a server with credentials."""
+    return Files(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture(scope="module")
+def guarded(files, tmp_path_factory):
+    """The server that has them, for all tests of a file."""
+    with serving(tmp_path_factory.mktemp("guarded"), *files.args) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def node():
+    return node_in_place()
 
 
 numbers = itertools.count(1)

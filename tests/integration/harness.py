@@ -7,6 +7,7 @@ loudly when it is over. PUSHWIRE_BIN names the server (build/pushwire), PUSHWIRE
 """
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import re
@@ -327,3 +328,15 @@ def request(method="GET", target="/healthz", *headers, host="localhost", body=No
         body = body if isinstance(body, bytes) else body.encode()
         lines.append(f"Content-Length: {len(body)}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+
+
+@contextlib.contextmanager
+def serving(folder, *args, **options):
+    """A server that must stop as it should at the end."""
+    made = Server(folder, *args, **options)
+    try:
+        yield made
+        made.stop()
+    finally:
+        made.kill()
+        print(f"--- log of the server {made.address}\n{made.log_text()}")

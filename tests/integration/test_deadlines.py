@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import AnswerReader, answers_of, read_until_close, request
+from harness import AnswerReader, answers_of, read_until_close, request, serving
 
 BODY = b'{"sender":"bob","receiver":"alice","message":"hi"}'
 LATEST = 4.5  # for a deadline of one second
@@ -14,14 +14,9 @@ LATEST = 4.5  # for a deadline of one second
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A server with the shortest deadlines."""
-    from harness import Server
-    made = Server(tmp_path_factory.mktemp("hasty"), "--head-timeout", "1s", "--request-timeout",
-                  "1s", "--keepalive", "1s")
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
+    with serving(tmp_path_factory.mktemp("hasty"), "--head-timeout", "1s", "--request-timeout",
+                  "1s", "--keepalive", "1s") as made:
+        yield made
 
 
 def dribble(server, data, pause=0.1):

@@ -5,27 +5,11 @@ import re
 
 import pytest
 
-from frames import Client, Ended
-from guarded import OTHER_SECRET, Files, bearer, token
-from harness import Server
+from frames import Client
+from guarded import OTHER_SECRET, bearer, token
 from streams import Events
 
 MESSAGE = {"receiver": "ada", "message": "hi"}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return Files(tmp_path_factory.mktemp("rights"))
-
-
-@pytest.fixture(scope="module")
-def guarded(files, tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("guarded"), *files.args)
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
 
 
 def credentials(files):

@@ -1,6 +1,5 @@
 """Tokens: the ways they travel, forgeries, renewal, and that a session ends when its token does."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,25 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from frames import Client, text
 from guarded import OTHER_SECRET, SECRET, Files, bearer, dying_token, token
-from harness import Server, run, wait_until
+from harness import run, wait_until
 from streams import Events
 
 pytestmark = pytest.mark.workers
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return Files(tmp_path_factory.mktemp("tokens"))
-
-
-@pytest.fixture(scope="module")
-def guarded(files, tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("guarded"), *files.args)
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
 
 
 def ask(client, **frame):

@@ -1,19 +1,14 @@
 """One client that changes its transport in mid-stream, and keeps nothing but its cursor."""
 
-import json
-import pathlib
-import queue
 import random
-import shutil
-import subprocess
 import threading
 
 import pytest
 
 from harness import DEADLINE, http_client, scaled
+from node import Driver
 from streams import Events, poll, session, tell
 
-NPM = pathlib.Path(__file__).parent / "npm"
 PLACES = [{"receiver": "ann"}, {"channel": "a"}, {"channel": "b"}, {"broadcast": True}]
 
 
@@ -132,50 +127,14 @@ def test_a_cursor_from_before_any_message_holds_everywhere(start):
 
 # ---- npm `eventsource` ----
 
-@pytest.fixture(scope="module")
-def node():
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if not found:
-        pytest.skip("node is not installed")
-    if not (NPM / "node_modules" / "eventsource").is_dir():
-        if not npm:
-            pytest.skip("npm is not installed, and tests/integration/npm/node_modules is missing")
-        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NPM,
-                              capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            pytest.skip(f"npm ci failed in tests/integration/npm: {done.stderr.strip()[-300:]}")
-    return found
-
-
-class EventSource:
+def event_source(node, url):
     """The driver npm/events.mjs."""
-
-    def __init__(self, node, url):
-        self.process = subprocess.Popen([node, "events.mjs", url], cwd=NPM, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.events = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.kill()
-        self.process.wait()
-
-    def event(self, name):
-        got = self.events.get(timeout=DEADLINE)
-        assert got["event"] == name, got
-        return got
+    return Driver(node, "events.mjs", url)
 
 
 def test_npm_eventsource_receives_and_comes_back_with_its_cursor(node, start):
     server = start("--retry-spread", "0s")
-    with EventSource(node, f"{server.url}/sse/ann?channels=a") as source:
+    with event_source(node, f"{server.url}/sse/ann?channels=a") as source:
         source.event("open")
         welcome = source.event("welcome")
         assert welcome["id"] == welcome["data"]["cursor"]
@@ -194,6 +153,6 @@ def test_npm_eventsource_receives_and_comes_back_with_its_cursor(node, start):
 
 def test_npm_eventsource_stops_where_it_is_refused(node, start):
     server = start()
-    with EventSource(node, f"{server.url}/sse/ann?after=x") as source:
+    with event_source(node, f"{server.url}/sse/ann?after=x") as source:
         got = source.event("error")
         assert got["code"] == 400 and got["state"] == 2

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-import frames
 from frames import Client
 from harness import DEADLINE, run, scaled, wait_until
 

@@ -8,18 +8,14 @@ import pytest
 
 import frames
 from frames import BINARY, CLOSE, CONTINUE, PING, PONG, TEXT, Client, Ended, Frame, close, frame
-from harness import Server, scaled
+from harness import scaled, serving
 from witness import Growth
 
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("echo"), "--dev-echo")
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
+    with serving(tmp_path_factory.mktemp("echo"), "--dev-echo") as made:
+        yield made
 
 
 def fragments(opcode, payload, size):

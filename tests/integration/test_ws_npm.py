@@ -2,80 +2,31 @@
 
 import base64
 import json
-import pathlib
-import queue
-import shutil
-import subprocess
-import threading
 
 import pytest
 
-from harness import DEADLINE, Server, scaled, wait_until
-
-FOLDER = pathlib.Path(__file__).parent / "npm"
-
-
-@pytest.fixture(scope="module")
-def node():
-    """The path of node, with `ws` in place."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if not found:
-        pytest.skip("node is not installed")
-    if not (FOLDER / "node_modules" / "ws").is_dir():
-        if not npm:
-            pytest.skip("npm is not installed, and tests/integration/npm/node_modules is missing")
-        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                              cwd=FOLDER, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            pytest.skip(f"npm ci failed in tests/integration/npm: {done.stderr.strip()[-300:]}")
-    return found
+from harness import DEADLINE, scaled, serving, wait_until
+from node import Driver
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("npm"), "--dev-echo", "--heartbeat", "1s")
-    yield made
-    try:
-        made.stop()
-    finally:
-        made.kill()
+    with serving(tmp_path_factory.mktemp("npm"), "--dev-echo", "--heartbeat", "1s") as made:
+        yield made
 
 
-class Peer:
+class Peer(Driver):
     """The driver npm/client.mjs."""
 
     def __init__(self, node, url, *protocols):
-        self.process = subprocess.Popen([node, "client.mjs", url, *protocols], cwd=FOLDER,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.events = queue.Queue()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        super().__init__(node, "client.mjs", url, *protocols)
 
     def do(self, what, **more):
         self.process.stdin.write(json.dumps({"do": what, **more}) + "\n")
         self.process.stdin.flush()
 
     def event(self, name):
-        """The next event that is no ping, which must be of this name."""
-        while True:
-            got = self.events.get(timeout=DEADLINE)
-            if got["event"] == name:
-                return got
-            assert got["event"] == "ping", got
+        return super().event(name, but="ping")
 
     def text(self):
         got = self.event("message")
