@@ -7,6 +7,8 @@
 
 #include "model/message.h"
 
+#define TEXT_FORM_PROTOCOL "pushwire.v1.text" /* of Sec-WebSocket-Protocol */
+
 extern const struct message_format text_form_session; /* `[bob]: hi` */
 extern const struct message_format text_form_room;    /* `bob: hi` */
 extern const struct message_format text_form_lobby;   /* `hi` */

@@ -22,8 +22,6 @@
 #define ROOM_PREFIX "room:"
 #define EXIT        "/exit"
 
-#define PROTOCOL_TEXT "pushwire.v1.text"
-
 /* Somebody in a room. */
 struct guest {
     struct websocket websocket; /* first: on_message and the others find the rest */
@@ -245,8 +243,9 @@ static int admit(struct exchange *exchange, struct guest *self)
 /* A browser that offers words wants one back. */
 static const char *protocol_of(const struct exchange *exchange)
 {
-    return exchange_header_has(exchange, "Sec-WebSocket-Protocol", PROTOCOL_TEXT) ? PROTOCOL_TEXT
-                                                                                  : NULL;
+    return exchange_header_has(exchange, "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)
+               ? TEXT_FORM_PROTOCOL
+               : NULL;
 }
 
 static void come_in(struct exchange *exchange, struct guest *self)

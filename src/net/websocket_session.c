@@ -30,7 +30,6 @@
 #include "net/websocket.h"
 
 #define PROTOCOL_JSON "pushwire.v1.json"
-#define PROTOCOL_TEXT "pushwire.v1.text"
 #define MAX_REF       9007199254740992.0 /* up to here a double holds every whole number */
 
 struct websocket_session {
@@ -721,15 +720,16 @@ static bool choose_format(struct exchange *exchange, bool *ret_json, const char 
     if (exchange_header_has(exchange, "Sec-WebSocket-Protocol", PROTOCOL_JSON)) {
         *ret_json = true;
         *ret_protocol = PROTOCOL_JSON;
-    } else if (exchange_header_has(exchange, "Sec-WebSocket-Protocol", PROTOCOL_TEXT)) {
+    } else if (exchange_header_has(exchange, "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)) {
         *ret_json = false;
-        *ret_protocol = PROTOCOL_TEXT;
+        *ret_protocol = TEXT_FORM_PROTOCOL;
     }
     size_t length;
     if (*ret_protocol || !exchange_subprotocol(exchange, EXCHANGE_BEARER, &length))
         return true;
     exchange_problem(exchange, ERR_BAD_HANDSHAKE, NULL,
-                     "Offer " PROTOCOL_JSON " or " PROTOCOL_TEXT " beside the token: a browser "
+                     "Offer " PROTOCOL_JSON " or " TEXT_FORM_PROTOCOL
+                     " beside the token: a browser "
                      "needs one that is answered.");
     return false;
 }

@@ -1,61 +1,34 @@
-#include "support.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "log_file.h"
 
 #include "base/clock.h"
 #include "engine/broker.h"
 #include "engine/litter.h"
-#include "engine/sqlite_file.h"
-#include "engine/sqlite_message.h"
 #include "engine/sqlite_reader.h"
 
-#define LATER INT64_MAX /* slices take all the time they want */
-
 static struct {
-    char folder[32];
-    sqlite3 *db;
     struct litter *litter;
 } desk;
 
 static int open_desk(void **state)
 {
-    struct sqlite_file_error error;
     (void)state;
-    strcpy(desk.folder, "/tmp/test-litter-XXXXXX");
-    assert_non_null(mkdtemp(desk.folder));
-    desk.db = sqlite_file_open(desk.folder, false, &error);
-    assert_non_null(desk.db);
-    desk.litter = litter_create(desk.db);
+    log_file_open();
+    desk.litter = litter_create(log_file.db);
     assert_non_null(desk.litter);
     return 0;
 }
 
 static int close_desk(void **state)
 {
-    char path[64];
     (void)state;
     litter_destroy(desk.litter);
-    sqlite_file_close(desk.db);
-    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
-    unlink(path);
-    return rmdir(desk.folder);
+    return log_file_close();
 }
 
 static void log_message(const struct address *addresses, size_t count, uint64_t id)
 {
-    sqlite3_stmt *insert;
     struct draft draft = a_draft(addresses, count, 60000);
-    struct message *message = message_create(id, 1769860800000, &draft);
-    assert_non_null(message);
-    assert_int_equal(sqlite3_prepare_v2(desk.db, SQLITE_MESSAGE_INSERT, -1, &insert, NULL),
-                     SQLITE_OK);
-    assert_true(sqlite_message_bind(insert, message));
-    assert_int_equal(sqlite3_step(insert), SQLITE_DONE);
-    sqlite3_finalize(insert);
-    message_unref(message);
+    message_unref(log_file_add(&draft, id));
 }
 
 static void log_some(uint64_t upto)
@@ -63,13 +36,6 @@ static void log_some(uint64_t upto)
     struct address ada = a_user("ada");
     for (uint64_t id = 1; id <= upto; id++)
         log_message(&ada, 1, id);
-}
-
-static int64_t ask(const char *sql)
-{
-    int64_t number;
-    assert_int_equal(sqlite_file_number(desk.db, sql, &number), SQLITE_OK);
-    return number;
 }
 
 static void add(uint64_t id)
@@ -94,7 +60,7 @@ static uint64_t remove_all(void)
 static void open_again(void)
 {
     litter_destroy(desk.litter);
-    desk.litter = litter_create(desk.db);
+    desk.litter = litter_create(log_file.db);
     assert_non_null(desk.litter);
 }
 
@@ -110,13 +76,14 @@ static void what_is_on_the_list_goes(void **state)
     save();
     save(); /* nothing is new */
     assert_int_equal(litter_count(desk.litter), 3);
-    assert_int_equal(ask("SELECT count(*) FROM litter"), 2);
-    assert_int_equal(ask("SELECT count(*) FROM message"), 9); /* not before it is told to */
+    assert_int_equal(log_file_ask("SELECT count(*) FROM litter"), 2);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message"),
+                     9); /* not before it is told to */
     assert_int_equal(remove_all(), 3);
-    assert_int_equal(ask("SELECT count(*) FROM message WHERE id IN (2, 5, 7)"), 0);
-    assert_int_equal(ask("SELECT count(*) FROM message"), 6);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message WHERE id IN (2, 5, 7)"), 0);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message"), 6);
     assert_int_equal(litter_count(desk.litter), 0);
-    assert_int_equal(ask("SELECT count(*) FROM litter"), 0);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM litter"), 0);
     add(1);
     save();
     assert_int_equal(remove_all(), 1);
@@ -134,17 +101,17 @@ static void it_goes_in_the_order_of_the_log(void **state)
         add(ms[i] << 20 | (7 - i));
     }
     save();
-    assert_int_equal(sqlite3_exec(desk.db,
+    assert_int_equal(sqlite3_exec(log_file.db,
                                   "CREATE TEMP TABLE went(id);"
                                   "CREATE TEMP TRIGGER goes AFTER DELETE ON message"
                                   " BEGIN INSERT INTO went VALUES (old.id); END",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(remove_all(), COUNT_OF(ms));
-    assert_int_equal(ask("SELECT count(*) FROM went a JOIN went b"
-                         " ON a.rowid < b.rowid AND a.id > b.id"),
+    assert_int_equal(log_file_ask("SELECT count(*) FROM went a JOIN went b"
+                                  " ON a.rowid < b.rowid AND a.id > b.id"),
                      0);
-    assert_int_equal(ask("SELECT count(*) FROM went"), COUNT_OF(ms));
+    assert_int_equal(log_file_ask("SELECT count(*) FROM went"), COUNT_OF(ms));
 }
 
 static void what_others_share_stays(void **state)
@@ -156,7 +123,7 @@ static void what_others_share_stays(void **state)
     add(1);
     save();
     assert_int_equal(remove_all(), 0);
-    assert_int_equal(ask("SELECT count(*) FROM message"), 1);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message"), 1);
 }
 
 static void a_crash_forgets_none(void **state)
@@ -179,13 +146,14 @@ static void a_crash_forgets_none(void **state)
     assert_int_equal(litter_slice(desk.litter, clock_mono_us() - 1, &pruned), SQLITE_OK);
     assert_int_equal(pruned, 0); /* there was no time */
     assert_true(litter_busy(desk.litter));
-    assert_int_equal(sqlite3_exec(desk.db, "DELETE FROM message WHERE id <= 16", NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(log_file.db, "DELETE FROM message WHERE id <= 16", NULL, NULL, NULL),
+        SQLITE_OK);
     open_again();
     assert_false(litter_busy(desk.litter));
     assert_int_equal(remove_all(), 24);
-    assert_int_equal(ask("SELECT count(*) FROM message"), 0);
-    assert_int_equal(ask("SELECT count(*) FROM litter"), 0);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message"), 0);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM litter"), 0);
 }
 
 /* Is it there for who knows its id? */
@@ -193,7 +161,7 @@ static bool is_found(uint64_t id)
 {
     struct sqlite_file_error error;
     struct lookup lookup = {.id = id};
-    struct sqlite_reader *reader = sqlite_reader_open(desk.folder, &error);
+    struct sqlite_reader *reader = sqlite_reader_open(log_file.folder, &error);
     assert_non_null(reader);
     assert_int_equal(sqlite_reader_lookup(reader, &lookup, 0), 0);
     sqlite_reader_close(reader);
@@ -211,14 +179,14 @@ static void nobody_finds_litter_by_its_id(void **state)
     log_some(3);
     log_message(both, 2, 4);
     assert_true(is_found(2)); /* not filed yet */
-    assert_int_equal(sqlite_file_set(desk.db, "indexed_upto", 2), SQLITE_OK);
+    assert_int_equal(sqlite_file_set(log_file.db, "indexed_upto", 2), SQLITE_OK);
     snprintf(sql, sizeof sql, "INSERT INTO mail(address, id, n, total) VALUES (%lld, 2, 2, 14)",
              (long long)both[0].hash);
-    assert_int_equal(sqlite3_exec(desk.db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(log_file.db, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_false(is_found(1));
     assert_true(is_found(2));
     assert_true(is_found(3));
-    assert_int_equal(sqlite_file_set(desk.db, "indexed_upto", 4), SQLITE_OK);
+    assert_int_equal(sqlite_file_set(log_file.db, "indexed_upto", 4), SQLITE_OK);
     assert_false(is_found(3));
     assert_true(is_found(4)); /* others may have it still */
 }

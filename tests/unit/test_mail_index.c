@@ -1,21 +1,9 @@
-#include "support.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "log_file.h"
 
 #include "engine/litter.h"
 #include "engine/mail_index.h"
-#include "engine/sqlite_file.h"
-#include "engine/sqlite_message.h"
-
-#define LATER INT64_MAX /* slices take all the time they want */
-#define NOW   ((int64_t)1769860800000)
 
 static struct {
-    char folder[32];
-    sqlite3 *db;
     struct litter *litter;
     struct mail_index *index;
     int64_t now_ms;
@@ -23,15 +11,11 @@ static struct {
 
 static int open_desk_with(uint64_t keep_messages, uint64_t keep_bytes)
 {
-    struct sqlite_file_error error;
-    strcpy(desk.folder, "/tmp/test-index-XXXXXX");
-    assert_non_null(mkdtemp(desk.folder));
-    desk.db = sqlite_file_open(desk.folder, false, &error);
-    assert_non_null(desk.db);
-    desk.litter = litter_create(desk.db);
+    log_file_open();
+    desk.litter = litter_create(log_file.db);
     assert_non_null(desk.litter);
-    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){keep_messages, keep_bytes},
-                                   desk.litter);
+    desk.index = mail_index_create(
+        log_file.db, &(struct mail_index_limits){keep_messages, keep_bytes}, desk.litter);
     assert_non_null(desk.index);
     desk.now_ms = NOW;
     return 0;
@@ -45,28 +29,17 @@ static int open_desk(void **state)
 
 static int close_desk(void **state)
 {
-    char path[64];
     (void)state;
     mail_index_destroy(desk.index);
     litter_destroy(desk.litter);
-    sqlite_file_close(desk.db);
-    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
-    unlink(path);
-    return rmdir(desk.folder);
+    return log_file_close();
 }
 
 /* A message in the log, and noted. */
 static void log_message(const struct address *addresses, size_t count, uint64_t id)
 {
-    sqlite3_stmt *insert;
     struct draft draft = a_draft(addresses, count, 60000);
-    struct message *message = message_create(id, NOW, &draft);
-    assert_non_null(message);
-    assert_int_equal(sqlite3_prepare_v2(desk.db, SQLITE_MESSAGE_INSERT, -1, &insert, NULL),
-                     SQLITE_OK);
-    assert_true(sqlite_message_bind(insert, message));
-    sqlite3_step(insert); /* it may be there already */
-    sqlite3_finalize(insert);
+    struct message *message = log_file_add(&draft, id);
     assert_true(mail_index_note(desk.index, message));
     message_unref(message);
 }
@@ -91,21 +64,6 @@ static uint64_t file_all(uint64_t expected_upto)
     return pruned;
 }
 
-static int64_t ask(const char *sql)
-{
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(desk.db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return number;
-}
-
-static void change(const char *sql)
-{
-    assert_int_equal(sqlite3_exec(desk.db, sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
 static void what_is_noted_is_filed_by_address(void **state)
 {
     struct address both[] = {a_user("ada"), a_user("bob")};
@@ -119,11 +77,11 @@ static void what_is_noted_is_filed_by_address(void **state)
     assert_int_equal(file_all(3), 0);
     assert_int_equal(mail_index_noted(desk.index), 0);
     assert_int_equal(mail_index_unfiled(desk.index), 0);
-    assert_int_equal(ask("SELECT count(*) FROM mail"), 4);
-    assert_int_equal(ask("SELECT count(DISTINCT address) FROM mail"), 2);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 4);
+    assert_int_equal(log_file_ask("SELECT count(DISTINCT address) FROM mail"), 2);
     /* "bob" and the body `"hi"`: 7 bytes a message, counted on. */
-    assert_int_equal(ask("SELECT sum(n) FROM mail"), 1 + 2 + 1 + 2);
-    assert_int_equal(ask("SELECT max(total) FROM mail"), 14);
+    assert_int_equal(log_file_ask("SELECT sum(n) FROM mail"), 1 + 2 + 1 + 2);
+    assert_int_equal(log_file_ask("SELECT max(total) FROM mail"), 14);
 }
 
 static void what_comes_while_a_bulk_is_under_way_waits_for_the_next(void **state)
@@ -135,9 +93,9 @@ static void what_comes_while_a_bulk_is_under_way_waits_for_the_next(void **state
     log_for("ada", 2);
     assert_int_equal(mail_index_unfiled(desk.index), 2);
     file_all(1);
-    assert_int_equal(ask("SELECT max(id) FROM mail"), 1);
+    assert_int_equal(log_file_ask("SELECT max(id) FROM mail"), 1);
     file_all(2);
-    assert_int_equal(ask("SELECT max(id) FROM mail"), 2);
+    assert_int_equal(log_file_ask("SELECT max(id) FROM mail"), 2);
 }
 
 static void filing_again_after_a_crash_doubles_nothing(void **state)
@@ -148,14 +106,15 @@ static void filing_again_after_a_crash_doubles_nothing(void **state)
     log_for("ada", 2);
     file_all(2);
     mail_index_destroy(desk.index);
-    desk.index = mail_index_create(desk.db, &(struct mail_index_limits){8, 1 << 20}, desk.litter);
+    desk.index =
+        mail_index_create(log_file.db, &(struct mail_index_limits){8, 1 << 20}, desk.litter);
     log_for("ada", 1);
     log_for("ada", 2);
     log_for("ada", 3);
     file_all(3);
-    assert_int_equal(ask("SELECT count(*) FROM mail"), 3);
-    assert_int_equal(ask("SELECT max(n) FROM mail"), 3);
-    assert_int_equal(ask("SELECT max(total) FROM mail"), 21);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 3);
+    assert_int_equal(log_file_ask("SELECT max(n) FROM mail"), 3);
+    assert_int_equal(log_file_ask("SELECT max(total) FROM mail"), 21);
 }
 
 static void beyond_an_eighth_the_oldest_go_and_it_is_told(void **state)
@@ -171,10 +130,10 @@ static void beyond_an_eighth_the_oldest_go_and_it_is_told(void **state)
     assert_int_equal(count, 0);
     log_for("ada", 11);
     assert_int_equal(file_all(11), 2);
-    assert_int_equal(ask("SELECT count(*) FROM mail"), 9);
-    assert_int_equal(ask("SELECT min(id) FROM message"), 3);
-    assert_int_equal(ask("SELECT count(*) FROM address"), 1);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), 2);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 9);
+    assert_int_equal(log_file_ask("SELECT min(id) FROM message"), 3);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM address"), 1);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 2);
     const struct mail_cut *cuts = mail_index_take_cuts(desk.index, &count);
     assert_int_equal(count, 1);
     assert_true(cuts[0].hash == a_user("ada").hash);
@@ -191,22 +150,22 @@ static void what_its_own_ttl_had_ended_is_no_loss(void **state)
 
     for (uint64_t id = 1; id <= 10; id++)
         log_for("ada", id);
-    change("UPDATE message SET own_ttl = 1");
+    log_file_run("UPDATE message SET own_ttl = 1");
     desk.now_ms = NOW + 60000; /* as long as they were to live */
     assert_int_equal(file_all(10), 2);
-    assert_int_equal(ask("SELECT min(id) FROM message"), 3);
-    assert_int_equal(ask("SELECT count(*) FROM address"), 0);
+    assert_int_equal(log_file_ask("SELECT min(id) FROM message"), 3);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM address"), 0);
     const struct mail_cut *cuts = mail_index_take_cuts(desk.index, &count);
     assert_int_equal(count, 1);
     assert_int_equal(cuts[0].upto, 2);
     assert_int_equal(cuts[0].told_upto, 0);
 
-    change("UPDATE message SET expires_at = expires_at + 1 WHERE id = 4");
+    log_file_run("UPDATE message SET expires_at = expires_at + 1 WHERE id = 4");
     log_for("ada", 11);
     log_for("ada", 12);
     log_for("ada", 13);
     assert_int_equal(file_all(13), 3);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), 4); /* 5 was none either */
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 4); /* 5 was none either */
 }
 
 static void bytes_are_limited_and_the_newest_stays(void **state)
@@ -217,15 +176,15 @@ static void bytes_are_limited_and_the_newest_stays(void **state)
     for (uint64_t id = 1; id <= 40; id++)
         log_for("ada", id);
     file_all(40);
-    assert_in_range(ask("SELECT count(*) FROM mail"), 9, 11); /* of 7 bytes each */
-    assert_int_equal(ask("SELECT max(id) FROM mail"), 40);
+    assert_in_range(log_file_ask("SELECT count(*) FROM mail"), 9, 11); /* of 7 bytes each */
+    assert_int_equal(log_file_ask("SELECT max(id) FROM mail"), 40);
     close_desk(NULL);
 
     open_desk_with(1000, 1);
     log_for("ada", 1);
     log_for("ada", 2);
     file_all(2);
-    assert_int_equal(ask("SELECT group_concat(id) FROM mail"), 2);
+    assert_int_equal(log_file_ask("SELECT group_concat(id) FROM mail"), 2);
     close_desk(NULL);
 }
 
@@ -238,8 +197,8 @@ static void what_others_share_stays_in_the_log(void **state)
     for (uint64_t id = 2; id <= 20; id++)
         log_for("ada", id);
     assert_int_equal(file_all(20), 11); /* all but the shared one */
-    assert_int_equal(ask("SELECT count(*) FROM message WHERE id = 1"), 1);
-    assert_int_equal(ask("SELECT count(*) FROM mail WHERE id = 1"), 1); /* bob's */
+    assert_int_equal(log_file_ask("SELECT count(*) FROM message WHERE id = 1"), 1);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail WHERE id = 1"), 1); /* bob's */
 }
 
 static void what_is_forgotten_is_not_filed(void **state)
@@ -262,8 +221,8 @@ static void what_is_forgotten_is_not_filed(void **state)
     assert_false(mail_index_each(desk.index, a_user("ada").hash, &cursor, &id));
     file_all(1);
     file_all(3);
-    assert_int_equal(ask("SELECT count(*) FROM mail"), 1);
-    assert_int_equal(ask("SELECT id FROM mail"), 3);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 1);
+    assert_int_equal(log_file_ask("SELECT id FROM mail"), 3);
 }
 
 #define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)

@@ -1,31 +1,15 @@
-#include "support.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "log_file.h"
 
 #include "engine/retention.h"
-#include "engine/sqlite_file.h"
-#include "engine/sqlite_message.h"
-
-#define LATER INT64_MAX /* slices take all the time they want */
-#define NOW   ((int64_t)1769860800000)
 
 static struct {
-    char folder[32];
-    sqlite3 *db;
     struct retention *retention;
 } desk;
 
 static void open_desk_with(const struct retention_limits *limits)
 {
-    struct sqlite_file_error error;
-    strcpy(desk.folder, "/tmp/test-keep-XXXXXX");
-    assert_non_null(mkdtemp(desk.folder));
-    desk.db = sqlite_file_open(desk.folder, false, &error);
-    assert_non_null(desk.db);
-    desk.retention = retention_create(desk.db, limits);
+    log_file_open();
+    desk.retention = retention_create(log_file.db, limits);
     assert_non_null(desk.retention);
 }
 
@@ -38,18 +22,9 @@ static int open_desk(void **state)
 
 static int close_desk(void **state)
 {
-    char path[64];
     (void)state;
     retention_destroy(desk.retention);
-    sqlite_file_close(desk.db);
-    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
-    unlink(path);
-    return rmdir(desk.folder);
-}
-
-static void run(const char *sql)
-{
-    assert_int_equal(sqlite3_exec(desk.db, sql, NULL, NULL, NULL), SQLITE_OK);
+    return log_file_close();
 }
 
 /* A message in the log and in the index. */
@@ -57,23 +32,15 @@ static void keep(uint64_t id, int64_t ttl_ms, bool own_ttl, size_t size)
 {
     static const char letters[8000] = "\"a long letter\"";
     char sql[128];
-    sqlite3_stmt *insert;
     struct address ada = a_user("ada");
     struct draft draft = a_draft(&ada, 1, ttl_ms);
     draft.own_ttl = own_ttl;
     draft.body = letters;
     draft.body_length = size;
-    struct message *message = message_create(id, NOW, &draft);
-    assert_non_null(message);
-    assert_int_equal(sqlite3_prepare_v2(desk.db, SQLITE_MESSAGE_INSERT, -1, &insert, NULL),
-                     SQLITE_OK);
-    assert_true(sqlite_message_bind(insert, message));
-    assert_int_equal(sqlite3_step(insert), SQLITE_DONE);
-    sqlite3_finalize(insert);
-    message_unref(message);
+    message_unref(log_file_add(&draft, id));
     snprintf(sql, sizeof sql, "INSERT INTO mail VALUES (%lld, %llu, %llu, 1)", (long long)ada.hash,
              (unsigned long long)id, (unsigned long long)id);
-    run(sql);
+    log_file_run(sql);
 }
 
 /* Rounds until nothing more goes; how many went. */
@@ -91,16 +58,6 @@ static uint64_t let_go(int64_t now_ms, bool may_expire, uint64_t indexed_upto)
     return all;
 }
 
-static int64_t ask(const char *sql)
-{
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(desk.db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return number;
-}
-
 static void age_takes_and_tells_but_for_a_publishers_own_ttl(void **state)
 {
     (void)state;
@@ -111,13 +68,13 @@ static void age_takes_and_tells_but_for_a_publishers_own_ttl(void **state)
     keep(4, 500, false, 4);
     assert_int_equal(let_go(NOW + 99, true, 4), 0);
     assert_int_equal(let_go(NOW + 100, true, 4), 2);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), 1);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 1);
     assert_int_equal(let_go(NOW + 500, true, 4), 1);
-    assert_int_equal(ask("SELECT id FROM message"), 3);
-    assert_int_equal(ask("SELECT id FROM mail"), 3);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), 4);
+    assert_int_equal(log_file_ask("SELECT id FROM message"), 3);
+    assert_int_equal(log_file_ask("SELECT id FROM mail"), 3);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 4);
     assert_int_equal(let_go(NOW + 900, true, 4), 1);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), 4);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 4);
     assert_int_equal(retention_gone_upto(desk.retention), 0);
 }
 
@@ -137,7 +94,7 @@ static void what_the_index_does_not_have_is_left_alone(void **state)
     keep(1, 100, false, 4);
     keep(2, 100, false, 4);
     assert_int_equal(let_go(NOW + 100, true, 1), 1);
-    assert_int_equal(ask("SELECT id FROM message"), 2);
+    assert_int_equal(log_file_ask("SELECT id FROM message"), 2);
 }
 
 static void for_want_of_room_the_oldest_go_and_space_is_given_back(void **state)
@@ -145,19 +102,19 @@ static void for_want_of_room_the_oldest_go_and_space_is_given_back(void **state)
     (void)state;
 
     open_desk_with(&(struct retention_limits){1 << 20, 1000, 3});
-    run("BEGIN");
+    log_file_run("BEGIN");
     for (uint64_t id = 1; id <= 400; id++)
         keep(id, 1000000, id % 2, 7000);
-    run("COMMIT");
-    int64_t pages = ask("PRAGMA page_count");
+    log_file_run("COMMIT");
+    int64_t pages = log_file_ask("PRAGMA page_count");
     uint64_t gone = let_go(NOW, true, 400);
     assert_in_range(gone, 200, 380);
     assert_in_range(retention_bytes(desk.retention), 1 << 19, 1 << 20);
-    assert_int_equal(ask("SELECT min(id) FROM message"), gone + 1);
-    assert_int_equal(ask("SELECT min(id) FROM mail"), gone + 1);
-    assert_int_equal(ask("SELECT pruned_upto FROM address"), gone);
+    assert_int_equal(log_file_ask("SELECT min(id) FROM message"), gone + 1);
+    assert_int_equal(log_file_ask("SELECT min(id) FROM mail"), gone + 1);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), gone);
     assert_int_equal(retention_gone_upto(desk.retention), gone);
-    assert_in_range(ask("PRAGMA page_count"), 1, pages / 2);
+    assert_in_range(log_file_ask("PRAGMA page_count"), 1, pages / 2);
     close_desk(NULL);
 }
 
@@ -170,13 +127,13 @@ static void keys_go_by_age_and_by_number(void **state)
         int64_t id = (NOW - 2000 + i * 500) << 20;
         snprintf(sql, sizeof sql, "INSERT INTO key VALUES (%lld, 1, %d, x'00', 1)", (long long)id,
                  i);
-        run(sql);
+        log_file_run(sql);
     }
     let_go(NOW - 2000, true, 0); /* none is old; three may be there */
-    assert_int_equal(ask("SELECT count(*) FROM key"), 3);
-    assert_int_equal(ask("SELECT min(hash) FROM key"), 2);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM key"), 3);
+    assert_int_equal(log_file_ask("SELECT min(hash) FROM key"), 2);
     let_go(NOW + 500, true, 0);
-    assert_int_equal(ask("SELECT count(*) FROM key"), 1);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM key"), 1);
 }
 
 #define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
