@@ -13,6 +13,8 @@
 
 #define APPLICATION_ID 0x50757368 /* "Push" */
 #define LOG_STEP       (256 * 1024)
+#define LOG_WRITE      (64 * 1024)        /* SQLite's xWrite takes less than 128 KiB at once */
+#define LOG_AHEAD      (17 * (4096 + 24)) /* what a small commit may take, and the head */
 #define LOG_LENGTH_MAX (64 * 1024 * 1024)
 #define LOCK_NAME      "lock"
 #define BACKUP_PAGES   4096
@@ -212,19 +214,21 @@ void sqlite_file_close(sqlite3 *db)
  * page: so zeros go ahead of the log, which SQLite takes for no frames. */
 void sqlite_file_lengthen_log(sqlite3 *db, int64_t used, int64_t *length)
 {
-    static const char zeros[LOG_STEP];
+    static const char zeros[LOG_WRITE];
     sqlite3_file *log = NULL;
     sqlite3_int64 size;
-    if (used + LOG_STEP / 4 <= *length || *length >= LOG_LENGTH_MAX)
+    if (used + LOG_AHEAD <= *length || *length >= LOG_LENGTH_MAX)
         return;
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log ||
         !log->pMethods || log->pMethods->xFileSize(log, &size) != SQLITE_OK)
         return;
     *length = size;
+    if (used + LOG_AHEAD <= size || size >= LOG_LENGTH_MAX || used > size)
+        return;
     /* Where there is no room, the commit is going to say so. */
-    if (used + LOG_STEP / 4 > *length && *length < LOG_LENGTH_MAX && used <= *length &&
-        log->pMethods->xWrite(log, zeros, LOG_STEP, *length) == SQLITE_OK)
-        *length += LOG_STEP;
+    while (*length < size + LOG_STEP &&
+           log->pMethods->xWrite(log, zeros, LOG_WRITE, *length) == SQLITE_OK)
+        *length += LOG_WRITE;
 }
 
 /* ---- statements ---- */

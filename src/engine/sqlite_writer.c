@@ -13,7 +13,6 @@
 #include "engine/devices.h"
 #include "engine/litter.h"
 #include "engine/sqlite_file.h"
-#include "engine/sqlite_log.h"
 #include "engine/sqlite_message.h"
 #include "model/address.h"
 #include "model/idempotency.h"
@@ -23,7 +22,6 @@
 #define LITTER_SHARE 8 /* of what is kept, at most one in so many is litter */
 #define MAX_LITTER   250000
 #define MAX_DEVICES  1000000
-#define SMALL_PAGES  16 /* of a commit */
 #define LOG_FRAME    (4096 + 24)
 #define RESTART_MS   50 /* readers end a page well within */
 
@@ -110,11 +108,9 @@ static int judge(struct sqlite_writer *writer, int rc, const char *doing)
 static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_writer *writer = context;
-    bool small = pages - writer->log_pages <= SMALL_PAGES;
+    (void)db;
     (void)name;
     writer->log_pages = pages;
-    if (small) /* a large one would gain little */
-        sqlite_log_make_room(db, pages);
     return SQLITE_OK;
 }
 

@@ -7,14 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/sqlite_log.h"
+#include "engine/sqlite_file.h"
 
 #define FRAME (24 + 4096)
 
 static struct {
     char folder[32];
     sqlite3 *db;
-    int pages; /* of the log, at the last commit */
+    int pages;      /* of the log, at the last commit */
+    int64_t length; /* of the log, as far as is known */
 } disk;
 
 static const char *in_folder(const char *name)
@@ -41,6 +42,8 @@ static void run(const char *sql)
 static int open_disk(void **state)
 {
     (void)state;
+    disk.pages = 0;
+    disk.length = 0;
     strcpy(disk.folder, "/tmp/test-log-XXXXXX");
     if (!mkdtemp(disk.folder) || sqlite3_open(in_folder("db"), &disk.db) != SQLITE_OK)
         return -1;
@@ -64,6 +67,11 @@ static long long log_size(void)
     struct stat stat_of;
     assert_int_equal(stat(in_folder("db-wal"), &stat_of), 0);
     return stat_of.st_size;
+}
+
+static void make_room(void)
+{
+    sqlite_file_lengthen_log(disk.db, (int64_t)disk.pages * FRAME, &disk.length);
 }
 
 static void add(int i)
@@ -101,12 +109,12 @@ static void small_commits_seldom_make_it_longer(void **state)
     (void)state;
     int changes = 0;
     add(0);
-    sqlite_log_make_room(disk.db, disk.pages);
+    make_room();
     for (int i = 1; i < 200; i++) {
         long long before = log_size();
         add(i);
         assert_int_equal(log_size(), before); /* the commit itself never does */
-        sqlite_log_make_room(disk.db, disk.pages);
+        make_room();
         changes += log_size() != before;
     }
     assert_in_range(changes, 1, 200 * FRAME / (256 * 1024) + 1);
@@ -119,7 +127,7 @@ static void a_log_with_zeros_behind_it_is_read_as_one_without(void **state)
 
     for (int i = 0; i < 100; i++) {
         add(i);
-        sqlite_log_make_room(disk.db, disk.pages);
+        make_room();
     }
     assert_true(log_size() >= 32 + (long long)(disk.pages + 16) * FRAME);
     copy_file("db", "copy");
@@ -139,14 +147,14 @@ static void a_log_begun_anew_needs_no_room_for_long(void **state)
 
     for (int i = 0; i < 100; i++) {
         add(i);
-        sqlite_log_make_room(disk.db, disk.pages);
+        make_room();
     }
     long long size = log_size();
     assert_int_equal(
         sqlite3_wal_checkpoint_v2(disk.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL), SQLITE_OK);
     for (int i = 0; i < 50; i++) {
         add(i);
-        sqlite_log_make_room(disk.db, disk.pages);
+        make_room();
     }
     assert_in_range(disk.pages, 1, 60);
     assert_int_equal(log_size(), size);
