@@ -40,11 +40,6 @@
 struct part {
     const struct part_ground *ground;
     struct worker *worker;
-    struct streams *streams;
-    struct websockets *websockets;
-    struct sse_streams *sse;
-    struct polls *polls;
-    struct passes *passes;
     struct access *access; /* a reference; replaced by a reload */
     struct sending_options send;
     struct door door;
@@ -178,7 +173,7 @@ static void set_limits(struct part *part, const struct limits *limits)
     part->send = limits->send;
     part->door.poll_wait_ms = limits->poll_wait_ms;
     part->door.retry_spread_ms = limits->retry_spread_ms;
-    passes_change(part->passes, part->access, limits->auth_timeout_ms);
+    passes_change(part->door.passes, part->access, limits->auth_timeout_ms);
     part->door.queue_high = limits->queue_high;
     listener_change(part->listener, part->access, &limits->http, limits->access_log);
     if (part->metrics)
@@ -203,7 +198,7 @@ static void finish(struct part *part)
     listener_stop(part->listener);
     if (part->metrics)
         listener_stop(part->metrics);
-    streams_stop(part->streams);
+    streams_stop(part->door.streams);
     worker_stop(part->worker);
     atomic_store(&part->gone, true);
     part->ground->on_gone(part->ground->context);
@@ -223,9 +218,9 @@ static void drain(void *context)
     listener_drain(part->listener);
     if (part->metrics)
         listener_drain(part->metrics);
-    websockets_close_all(part->websockets, ERR_STOPPING);
-    sse_close_all(part->sse, ERR_STOPPING);
-    polls_answer_all(part->polls, ERR_STOPPING);
+    websockets_close_all(part->door.websockets, ERR_STOPPING);
+    sse_close_all(part->door.sse, ERR_STOPPING);
+    polls_answer_all(part->door.polls, ERR_STOPPING);
 }
 
 static void end_all(void *context)
@@ -241,9 +236,9 @@ static void end_all(void *context)
     listener_abort(part->listener);
     if (part->metrics)
         listener_abort(part->metrics);
-    websockets_abort_all(part->websockets);
-    sse_abort_all(part->sse);
-    polls_abort_all(part->polls);
+    websockets_abort_all(part->door.websockets);
+    sse_abort_all(part->door.sse);
+    polls_abort_all(part->door.polls);
 }
 
 void part_drain(struct part *part)
@@ -310,30 +305,26 @@ struct part *part_create(const struct part_ground *ground, size_t index, struct 
     if (!part->listener ||
         (index == 0 && ground->metrics_endpoints->count && !listen_for_metrics(part)))
         return NULL;
-    part->streams =
+    struct streams *streams =
         streams_create(part->worker, &(struct streams_limits){config->stall_timeout_ms});
-    part->websockets = websockets_create(part->worker, part->streams,
-                                         &(struct websockets_limits){
-                                             .heartbeat_ms = config->heartbeat_ms,
-                                             .max_message = (uint64_t)config->ws_max_message,
-                                             .max_fragments = (uint32_t)config->ws_max_fragments,
-                                         });
-    part->sse = sse_streams_create(part->worker);
-    part->polls = polls_create(part->worker);
-    part->passes = passes_create(part->worker, ground->budget);
+    struct websockets_limits limits_of_websockets = {
+        .heartbeat_ms = config->heartbeat_ms,
+        .max_message = (uint64_t)config->ws_max_message,
+        .max_fragments = (uint32_t)config->ws_max_fragments,
+    };
     part->door = (struct door){
-        .passes = part->passes,
-        .can_adopt = ground->can_adopt,
-        .sse = part->sse,
-        .polls = part->polls,
         .worker = part->worker,
-        .streams = part->streams,
-        .websockets = part->websockets,
+        .streams = streams,
+        .websockets = websockets_create(part->worker, streams, &limits_of_websockets),
         .budget = ground->budget,
         .sending = &part->send,
         .heartbeat_ms = config->heartbeat_ms,
         .next_session = (uint64_t)index << 56 | (uint64_t)clock_wall_ms() << 12,
+        .can_adopt = ground->can_adopt,
     };
+    part->door.sse = sse_streams_create(part->worker);
+    part->door.polls = polls_create(part->worker);
+    part->door.passes = passes_create(part->worker, ground->budget);
     struct limits limits = limits_of(config);
     set_limits(part, &limits);
     part->turn.run = on_turn;
@@ -348,12 +339,12 @@ void part_destroy(struct part *part)
     worker_destroy(part->worker);
     listener_destroy(part->listener);
     listener_destroy(part->metrics);
-    websockets_destroy(part->websockets);
-    sse_streams_destroy(part->sse);
-    polls_destroy(part->polls);
-    passes_destroy(part->passes);
+    websockets_destroy(part->door.websockets);
+    sse_streams_destroy(part->door.sse);
+    polls_destroy(part->door.polls);
+    passes_destroy(part->door.passes);
     access_unref(part->access);
-    streams_destroy(part->streams);
+    streams_destroy(part->door.streams);
     free(part);
 }
 
