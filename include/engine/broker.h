@@ -266,6 +266,9 @@ bool broker_add_acks(struct lookup *lookup, const struct devices *devices);
  * id and kept. */
 int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms);
 
+/* An id is a time, in milliseconds of the wall clock, above so many bits. */
+#define BROKER_ID_CLOCK_SHIFT 20
+
 /* The id after `last`: ids rise with time and never repeat, whatever the clock does. */
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms);
 

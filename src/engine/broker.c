@@ -6,11 +6,9 @@
 #include "engine/devices.h"
 #include "model/idempotency.h"
 
-#define ID_CLOCK_SHIFT 20
-
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
 {
-    uint64_t by_clock = (uint64_t)wall_ms << ID_CLOCK_SHIFT;
+    uint64_t by_clock = (uint64_t)wall_ms << BROKER_ID_CLOCK_SHIFT;
     return by_clock > last ? by_clock : last + 1;
 }
 

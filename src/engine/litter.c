@@ -7,12 +7,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/broker.h"
 #include "engine/sqlite_file.h"
 
-#define CHUNK          16 /* messages between two looks at the clock */
-#define ID_CLOCK_SHIFT 20
-#define DIGIT_BITS     11 /* four digits are all the milliseconds of an id */
-#define DIGIT          (((uint64_t)1 << DIGIT_BITS) - 1)
+#define CHUNK      16 /* messages between two looks at the clock */
+#define DIGIT_BITS 11 /* four digits are all the milliseconds of an id */
+#define DIGIT      (((uint64_t)1 << DIGIT_BITS) - 1)
 
 enum { LIST, SAVE, DROP, EMPTY, STATEMENTS };
 
@@ -134,7 +134,7 @@ static void sort(struct litter *litter)
     if (!other)
         return;
     litter->room = litter->count;
-    for (int shift = ID_CLOCK_SHIFT; shift < 64; shift += DIGIT_BITS) {
+    for (int shift = BROKER_ID_CLOCK_SHIFT; shift < 64; shift += DIGIT_BITS) {
         uint64_t *from = litter->ids;
         sort_digit(from, other, litter->count, shift);
         litter->ids = other;

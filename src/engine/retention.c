@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/broker.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/message.h"
@@ -15,7 +16,6 @@
 #define CHUNK            200   /* rows between two looks at the clock */
 #define VACUUM_CHUNK     32    /* pages */
 #define COUNT_KEYS_EVERY 60
-#define ID_CLOCK_SHIFT   20
 
 struct entry {
     int64_t hash;
@@ -146,7 +146,7 @@ static int judge_keys(struct retention *retention)
         sqlite3_bind_int64(statement, 1, (int64_t)retention->limits.idempotency_entries);
         rc = first_number(statement, &surplus);
     }
-    retention->keys_upto = oldest_ms > 0 ? (uint64_t)oldest_ms << ID_CLOCK_SHIFT : 0;
+    retention->keys_upto = oldest_ms > 0 ? (uint64_t)oldest_ms << BROKER_ID_CLOCK_SHIFT : 0;
     if (surplus > retention->keys_upto)
         retention->keys_upto = surplus;
     return rc;

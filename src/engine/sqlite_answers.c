@@ -183,6 +183,15 @@ static void serve_inquiry(struct sqlite_reader *reader, struct inquiry *inquiry)
 
 /* ---- devices and single messages ---- */
 
+/* Under the lock. */
+static int ask_file(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
+{
+    if (!shared->up)
+        return ERR_BROKER_DOWN;
+    sqlite_shared_ask(shared, call, job);
+    return BROKER_PENDING;
+}
+
 /* Under the lock: what moved lately is known without the disk. */
 static bool use_moved(struct sqlite_shared *shared, struct device_call *call)
 {
@@ -218,10 +227,8 @@ int sqlite_answers_device(struct sqlite_answers *answers, struct device_call *ca
         err = 0;
     else if (call->verb == DEVICE_ACK && !call->call.done)
         err = move_device(shared, call);
-    else if (!shared->up)
-        err = ERR_BROKER_DOWN;
     else
-        sqlite_shared_ask(shared, &call->call, SQLITE_FIND_DEVICE);
+        err = ask_file(shared, &call->call, SQLITE_FIND_DEVICE);
     sqlite_shared_unlock(shared);
     if (err != BROKER_PENDING)
         call->err = (enum err)err;
@@ -256,13 +263,9 @@ static bool find_device(struct sqlite_shared *shared, struct sqlite_reader *read
 int sqlite_answers_lookup(struct sqlite_answers *answers, struct lookup *lookup)
 {
     struct sqlite_shared *shared = answers->shared;
-    int err = BROKER_PENDING;
     lookup->durable = true;
     sqlite_shared_lock(shared);
-    if (!shared->up)
-        err = ERR_BROKER_DOWN;
-    else
-        sqlite_shared_ask(shared, &lookup->call, SQLITE_LOOKUP);
+    int err = ask_file(shared, &lookup->call, SQLITE_LOOKUP);
     sqlite_shared_unlock(shared);
     if (err != BROKER_PENDING)
         lookup->err = (enum err)err;

@@ -21,18 +21,17 @@
 #include "engine/sqlite_writer.h"
 #include "model/idempotency.h"
 
-#define MAX_BATCH      2000
-#define LET_IN         128
-#define SLICE_US       2000
-#define LONG_SLICE_US  20000
-#define QUIET_MS       1000
-#define SECOND_MS      1000
-#define SEEN_EVERY_S   60
-#define DAY_MS         ((int64_t)24 * 3600 * 1000)
-#define DISTRUST_MS    ((int64_t)3600 * 1000)
-#define LOG_BYTES_MAX  ((uint64_t)64 * 1024 * 1024)
-#define PAGE_BYTES     4096
-#define ID_CLOCK_SHIFT 20
+#define MAX_BATCH     2000
+#define LET_IN        128
+#define SLICE_US      2000
+#define LONG_SLICE_US 20000
+#define QUIET_MS      1000
+#define SECOND_MS     1000
+#define SEEN_EVERY_S  60
+#define DAY_MS        ((int64_t)24 * 3600 * 1000)
+#define DISTRUST_MS   ((int64_t)3600 * 1000)
+#define LOG_BYTES_MAX ((uint64_t)64 * 1024 * 1024)
+#define PAGE_BYTES    4096
 
 struct sqlite_committer {
     struct sqlite_shared *shared;
@@ -322,7 +321,7 @@ static void reload_erased(void *context, const struct address *address, uint64_t
 static bool reload_key(void *context, const struct idempotency_key *key, uint64_t id, bool kept)
 {
     struct sqlite_committer *committer = context;
-    int64_t age = sqlite_shared_age_ms(committer->shared) - (int64_t)(id >> ID_CLOCK_SHIFT);
+    int64_t age = sqlite_shared_age_ms(committer->shared) - (int64_t)(id >> BROKER_ID_CLOCK_SHIFT);
     uint64_t known_id;
     bool known_kept;
     int64_t then_ms = clock_mono_ms() - (age > 0 ? age : 0);
@@ -668,9 +667,9 @@ static int take_over(struct sqlite_committer *committer)
     int err = reload(committer);
     int64_t oldest_ms = sqlite_shared_age_ms(shared) - shared->options.idempotency_ttl_ms;
     if (!err)
-        err = sqlite_writer_load_keys(committer->writer,
-                                      oldest_ms > 0 ? (uint64_t)oldest_ms << ID_CLOCK_SHIFT : 0,
-                                      shared->options.idempotency_entries, reload_key, committer);
+        err = sqlite_writer_load_keys(
+            committer->writer, oldest_ms > 0 ? (uint64_t)oldest_ms << BROKER_ID_CLOCK_SHIFT : 0,
+            shared->options.idempotency_entries, reload_key, committer);
     return err;
 }
 
