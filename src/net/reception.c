@@ -370,6 +370,15 @@ static void log_access(const struct exchange *exchange)
              LOG_TEXT("request_id", exchange->answer.request_id));
 }
 
+/* Who is asked is held until answered: a client may leave at any moment, also between the question
+ * and the step in which the connection is suspended. */
+static bool is_owed(struct exchange *exchange)
+{
+    if (exchange->taker)
+        return exchange->route->intake->close(exchange->taker);
+    return exchange->waits && !exchange->held && !exchange->answer.response && !exchange->close;
+}
+
 void reception_on_completed(void *cls, struct MHD_Connection *connection, void **request,
                             bool answered)
 {
@@ -390,7 +399,7 @@ void reception_on_completed(void *cls, struct MHD_Connection *connection, void *
             log_access(exchange);
         exchanges_move_deadline(exchange, DEADLINE_NEXT_HEAD);
     }
-    if (exchange->taker && exchange->route->intake->close(exchange->taker))
+    if (is_owed(exchange))
         exchanges_hold(exchange);
     answer_finish(&exchange->answer);
     exchange->over = true;
