@@ -22,14 +22,16 @@ enum deadline_phase {
     DEADLINE_PHASES
 };
 
+struct MHD_Connection;
 struct exchange;
 
 struct deadline { /* of one connection */
     struct list link;
     int64_t due_ms;
     enum deadline_phase phase;
-    int fd;                    /* borrowed */
-    struct exchange *exchange; /* DEADLINE_WAIT: who waits */
+    int fd;                            /* borrowed */
+    struct MHD_Connection *connection; /* the listener's to fill in */
+    struct exchange *exchange;         /* DEADLINE_WAIT: who waits */
 };
 
 struct deadlines {

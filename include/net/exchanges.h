@@ -40,6 +40,7 @@ struct exchanges {
     struct exchange *spare; /* a few that ended, to begin anew */
     size_t spare_count;
     size_t late;    /* answers that are still out, though their requests were answered */
+    uint64_t steps; /* counts what libmicrohttpd tells us: it got on with something */
     bool run_again; /* libmicrohttpd has work that its epoll set does not show */
     bool stopping;  /* answers close their connections */
     bool ended;     /* nothing is asked any more */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/worker.h"
 #include "net/budget.h"
 #include "net/reception.h"
@@ -21,6 +22,8 @@
 #define BACKLOG     4096
 #define MAX_ACCEPTS 64 /* a turn: a storm of connections must not starve those that are open */
 #define MAX_RUNS    16 /* of libmicrohttpd a turn */
+#define MAX_IDLE    4  /* of these in a row, in which nothing came further */
+#define MAX_REST_MS 64 /* until it is run again then */
 #define SECOND_MS   1000
 
 struct door { /* one listening socket */
@@ -36,6 +39,8 @@ struct listener {
     uv_poll_t poll; /* on the daemon's epoll set */
     struct door *doors;
     size_t door_count;
+    uv_timer_t rest; /* until libmicrohttpd is run again, though nothing came further */
+    uint64_t rest_ms;
     struct worker_hook turn;
     struct worker_hook second;
     int64_t second_ms; /* when it came last */
@@ -76,19 +81,44 @@ static bool has_work(struct listener *listener)
            (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES && timeout == 0);
 }
 
+static void pump(struct listener *listener);
+
+static void on_rested(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
+
+/* Some connection has work, says libmicrohttpd, but comes no further: the line of a chunk's size
+ * that is longer than its buffer, for one, is asked for again and again. It costs less and less
+ * until something else happens, or its deadline ends it. */
+static void rest(struct listener *listener)
+{
+    listener->rest_ms = listener->rest_ms ? min_u64(2 * listener->rest_ms, MAX_REST_MS) : 1;
+    uv_timer_start(&listener->rest, on_rested, listener->rest_ms, 0);
+}
+
 /* 0.9.75 tells nobody of resumed, added and adopted connections: whoever makes such work sets
  * run_again. Never called from within libmicrohttpd. */
 static void pump(struct listener *listener)
 {
-    int runs = 0;
-    do {
-        listener->exchanges.run_again = false;
+    struct exchanges *exchanges = &listener->exchanges;
+    int idle = 0;
+    for (int runs = 0; runs < MAX_RUNS; runs++) {
+        uint64_t steps = exchanges->steps;
+        exchanges->run_again = false;
         MHD_run(listener->daemon);
-    } while (++runs < MAX_RUNS && has_work(listener));
-    if (runs < MAX_RUNS)
-        return;
-    listener->exchanges.run_again = true; /* the rest follows in this turn's next round */
-    worker_again(listener->exchanges.worker);
+        if (!has_work(listener))
+            return;
+        idle = exchanges->run_again || exchanges->steps != steps ? 0 : idle + 1;
+        if (idle == 0)
+            listener->rest_ms = 0;
+        if (idle == MAX_IDLE) {
+            rest(listener);
+            return;
+        }
+    }
+    exchanges->run_again = true; /* what is left follows in this turn's next round */
+    worker_again(exchanges->worker);
 }
 
 static void on_daemon_ready(uv_poll_t *poll, int status, int events)
@@ -189,6 +219,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 {
     struct listener *listener = cls;
     struct deadlines *deadlines = &listener->exchanges.deadlines;
+    listener->exchanges.steps++;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*context) {
             deadlines_remove(deadlines, *context);
@@ -203,10 +234,12 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     struct deadline *deadline = malloc(sizeof *deadline);
     *context = deadline;
     metrics_add(&listener->exchanges.worker->metrics.http_connections, 1);
-    if (deadline)
-        deadlines_add(deadlines, deadline, fd, clock_mono_ms());
-    else /* without a deadline nobody may stay */
+    if (!deadline) { /* without one nobody may stay */
         shutdown(fd, SHUT_RDWR);
+        return;
+    }
+    deadlines_add(deadlines, deadline, fd, clock_mono_ms());
+    deadline->connection = connection;
 }
 
 /* Nothing has been answered in these phases, so these bytes cannot fall into another answer. */
@@ -225,6 +258,15 @@ static void say_late(int fd)
     (void)sent;
 }
 
+/* A connection whose bytes had all come when they were first read is not yet in libmicrohttpd's
+ * epoll set, so that a shutdown alone would never be seen. It looks at one with a time of its own
+ * in every run, whatever its state. */
+static void end_connection(const struct deadline *deadline)
+{
+    shutdown(deadline->fd, SHUT_RDWR);
+    MHD_set_connection_option(deadline->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+}
+
 static void end_late(struct listener *listener, const struct deadline *late)
 {
     if (late->phase == DEADLINE_WAIT) {
@@ -235,7 +277,7 @@ static void end_late(struct listener *listener, const struct deadline *late)
         metrics_add(&listener->exchanges.worker->metrics.refused[ERR_REQUEST_TIMEOUT], 1);
         say_late(late->fd);
     }
-    shutdown(late->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
+    end_connection(late);
 }
 
 static void end_if_left(const struct deadline *deadline)
@@ -380,6 +422,8 @@ struct listener *listener_create(const struct listener_options *options, const i
     int epoll = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     uv_poll_init(&worker->loop, &listener->poll, epoll);
     listener->poll.data = listener;
+    uv_timer_init(&worker->loop, &listener->rest);
+    listener->rest.data = listener;
     uv_poll_start(&listener->poll, UV_READABLE, on_daemon_ready);
     open_doors(listener, fds, count);
     listener->turn.run = end_turn;
@@ -460,7 +504,7 @@ void listener_abort(struct listener *listener)
     for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
         list_for_each(deadline, &listener->exchanges.deadlines.by_phase[phase], struct deadline,
                       link)
-            shutdown(deadline->fd, SHUT_RDWR);
+            end_connection(deadline);
     }
     listener->exchanges.run_again = true;
     worker_again(listener->exchanges.worker);
@@ -470,6 +514,7 @@ void listener_stop(struct listener *listener)
 {
     uv_poll_stop(&listener->poll);
     uv_close((uv_handle_t *)&listener->poll, NULL);
+    uv_close((uv_handle_t *)&listener->rest, NULL);
     MHD_stop_daemon(listener->daemon);
     listener->daemon = NULL;
 }

@@ -342,10 +342,11 @@ int reception_on_request(void *cls, struct MHD_Connection *connection, const cha
                          const char *method, const char *version, const char *upload_data,
                          size_t *upload_data_size, void **request)
 {
-    (void)cls;
     (void)connection;
     (void)url;
+    struct exchanges *all = cls;
     struct exchange *exchange = *request;
+    all->steps++;
     if (!exchange) /* there was no memory for it */
         return MHD_NO;
     if (exchange->stage == EXCHANGE_HEAD)

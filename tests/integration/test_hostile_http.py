@@ -1,0 +1,121 @@
+"""Requests that are made to hurt: of each the memory, the processor and the descriptors come back, and
+the server still stops when told to."""
+
+import os
+import random
+import socket
+import struct
+import time
+
+import pytest
+
+from harness import raw, request, scaled, serving, wait_until
+from witness import processor_seconds
+
+# Whatever a client may have asked when it leaves: each of these waits for the broker.
+PENDING = {
+    "send": request("POST", "/send-message",
+                    body=b'{"sender":"bob","receiver":"alice","message":"hi"}'),
+    "lines": request("POST", "/send-messages",
+                     body=b'{"sender":"bob","receiver":"alice","message":"hi"}\n' * 3),
+    "list": request("GET", "/users"),
+    "query": request("POST", "/users/query", body=b'{"users":["alice","bob"]}'),
+    "describe": request("GET", "/users/alice"),
+    "history": request("GET", "/users/alice/messages?after=1"),
+    "erase": request("DELETE", "/users/alice/messages"),
+    "ack": request("POST", "/users/alice/ack", body=b'{"device":"phone","upto":"1"}'),
+    "forget": request("DELETE", "/users/alice/devices/phone"),
+    "message": request("GET", "/messages/1"),
+    "kick": request("DELETE", "/users/alice/sessions"),
+    "revoke": request("POST", "/users/alice/revoke", body=b"{}"),
+    "channel": request("GET", "/channels/news"),
+    "channel_history": request("GET", "/channels/news/messages?after=1"),
+    "poll": request("GET", "/poll/alice?after=1&wait=1"),
+    "poll_device": request("GET", "/poll/alice?device=phone&wait=0"),
+    "sse_device": request("GET", "/sse/alice?device=phone"),
+    "ws_device": request("GET", "/ws/alice?device=phone", "Connection: Upgrade",
+                         "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+}
+
+# Chunk sizes without an end, longer than any buffer.
+ENDLESS = {
+    "extension": b"5;" + b"x" * 40000,
+    "zeros": b"0" * 40000,
+    "after_a_chunk": b"5\r\nhello\r\n5;" + b"x" * 40000,
+}
+
+
+def reset_after(server, data, pause_us):
+    """On a connection in use sends a request and resets it a moment later."""
+    with server.connect() as sock:
+        sock.sendall(request("GET", "/healthz"))
+        sock.recv(4096)
+        sock.sendall(data)
+        until = time.perf_counter_ns() + pause_us * 1000
+        while time.perf_counter_ns() < until:
+            pass
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def descriptors(server):
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("lively"), "--workers", "2") as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", PENDING)
+@pytest.mark.workers
+def test_a_reset_while_the_broker_is_asked_hurts_nobody(lively, name):
+    dice = random.Random(name)
+    for _ in range(scaled(300, 60)):
+        reset_after(lively, PENDING[name], dice.randrange(600))
+    # An answer that went astray would now meet another client.
+    for _ in range(20):
+        assert b'"alice-too"' not in raw(lively, request("GET", "/healthz", "Connection: close"))
+    assert lively.send("alice-too")["status"] == "Message sent"
+
+
+def chunked(target, chunks):
+    return (b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize("target", [b"/send-message", b"/send-messages", b"/nowhere"])
+def test_a_chunk_size_without_an_end_costs_nothing_and_ends(start, name, target):
+    server = start("--request-timeout", "2s", "--workers", "1")
+    before = descriptors(server)
+    with server.connect() as sock:
+        try:
+            sock.sendall(chunked(target, ENDLESS[name]))
+        except ConnectionError:
+            pass
+        used = processor_seconds(server)
+        wait_until(lambda: server.metric("http_connections") == 1, deadline=15)
+        assert processor_seconds(server) - used < 1
+    wait_until(lambda: descriptors(server) <= before + 1)
+    server.stop(deadline=8)
+
+
+def test_many_of_them_hold_nobody_up_nor_the_stop(start):
+    server = start("--request-timeout", "60s", "--drain", "1s", "--workers", "1")
+    socks = [server.connect() for _ in range(50)]
+    for sock in socks:
+        try:
+            sock.sendall(chunked(b"/send-message", ENDLESS["zeros"]))
+        except ConnectionError:
+            pass
+    assert server.send("alice")["status"] == "Message sent"
+    used = processor_seconds(server)
+    time.sleep(1)
+    assert processor_seconds(server) - used < 0.6
+    for sock in socks[:25]:
+        sock.close()
+    server.stop(deadline=12)
+    for sock in socks[25:]:
+        sock.close()
