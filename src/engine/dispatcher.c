@@ -49,20 +49,26 @@ uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct a
     return watch_table_sessions(&dispatcher->watches, address->hash);
 }
 
-/* The inbox of a member that is going to be woken. */
-static struct inbox *inbox_of(struct dispatcher *dispatcher, size_t member)
+/* Notes that something was pushed to a member. After the push, never before: whoever leaves the
+ * lock meanwhile takes the note, and would find an inbox with nothing to say. */
+static void note(struct dispatcher *dispatcher, size_t member)
 {
-    atomic_fetch_or_explicit(&dispatcher->pushed, (uint64_t)1 << member, memory_order_relaxed);
-    return dispatcher->members[member];
+    atomic_fetch_or_explicit(&dispatcher->pushed, (uint64_t)1 << member, memory_order_release);
 }
 
-static void push(struct dispatcher *dispatcher, size_t to, int from, struct message *message)
+static void push(struct dispatcher *dispatcher, size_t to, bool own, struct inbox_record *record)
 {
-    bool own = (int)to == from;
-    struct inbox *inbox = inbox_of(dispatcher, to);
+    inbox_push(dispatcher->members[to], record, own);
+    note(dispatcher, to);
+}
+
+static void offer(struct dispatcher *dispatcher, size_t to, bool own, struct message *message)
+{
+    struct inbox *inbox = dispatcher->members[to];
     struct message_record *record = malloc(sizeof *record);
     if (!record) {
         inbox_doubt(inbox, own);
+        note(dispatcher, to);
         return;
     }
     record->record.kind = RECORD_MESSAGE;
@@ -72,6 +78,7 @@ static void push(struct dispatcher *dispatcher, size_t to, int from, struct mess
         message_unref(record->message);
         free(record);
     }
+    note(dispatcher, to);
 }
 
 void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *message,
@@ -90,8 +97,10 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
         if (ret_delivered)
             ret_delivered[i] = sessions;
     }
-    for (; members; members &= members - 1)
-        push(dispatcher, (size_t)__builtin_ctzll(members), from, message);
+    for (; members; members &= members - 1) {
+        int to = __builtin_ctzll(members);
+        offer(dispatcher, (size_t)to, to == from, message);
+    }
 }
 
 int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal)
@@ -112,8 +121,7 @@ int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *
         copy->signal = signal;
         copy->asker = dispatcher->members[member];
         signal->outstanding++;
-        inbox_push(inbox_of(dispatcher, watch->member), &copy->call.record,
-                   (int)watch->member == member);
+        push(dispatcher, watch->member, (int)watch->member == member, &copy->call.record);
     }
     if (signal->outstanding)
         return BROKER_PENDING;
@@ -124,14 +132,14 @@ void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)
 {
     call->record.kind = RECORD_CALL;
     call->record.bytes = 0;
-    inbox_push(inbox_of(dispatcher, (size_t)call->member), &call->record, false);
+    push(dispatcher, (size_t)call->member, false, &call->record);
 }
 
 void dispatcher_wake(struct dispatcher *dispatcher)
 {
     if (!atomic_load_explicit(&dispatcher->pushed, memory_order_relaxed))
         return;
-    uint64_t members = atomic_exchange_explicit(&dispatcher->pushed, 0, memory_order_relaxed);
+    uint64_t members = atomic_exchange_explicit(&dispatcher->pushed, 0, memory_order_acquire);
     for (; members; members &= members - 1)
         inbox_wake(dispatcher->members[__builtin_ctzll(members)]);
 }
