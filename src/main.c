@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 #include <wslay/wslay.h>
 
@@ -64,6 +65,7 @@ int main(int argc, char *argv[])
     struct config config;
     enum config_action action;
     char *error;
+    umask(077); /* what this process makes is nobody else's to read */
     if (config_load(&config, argc, argv, environ, &action, &error) != 0) {
         fprintf(stderr, "pushwire: %s\n", error);
         free(error);

@@ -63,6 +63,24 @@ static bool make_path(const char *folder, const char *name, char ret_path[static
     return false;
 }
 
+/* Messages are for their receivers, whatever the umask and the folder. SQLite gives the files
+ * beside this one the mode of this one when it makes them; those that are there get it here. */
+static void make_private(const char *path)
+{
+    static const char *const beside[] = {"", "-wal", "-shm"};
+    char name[PATH_MAX + 8];
+    /* Only ever closed where it is new: closing a file drops all locks this process has on it. */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        snprintf(name, sizeof name, "%s%s", path, beside[i]);
+        if (chmod(name, 0600) != 0) {
+            /* Not there, or another user's. */
+        }
+    }
+}
+
 /* ---- the lock ---- */
 
 static void explain_lock(int fd, const char *folder, struct sqlite_file_error *ret_error)
@@ -155,6 +173,8 @@ static sqlite3 *connect_to(const char *folder, int flags, char ret_path[static P
     sqlite3 *db = NULL;
     if (!make_path(folder, SQLITE_FILE_NAME, ret_path, ret_error))
         return NULL;
+    if (flags & SQLITE_OPEN_CREATE)
+        make_private(ret_path);
     int rc = sqlite3_open_v2(ret_path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_busy_timeout(db, SQLITE_FILE_BUSY_MS);
@@ -335,6 +355,7 @@ bool sqlite_file_backup(const char *folder, const char *target,
     sqlite3 *from = sqlite_file_open_to_read(folder, ret_error);
     if (!from)
         return false;
+    make_private(target);
     int rc = sqlite3_open_v2(target, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (rc == SQLITE_OK && run(from, "BEGIN") && run(from, "SELECT 1 FROM meta"))
         done = copy_pages(from, to, progress, context) &&

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -250,6 +251,14 @@ static struct broker *make_memory_broker(const struct config *config)
     });
 }
 
+static void judge_folder(const char *folder)
+{
+    struct stat found;
+    if (stat(folder, &found) == 0 && found.st_mode & (S_IRWXG | S_IRWXO))
+        log_warn("the data folder is open to others on this machine, chmod 700 closes it",
+                 LOG_TEXT("data_dir", folder));
+}
+
 /* NULL: why is in the log. */
 static struct broker *make_sqlite_broker(struct server *server)
 {
@@ -275,7 +284,9 @@ static struct broker *make_sqlite_broker(struct server *server)
             .metrics = &server->broker_metrics,
         },
         error, sizeof error);
-    if (!broker)
+    if (broker)
+        judge_folder(server->folder);
+    else
         log_error("the data folder cannot be used", LOG_TEXT("why", error));
     return broker;
 }

@@ -182,6 +182,20 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     assert "give another --data-dir" in refusal(tmp_path / "file" / "data")
 
 
+# ---- whose eyes ----
+
+def test_no_file_is_for_others_in_a_folder_that_is(start, tmp_path):
+    (tmp_path / "pushwire-data").mkdir()
+    (tmp_path / "pushwire-data").chmod(0o755)
+    server = keep(start, folder=tmp_path)
+    post(server, "ann", "for you alone")
+    assert server.log_text().count("the data folder is open to others") == 1
+    assert backup(data_of(server), tmp_path / "copy").returncode == 0
+    files = [*data_of(server).iterdir(), tmp_path / "copy"]
+    assert {file.name for file in files} >= {"messages.db", "messages.db-wal", "lock", "copy"}
+    assert [file.name for file in files if file.stat().st_mode & 0o077] == []
+
+
 # ---- backup and restore ----
 
 def backup(folder, target):

@@ -105,6 +105,43 @@ static void a_folder_is_made_for_us_alone(void **state)
     assert_non_null(strstr(error.text, "give another --data-dir"));
 }
 
+static void assert_private(const char *name)
+{
+    struct stat stat_of;
+    assert_int_equal(stat(in_folder(name), &stat_of), 0);
+    assert_int_equal(stat_of.st_mode & 0777, 0600);
+}
+
+static void assert_files_are_private(mode_t mask)
+{
+    char copy[64];
+    mode_t before = umask(mask);
+    sqlite3 *db = sqlite_file_open(folder, true, &error);
+    assert_non_null(db);
+    assert_int_equal(sqlite_file_set(db, "answer", 42), SQLITE_OK);
+    snprintf(copy, sizeof copy, "%s", in_folder("copy"));
+    assert_true(sqlite_file_backup(folder, copy, no_progress, NULL, &error));
+    umask(before);
+    assert_private(SQLITE_FILE_NAME);
+    assert_private(SQLITE_FILE_NAME "-wal");
+    assert_private(SQLITE_FILE_NAME "-shm");
+    assert_private("copy");
+    sqlite_file_close(db);
+    assert_int_equal(unlink(in_folder("copy")), 0);
+}
+
+static void files_are_ours_alone_whatever_the_umask(void **state)
+{
+    (void)state;
+
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_files_are_private(0);
+    assert_int_equal(unlink(in_folder(SQLITE_FILE_NAME)), 0);
+    assert_files_are_private(0777);
+    assert_int_equal(chmod(in_folder(SQLITE_FILE_NAME), 0644), 0); /* an older version made it */
+    assert_files_are_private(022);
+}
+
 static void what_was_set_is_there_when_opened_again(void **state)
 {
     int64_t value;
@@ -190,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         folder_test(one_holds_the_lock),
         folder_test(a_folder_is_made_for_us_alone),
+        folder_test(files_are_ours_alone_whatever_the_umask),
         folder_test(what_was_set_is_there_when_opened_again),
         folder_test(a_newer_file_is_refused),
         folder_test(a_foreign_file_is_refused),
