@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,29 @@ static void add_unknown_variable(const char *name, struct config_errors *errors)
         config_errors_add(errors, "unknown variable, see --help");
 }
 
+/* Kubernetes tells every container where each Service is, in variables that begin with its name:
+ * one that is named pushwire, or pushwire-x, is not about us. Judged with the value, since
+ * PUSHWIRE_PORT with a number is somebody's mistake. */
+static bool is_service_link(const char *entry)
+{
+#define PROTOCOL "(tcp|udp|sctp)"
+#define PORT     "PORT_[0-9]+_(TCP|UDP|SCTP)"
+#define ADDRESS  "=[0-9A-Fa-f.:]+"
+    static const char form[] =
+        "^PUSHWIRE_([A-Z0-9_]+_)?(SERVICE_HOST" ADDRESS "|SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]+"
+        "|(PORT|" PORT ")=" PROTOCOL "://[^ ]+"
+        "|" PORT "_(PROTO=" PROTOCOL "|PORT=[0-9]+|ADDR" ADDRESS "))$";
+#undef PROTOCOL
+#undef PORT
+#undef ADDRESS
+    regex_t regex;
+    int err = regcomp(&regex, form, REG_EXTENDED | REG_NOSUB);
+    assert(!err);
+    bool matches = regexec(&regex, entry, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return matches;
+}
+
 static void apply_variable(struct config *config, const char *entry, struct config_errors *errors)
 {
     const char *equals = strchrnul(entry, '=');
@@ -318,7 +342,7 @@ static void apply_variable(struct config *config, const char *entry, struct conf
     if (row) {
         config->sources[config_row_key(row)] = (struct config_source){CONFIG_ENVIRONMENT, 0};
         config_row_set(config, row, equals + 1, errors);
-    } else if (strcmp(name, "PUSHWIRE_CONFIG")) {
+    } else if (strcmp(name, "PUSHWIRE_CONFIG") && !is_service_link(entry)) {
         add_unknown_variable(name, errors);
     }
     errors->name = NULL;

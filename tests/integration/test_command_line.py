@@ -62,6 +62,14 @@ def test_the_file_may_be_named_by_the_environment(tmp_path):
     assert printed(env={"PUSHWIRE_CONFIG": str(path)})["ttl"][0] == "1d"
 
 
+def test_a_service_of_kubernetes_that_has_our_name_stops_nothing():
+    links = {"PUSHWIRE_SERVICE_HOST": "10.0.0.11", "PUSHWIRE_PORT": "tcp://10.0.0.11:8000"}
+    assert run_binary("--check-config", env=links).returncode == 0
+    done = run_binary("--check-config", env={**links, "PUSHWIRE_WORKRES": "2"})
+    assert done.returncode == 2
+    assert "did you mean PUSHWIRE_WORKERS?" in done.stderr and "PORT" not in done.stderr
+
+
 def test_the_file_may_be_json(tmp_path):
     path = write(tmp_path, json.dumps({"ttl": "1d", "listen": ["127.0.0.1:1", "127.0.0.1:2"]}))
     found = printed("--config", path)

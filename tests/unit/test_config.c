@@ -360,6 +360,52 @@ static void unknown_keys_are_refused_with_a_suggestion(void **state)
                  "PUSHWIRE_CONFIGS: unknown variable, did you mean PUSHWIRE_CONFIG?");
 }
 
+static void variables_of_a_service_of_kubernetes_are_not_ours(void **state)
+{
+    struct config c =
+        load(ARGS(),
+             ENV("PUSHWIRE_SERVICE_HOST=10.0.0.11", "PUSHWIRE_SERVICE_PORT=8000",
+                 "PUSHWIRE_SERVICE_PORT_HTTP=8000", "PUSHWIRE_PORT=tcp://10.0.0.11:8000",
+                 "PUSHWIRE_PORT_8000_TCP=tcp://10.0.0.11:8000", "PUSHWIRE_PORT_8000_TCP_PROTO=tcp",
+                 "PUSHWIRE_PORT_8000_TCP_PORT=8000", "PUSHWIRE_PORT_8000_TCP_ADDR=10.0.0.11",
+                 "PUSHWIRE_WORKERS=3"),
+             CONFIG_RUN);
+    (void)state;
+
+    assert_int_equal(c.workers, 3);
+    config_finish(&c);
+    c = load(ARGS(),
+             ENV("PUSHWIRE_X_1_SERVICE_HOST=fd00::11", "PUSHWIRE_X_1_SERVICE_PORT=53",
+                 "PUSHWIRE_X_1_PORT=udp://[fd00::11]:53", "PUSHWIRE_X_1_SERVICE_PORT_A_B=53",
+                 "PUSHWIRE_X_1_PORT_53_UDP=udp://[fd00::11]:53",
+                 "PUSHWIRE_X_1_PORT_53_UDP_PROTO=udp", "PUSHWIRE_X_1_PORT_53_UDP_PORT=53",
+                 "PUSHWIRE_X_1_PORT_53_UDP_ADDR=fd00::11"),
+             CONFIG_RUN);
+    config_finish(&c);
+}
+
+static void what_only_looks_like_them_is_refused(void **state)
+{
+    static const char *const entries[] = {
+        "PUSHWIRE_PORT=8000",           "PUSHWIRE_PORT=",
+        "PUSHWIRE_PORT=http://a:8000",  "PUSHWIRE_SERVICE_HOST=example.org",
+        "PUSHWIRE_SERVICE_PORT=all",    "PUSHWIRE_SERVICE_PORTS=8000",
+        "PUSHWIRE_XPORT=tcp://a:1",     "PUSHWIRE_port=tcp://a:1",
+        "PUSHWIRE_PORT_8000=tcp://a:1", "PUSHWIRE_PORT_8000_TCP_PROTO=http",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        struct config ignored;
+        enum config_action action;
+        char *error = NULL;
+        if (!config_load(&ignored, 1, (char *const *)ARGS(), (char *const *)ENV(entries[i]),
+                         &action, &error))
+            fail_msg("taken: %s", entries[i]);
+        assert_non_null(strstr(error, ": unknown variable"));
+        free(error);
+    }
+}
+
 static void wrong_values_are_refused_with_a_hint(void **state)
 {
     (void)state;
@@ -881,6 +927,8 @@ int main(void)
         cmocka_unit_test(lists_can_be_empty_where_that_means_off),
         cmocka_unit_test(words_stand_for_zero),
         cmocka_unit_test(unknown_keys_are_refused_with_a_suggestion),
+        cmocka_unit_test(variables_of_a_service_of_kubernetes_are_not_ours),
+        cmocka_unit_test(what_only_looks_like_them_is_refused),
         cmocka_unit_test(wrong_values_are_refused_with_a_hint),
         cmocka_unit_test(zero_does_not_slip_in),
         cmocka_unit_test(addresses_are_host_and_port),
