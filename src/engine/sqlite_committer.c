@@ -643,12 +643,14 @@ static void judge_clock(struct sqlite_committer *committer, int64_t wall_ms)
              LOG_NUMBER("hours", (wall_ms - newest_ms) / 3600000));
 }
 
-/* From here on ids are this life's. */
+/* From here on ids are this life's. Between the last one's and them a millisecond of ids is given
+ * to nobody, whatever the clock says: what a life that is not on this disk gave after `last` falls
+ * in there, and is told as a gap. */
 static int begin_life(struct sqlite_committer *committer, int64_t wall_ms)
 {
     struct sqlite_shared *shared = committer->shared;
     struct life life = {.last = sqlite_writer_last(committer->writer)};
-    life.first = broker_next_id(life.last, wall_ms) + 1;
+    life.first = broker_next_id(life.last + ((uint64_t)1 << BROKER_ID_CLOCK_SHIFT), wall_ms) + 1;
     int err = sqlite_writer_begin(committer->writer);
     if (!err)
         err = sqlite_writer_add_life(committer->writer, &life);

@@ -253,17 +253,44 @@ static void cursors_of_this_file_never_gap(void **state)
     assert_true(read_after("alice", UINT64_MAX >> 1).read.above_head);
 }
 
+static int64_t the_time = 1769860800000;
+
+static int64_t the_clock(void)
+{
+    return the_time;
+}
+
+static int open_desk_at_a_clock(void **state)
+{
+    struct sqlite_options options = wide;
+    (void)state;
+    options.wall_ms = the_clock;
+    open_desk_with(&options);
+    return 0;
+}
+
+/* Lives on a clock that stands, that goes on, and that steps back. */
 static void a_cursor_between_two_lives_is_a_gap(void **state)
 {
+    static const int64_t steps[] = {0, 1, 1000, -1000, 0};
     (void)state;
 
-    uint64_t last = send("alice");
-    reopen();
-    uint64_t new = send("alice");
-    struct page page = read_after("alice", last + 1); /* no life gave it */
-    assert_true(page.addresses[0].gap);
-    assert_ids(page, new);
-    assert_false(read_after("alice", 0).addresses[0].gap);
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        struct address alice = a_user("alice");
+        uint64_t head, last = send("alice");
+        the_time += steps[i];
+        reopen();
+        assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, &head), 0);
+        uint64_t new = send("alice");
+        struct page page = read_after("alice", last + 1); /* no life gave it */
+        assert_true(page.addresses[0].gap);
+        assert_ids(page, new);
+        assert_true(read_after("alice", last + 1000000).addresses[0].gap);
+        assert_false(read_after("alice", last).addresses[0].gap);
+        assert_false(read_after("alice", head).addresses[0].gap);
+        assert_false(read_after("alice", 0).addresses[0].gap);
+        broker_watch(desk.broker, 0, &alice, 1, -1, NULL);
+    }
 }
 
 static void a_folder_has_one_owner(void **state)
@@ -477,7 +504,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         desk_test(what_was_published_outlives_the_broker),
         desk_test(cursors_of_this_file_never_gap),
-        desk_test(a_cursor_between_two_lives_is_a_gap),
+        cmocka_unit_test_setup_teardown(a_cursor_between_two_lives_is_a_gap, open_desk_at_a_clock,
+                                        close_desk),
         desk_test(a_folder_has_one_owner),
         desk_test(keys_outlive_the_broker),
         desk_test(what_is_erased_stays_erased),
