@@ -69,9 +69,10 @@ struct publish {
  * borrowed until done. */
 struct read_address {
     struct address address;
-    uint64_t from; /* nothing up to here is asked for */
-    uint64_t told; /* in: losses up to here are known; out: and these, by limits or retention */
-    bool gap;      /* out: something after all three of after, from and told is gone */
+    uint64_t from;  /* nothing up to here is asked for */
+    uint64_t told;  /* in: losses up to here are known; out: and these, by limits or retention */
+    bool gap;       /* out: something after all three of after, from and told is gone */
+    uint64_t known; /* the broker's: the highest of the three as they came in */
 };
 
 struct read {
@@ -265,6 +266,10 @@ bool broker_add_acks(struct lookup *lookup, const struct devices *devices);
 /* Did this publish's key come before? ERR_KEY_CONFLICT, or 0: then publish->duplicate says it, with
  * id and kept. */
 int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms);
+
+/* While a page is made: what lay at this address up to an id is gone, and is to be told as a gap to
+ * who did not ask for all that is kept. */
+void broker_tell_loss(struct read_address *from, uint64_t upto);
 
 /* An id is a time, in milliseconds of the wall clock, above so many bits. */
 #define BROKER_ID_CLOCK_SHIFT 20

@@ -3,8 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/minmax.h"
 #include "engine/devices.h"
 #include "model/idempotency.h"
+
+void broker_tell_loss(struct read_address *from, uint64_t upto)
+{
+    from->gap = from->gap || (from->known > 0 && from->known < upto);
+    from->told = max_u64(from->told, upto);
+}
 
 uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
 {
@@ -71,8 +78,11 @@ int broker_read(struct broker *broker, int member, struct read *read)
     read->err = ERR_NONE;
     read->count = 0;
     read->more = read->above_head = false;
-    for (size_t i = 0; i < read->address_count; i++)
-        read->addresses[i].gap = false;
+    for (size_t i = 0; i < read->address_count; i++) {
+        struct read_address *from = &read->addresses[i];
+        from->gap = false;
+        from->known = max_u64(read->after, max_u64(from->from, from->told));
+    }
     return broker->ops->read(broker, read);
 }
 

@@ -224,14 +224,11 @@ static struct source open_source(struct memory_store *store, const struct read *
         settle(store, mailbox);
         mailbox = NULL;
     }
-    uint64_t start = max_u64(read->after, from->from);
-    uint64_t known = max_u64(start, from->told);
-    from->gap = from->gap || (known > 0 && known < pruned_upto);
-    from->told = max_u64(from->told, pruned_upto);
+    broker_tell_loss(from, pruned_upto);
     if (!mailbox)
         return (struct source){NULL, 0};
-    uint32_t next =
-        mailbox_after(mailbox, read->descending ? read->before - 1 : max_u64(start, above));
+    uint64_t start = max_u64(max_u64(read->after, from->from), above);
+    uint32_t next = mailbox_after(mailbox, read->descending ? read->before - 1 : start);
     return (struct source){mailbox, next};
 }
 

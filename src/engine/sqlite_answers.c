@@ -41,11 +41,8 @@ static uint64_t lost_upto(const struct sqlite_shared *shared, uint64_t cursor)
 static void tell_lost_life(const struct sqlite_shared *shared, struct read *read)
 {
     uint64_t lost = lost_upto(shared, read->after);
-    for (size_t i = 0; lost && i < read->address_count; i++) {
-        struct read_address *from = &read->addresses[i];
-        from->gap = max_u64(read->after, max_u64(from->from, from->told)) < lost;
-        from->told = max_u64(from->told, lost);
-    }
+    for (size_t i = 0; lost && i < read->address_count; i++)
+        broker_tell_loss(&read->addresses[i], lost);
 }
 
 /* Does memory hold all that is asked for? */

@@ -95,9 +95,7 @@ static int read_limits(struct paging *paging, struct read_address *from, uint64_
         *ret_erased = (uint64_t)sqlite3_column_int64(statement, 1);
     }
     sqlite3_reset(statement);
-    uint64_t known = max_u64(max_u64(paging->read->after, from->from), from->told);
-    from->gap = from->gap || (known > 0 && known < pruned_upto);
-    from->told = max_u64(from->told, pruned_upto);
+    broker_tell_loss(from, pruned_upto);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
 }
 
@@ -108,11 +106,8 @@ static void tell_expired(struct paging *paging, const struct message *message)
     for (size_t i = 0; !message->own_ttl && i < read->address_count; i++) {
         struct read_address *from = &read->addresses[i];
         for (uint32_t a = 0; a < message->address_count; a++) {
-            if (!address_equal(&message->addresses[a], &from->address))
-                continue;
-            uint64_t known = max_u64(max_u64(read->after, from->from), from->told);
-            from->gap = from->gap || (known > 0 && known < message->id);
-            from->told = max_u64(from->told, message->id);
+            if (address_equal(&message->addresses[a], &from->address))
+                broker_tell_loss(from, message->id);
         }
     }
 }

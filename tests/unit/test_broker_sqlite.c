@@ -16,6 +16,7 @@
 #include "model/idempotency.h"
 
 #define DAY      ((int64_t)86400000)
+#define HOUR     ((int64_t)3600000)
 #define DEADLINE 20 /* seconds; only failures wait */
 
 static const struct sqlite_options wide = {
@@ -293,6 +294,34 @@ static void a_cursor_between_two_lives_is_a_gap(void **state)
     }
 }
 
+/* The file and memory each have some of what is past its time, and nobody has removed it yet. */
+static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
+{
+    struct sqlite_options options = wide;
+    struct address alice = a_user("alice");
+    uint64_t first = 0;
+    (void)state;
+
+    options.wall_ms = the_clock;
+    options.recent_bytes = 4096;
+    open_desk_with(&options);
+    for (int i = 0; i < 60; i++) {
+        uint64_t id = publish_as(&alice, 1, HOUR, NULL).id;
+        first = first ? first : id;
+    }
+    the_time += 2 * HOUR;
+    reopen();
+    struct page page = read_after("alice", 0);
+    assert_int_equal(page.read.count, 0);
+    assert_false(page.addresses[0].gap);
+    assert_true(page.addresses[0].told > first);
+    assert_true(read_after("alice", first).addresses[0].gap);
+    page.read.after = 0; /* nothing came; what was told is known */
+    turn(&page);
+    assert_false(page.addresses[0].gap);
+    close_desk(state);
+}
+
 static void a_folder_has_one_owner(void **state)
 {
     char error[600] = "";
@@ -506,6 +535,7 @@ int main(void)
         desk_test(cursors_of_this_file_never_gap),
         cmocka_unit_test_setup_teardown(a_cursor_between_two_lives_is_a_gap, open_desk_at_a_clock,
                                         close_desk),
+        cmocka_unit_test(who_asks_for_all_that_is_kept_is_told_no_gap),
         desk_test(a_folder_has_one_owner),
         desk_test(keys_outlive_the_broker),
         desk_test(what_is_erased_stays_erased),
