@@ -3,8 +3,9 @@
  * An index kept up at insert time would cost several times the message itself. So what was
  * committed is noted in memory and filed later, in bulks sorted by address and in slices between
  * commits; until then those messages are read from memory. Holds the limits of each address, too,
- * to within an eighth: what is over them leaves the index at once, and the log as litter. The
- * writer's thread only. */
+ * to within an eighth: where the distance of its first and its last number is beyond them, it is
+ * counted what is there and alive, and of that the oldest leave the index at once, and the log as
+ * litter. What is past its time does not count, and leaves as well. The writer's thread only. */
 #ifndef ENGINE_MAIL_INDEX_H
 #define ENGINE_MAIL_INDEX_H
 
@@ -26,7 +27,6 @@ struct mail_index_limits {
 struct mail_cut {
     uint64_t hash;
     uint64_t upto;
-    uint64_t told_upto; /* the last of it whose going is a loss; 0: there is none */
 };
 
 /* db and litter are borrowed. NULL: a statement could not be prepared. */
@@ -57,6 +57,7 @@ bool mail_index_busy(const struct mail_index *index);
 bool mail_index_begin(struct mail_index *index);
 
 /* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock.
+ * now_ms: what has expired by then is over; 0: nothing is.
  * *ret_upto: set once the bulk is complete; every message up to it is in the index when the
  * transaction is through. No removal of litter is under way. Returns SQLite's code, SQLITE_OK when
  * all is well. */

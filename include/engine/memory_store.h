@@ -48,9 +48,8 @@ struct message *memory_store_find(const struct memory_store *store, uint64_t id,
 uint64_t memory_store_erase(struct memory_store *store, const struct address *address,
                             uint64_t upto, int64_t now_ms);
 
-/* Removes what is kept for the address with this hash, up to and with an id; a gap is told up to
- * another, which may be 0. */
-void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto, uint64_t told_upto);
+/* Removes what is kept for the address with this hash, up to and with an id, and tells a gap. */
+void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto);
 
 /* Lets go of some of what has expired; few enough not to take long. */
 void memory_store_expire(struct memory_store *store, int64_t now_ms);

@@ -126,7 +126,7 @@ bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet);
 int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_expire);
 
 /* Does some of it in this transaction, until the time on the monotonic clock; before anything is
- * added to it. */
+ * added to it. now_ms: as mail_index_slice has it. */
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet);
 
 /* What limits took that memory may still have: from single addresses (see mail_index_take_cuts),

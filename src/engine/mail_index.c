@@ -13,7 +13,7 @@
 
 #define BUCKETS      256
 #define INSERT_CHUNK 64
-#define PRUNE_CHUNK  64
+#define ROW_CHUNK    64
 
 struct entry {
     uint64_t place; /* the address's hash, in the order of SQLite's signed numbers */
@@ -27,26 +27,50 @@ struct entries {
     size_t room;
 };
 
-/* The address at hand. */
-struct box {
-    uint64_t place;
-    int64_t hash;
-    uint64_t last; /* its newest row */
+/* A row of the table. n and total count from the address's first row on: where no row between two
+ * is missing, they tell how much lies between them, and where some are, no less. */
+struct row {
+    uint64_t id;
     uint64_t n;
     uint64_t total;
-    uint64_t excess; /* messages still to be removed from its oldest end */
 };
 
-enum { LAST, FIRST, INSERT, OLDEST, CUT, ANY_OVER, IS_OVER, TELL, STATEMENTS };
+/* What is done at an address, in this order; most need no more than FILL. */
+enum step { CLOSED, FILL, COUNT, PRUNE };
+
+/* The address at hand. */
+struct box {
+    enum step step;
+    uint64_t place;
+    int64_t hash;
+    struct row last;  /* its newest */
+    struct row first; /* its oldest that counts; id 0: none has been counted */
+    struct row at;    /* the last one counted, as it is now */
+    struct row was;   /* the last one seen, as it was */
+    bool young;       /* what follows has not outlived the default ttl */
+};
+
+/* What a row's message says of it. */
+struct look {
+    bool over; /* past its time, or gone: it counts no more */
+    bool told; /* and its going is a loss */
+    bool young;
+    uint64_t size;
+};
+
+enum { LAST, FIRST, INSERT, ROWS, RENUMBER, UNMAIL, CUT, ANY_OVER, LOOK, TELL, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
     [LAST] = "SELECT id, n, total FROM mail WHERE address = ? ORDER BY id DESC LIMIT 1",
-    [FIRST] = "SELECT n, total FROM mail WHERE address = ? ORDER BY id LIMIT 1",
+    [FIRST] = "SELECT id, n, total FROM mail WHERE address = ? ORDER BY id LIMIT 1",
     [INSERT] = "INSERT INTO mail(address, id, n, total) VALUES (?,?,?,?)",
-    [OLDEST] = "SELECT id FROM mail WHERE address = ? ORDER BY id LIMIT ?",
+    [ROWS] = "SELECT id, n, total FROM mail WHERE address = ? AND id > ? ORDER BY id LIMIT ?",
+    [RENUMBER] = "UPDATE mail SET n = ?3, total = ?4 WHERE address = ?1 AND id = ?2",
+    [UNMAIL] = "DELETE FROM mail WHERE address = ? AND id = ?",
     [CUT] = "DELETE FROM mail WHERE address = ? AND id <= ?",
     [ANY_OVER] = "SELECT 1 FROM message WHERE own_ttl = 1 AND expires_at <= ? LIMIT 1",
-    [IS_OVER] = "SELECT 1 FROM message WHERE id = ? AND own_ttl = 1 AND expires_at <= ?",
+    [LOOK] = ("SELECT own_ttl, expires_at <= ?2, CASE WHEN ?3 THEN length(CAST(sender AS BLOB)) +"
+              " length(CAST(body AS BLOB)) END FROM message WHERE id = ?1"),
     [TELL] = SQLITE_FILE_TELL,
 };
 
@@ -67,7 +91,7 @@ struct mail_index {
     uint64_t bulk_upto;
     uint64_t bulk_messages;
     struct box box;
-    bool box_open; /* not yet through with it */
+    int64_t now_ms;
     bool any_over; /* somebody's message lies there whose own ttl has run out */
     struct mail_cut *cuts;
     size_t cut_count;
@@ -228,7 +252,7 @@ bool mail_index_begin(struct mail_index *index)
     index->bulk_upto = index->noted_upto;
     index->bucket = index->next = index->sorted = 0;
     index->busy = true;
-    index->box_open = false;
+    index->box.step = CLOSED;
     index->bulk_messages = index->noted_messages;
     index->noted.count = 0;
     index->noted_bytes = index->noted_messages = 0;
@@ -259,83 +283,202 @@ static bool sort_next_bucket(struct mail_index *index)
 
 /* ---- filing ---- */
 
-static int find_last(struct mail_index *index, struct box *box)
+/* The one row that a statement gives for an address; none leaves it as it is. */
+static int find_row(sqlite3_stmt *statement, int64_t hash, struct row *row)
 {
-    sqlite3_stmt *statement = index->statements[LAST];
-    sqlite3_bind_int64(statement, 1, box->hash);
+    sqlite3_bind_int64(statement, 1, hash);
     int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
-        box->last = (uint64_t)sqlite3_column_int64(statement, 0);
-        box->n = (uint64_t)sqlite3_column_int64(statement, 1);
-        box->total = (uint64_t)sqlite3_column_int64(statement, 2);
-    }
+    if (rc == SQLITE_ROW)
+        *row = (struct row){(uint64_t)sqlite3_column_int64(statement, 0),
+                            (uint64_t)sqlite3_column_int64(statement, 1),
+                            (uint64_t)sqlite3_column_int64(statement, 2)};
     sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int insert(struct mail_index *index, struct box *box, const struct entry *entry)
+/* One that takes an address and an id, and gives no row. */
+static int run_for(struct mail_index *index, int which, uint64_t id)
 {
-    sqlite3_stmt *statement = index->statements[INSERT];
-    if (is_dropped(entry) || entry->id <= box->last)
-        return SQLITE_OK; /* erased; or filed before a crash */
-    box->last = entry->id;
-    box->total += entry->size;
-    sqlite3_bind_int64(statement, 1, box->hash);
-    sqlite3_bind_int64(statement, 2, (int64_t)entry->id);
-    sqlite3_bind_int64(statement, 3, (int64_t)++box->n);
-    sqlite3_bind_int64(statement, 4, (int64_t)box->total);
+    int rc = sqlite_file_run_for(index->statements[which], index->box.hash, id);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Of INSERT and RENUMBER. */
+static int write_row(sqlite3_stmt *statement, int64_t hash, const struct row *row)
+{
+    sqlite3_bind_int64(statement, 1, hash);
+    sqlite3_bind_int64(statement, 2, (int64_t)row->id);
+    sqlite3_bind_int64(statement, 3, (int64_t)row->n);
+    sqlite3_bind_int64(statement, 4, (int64_t)row->total);
     int rc = sqlite_file_run(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* How many messages are over the limits, counted from the oldest; 0 while within an eighth. */
-static int count_excess(struct mail_index *index, struct box *box)
+static int insert(struct mail_index *index, struct box *box, const struct entry *entry)
+{
+    if (is_dropped(entry) || entry->id <= box->last.id)
+        return SQLITE_OK; /* erased; or filed before a crash */
+    box->last = (struct row){entry->id, box->last.n + 1, box->last.total + entry->size};
+    return write_row(index->statements[INSERT], box->hash, &box->last);
+}
+
+static bool has_entry(const struct mail_index *index)
+{
+    return index->next < index->sorted && index->bulk.items[index->next].place == index->box.place;
+}
+
+static int open_box(struct mail_index *index)
+{
+    uint64_t place = index->bulk.items[index->next].place;
+    index->box = (struct box){.step = FILL, .place = place, .hash = (int64_t)place_of(place)};
+    return find_row(index->statements[LAST], index->box.hash, &index->box.last);
+}
+
+/* Would an address with these two ends be over its limits, by more than an eighth? */
+static bool is_beyond(const struct mail_index *index, const struct row *first,
+                      const struct row *last)
 {
     const struct mail_index_limits *limits = &index->limits;
-    uint64_t messages = limits->keep_messages + limits->keep_messages / 8;
-    uint64_t bytes = limits->keep_bytes + limits->keep_bytes / 8;
-    box->excess = 0;
-    if (box->n <= messages && box->total <= bytes)
-        return SQLITE_OK;
-    sqlite3_stmt *statement = index->statements[FIRST];
-    sqlite3_bind_int64(statement, 1, box->hash);
-    int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
-        uint64_t count = box->n - (uint64_t)sqlite3_column_int64(statement, 0) + 1;
-        uint64_t size = box->total - (uint64_t)sqlite3_column_int64(statement, 1);
-        if (count > messages)
-            box->excess = count - limits->keep_messages;
-        else if (size > bytes && count > 1) /* by the mean size; the next bulk counts again */
-            box->excess = (size - limits->keep_bytes) / (size / (count - 1)) + 1;
-        if (box->excess >= count) /* the newest stays in any case */
-            box->excess = count - 1;
-    }
-    sqlite3_reset(statement);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return last->n - first->n + 1 > limits->keep_messages + limits->keep_messages / 8 ||
+           last->total - first->total > limits->keep_bytes + limits->keep_bytes / 8;
 }
 
-/* Its going is no loss. */
-static int is_over(struct mail_index *index, uint64_t id, int64_t now_ms, bool *ret_over)
+static int fill(struct mail_index *index)
 {
-    sqlite3_stmt *statement = index->statements[IS_OVER];
-    sqlite3_bind_int64(statement, 1, (int64_t)id);
-    sqlite3_bind_int64(statement, 2, now_ms);
-    int rc = sqlite3_step(statement);
-    *ret_over = rc == SQLITE_ROW;
-    sqlite3_reset(statement);
-    return rc == SQLITE_ROW ? SQLITE_DONE : rc;
+    struct box *box = &index->box;
+    struct row first = {0};
+    int rc = SQLITE_OK;
+    for (int i = 0; rc == SQLITE_OK && i < INSERT_CHUNK && has_entry(index); i++)
+        rc = insert(index, box, &index->bulk.items[index->next++]);
+    if (rc != SQLITE_OK || has_entry(index))
+        return rc;
+    box->step = CLOSED;
+    rc = find_row(index->statements[FIRST], box->hash, &first);
+    if (rc == SQLITE_OK && first.id && is_beyond(index, &first, &box->last))
+        box->step = COUNT;
+    return rc;
 }
 
-/* Most often there is none, and then no message need be looked at. */
-static int look_for_over(struct mail_index *index, int64_t now_ms)
+/* ---- counting ---- */
+
+/* The next rows of the box above an id, ROW_CHUNK at most. */
+static int list_rows(struct mail_index *index, uint64_t above, struct row *rows, size_t *ret_count)
+{
+    sqlite3_stmt *statement = index->statements[ROWS];
+    int rc;
+    *ret_count = 0;
+    sqlite3_bind_int64(statement, 1, index->box.hash);
+    sqlite3_bind_int64(statement, 2, (int64_t)above);
+    sqlite3_bind_int(statement, 3, ROW_CHUNK);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
+        rows[(*ret_count)++] = (struct row){(uint64_t)sqlite3_column_int64(statement, 0),
+                                            (uint64_t)sqlite3_column_int64(statement, 1),
+                                            (uint64_t)sqlite3_column_int64(statement, 2)};
+    sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Most often no message's own ttl has run out, and then few need be looked at. */
+static int look_for_over(struct mail_index *index)
 {
     sqlite3_stmt *statement = index->statements[ANY_OVER];
-    sqlite3_bind_int64(statement, 1, now_ms);
+    sqlite3_bind_int64(statement, 1, index->now_ms);
     int rc = sqlite3_step(statement);
     index->any_over = rc == SQLITE_ROW;
     sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
+
+static int look_at(struct mail_index *index, uint64_t id, bool measure, struct look *look)
+{
+    sqlite3_stmt *statement = index->statements[LOOK];
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    sqlite3_bind_int64(statement, 2, index->now_ms);
+    sqlite3_bind_int(statement, 3, measure);
+    int rc = sqlite3_step(statement);
+    bool own_ttl = rc != SQLITE_ROW || sqlite3_column_int(statement, 0);
+    look->over = rc != SQLITE_ROW || sqlite3_column_int(statement, 1);
+    look->told = look->over && !own_ttl;
+    look->young = !look->over && !own_ttl;
+    if (measure && rc == SQLITE_ROW)
+        look->size = (uint64_t)sqlite3_column_int64(statement, 2);
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What is missing before the row is seen by its number; then its size, too, stands in the message
+ * only. */
+static int judge_row(struct mail_index *index, const struct row *row, struct look *ret_look)
+{
+    struct box *box = &index->box;
+    bool follows = row->n == box->was.n + 1;
+    int rc = SQLITE_OK;
+    *ret_look = (struct look){.size = row->total - box->was.total};
+    if (!follows || index->any_over || !box->young)
+        rc = look_at(index, row->id, !follows, ret_look);
+    box->young = box->young || ret_look->young;
+    box->was = *row;
+    return rc;
+}
+
+/* Gives a row the numbers it has without those that are missing or over. */
+static int count_row(struct mail_index *index, const struct row *row, const struct look *look)
+{
+    struct box *box = &index->box;
+    struct row now = *row;
+    if (box->first.id) {
+        now.n = box->at.n + !look->over;
+        now.total = box->at.total + (look->over ? 0 : look->size);
+    } else {
+        box->first = now;
+    }
+    box->at = now;
+    return now.n == row->n && now.total == row->total
+               ? SQLITE_OK
+               : write_row(index->statements[RENUMBER], box->hash, &now);
+}
+
+/* Counts what is there and alive; what is over leaves. The newest stays in any case: after a crash
+ * it tells what has been filed. */
+static int count_rows(struct mail_index *index, const struct row *rows, size_t count)
+{
+    uint64_t ids[ROW_CHUNK], told_upto = 0;
+    size_t over = 0;
+    int rc = SQLITE_OK;
+    for (size_t i = 0; rc == SQLITE_OK && i < count; i++) {
+        struct look look;
+        rc = judge_row(index, &rows[i], &look);
+        if (rc != SQLITE_OK)
+            break;
+        if (!look.over || rows[i].id == index->box.last.id) {
+            rc = count_row(index, &rows[i], &look);
+            continue;
+        }
+        rc = run_for(index, UNMAIL, rows[i].id);
+        ids[over++] = rows[i].id;
+        told_upto = look.told ? rows[i].id : told_upto;
+    }
+    if (rc == SQLITE_OK && !litter_add(index->litter, ids, over))
+        rc = SQLITE_NOMEM;
+    return rc == SQLITE_OK && told_upto ? run_for(index, TELL, told_upto) : rc;
+}
+
+static int count(struct mail_index *index)
+{
+    struct box *box = &index->box;
+    struct row rows[ROW_CHUNK];
+    size_t found;
+    int rc = list_rows(index, box->was.id, rows, &found);
+    if (rc == SQLITE_OK)
+        rc = count_rows(index, rows, found);
+    if (rc != SQLITE_OK || found == ROW_CHUNK)
+        return rc;
+    box->last = box->at;
+    box->step = box->first.id && is_beyond(index, &box->first, &box->last) ? PRUNE : CLOSED;
+    return rc;
+}
+
+/* ---- pruning ---- */
 
 static void note_cut(struct mail_index *index, const struct mail_cut *cut)
 {
@@ -357,102 +500,67 @@ const struct mail_cut *mail_index_take_cuts(struct mail_index *index, size_t *re
     return index->cuts;
 }
 
-/* The last of these, in id order, that is a loss; 0: none is. */
-static int find_told(struct mail_index *index, const uint64_t *ids, size_t count, int64_t now_ms,
-                     uint64_t *ret_told_upto)
+/* By its number and not by how many are to go: others may have gone since it was counted. */
+static bool is_excess(const struct mail_index *index, const struct row *row)
 {
-    int rc = SQLITE_DONE;
-    bool over = true;
-    while (count && rc == SQLITE_DONE && over) {
-        over = false;
-        count--;
-        if (index->any_over)
-            rc = is_over(index, ids[count], now_ms, &over);
-    }
-    *ret_told_upto = over ? 0 : ids[count];
-    return rc;
+    const struct mail_index_limits *limits = &index->limits;
+    const struct row *last = &index->box.last;
+    return row->id != last->id && (last->n - row->n >= limits->keep_messages ||
+                                   last->total - row->total > limits->keep_bytes);
 }
 
-/* Takes the oldest `count` of an address, PRUNE_CHUNK at most, from the index. */
-static int prune(struct mail_index *index, const struct box *box, size_t count, int64_t now_ms)
+static int cut(struct mail_index *index, uint64_t upto)
 {
-    sqlite3_stmt *oldest = index->statements[OLDEST];
-    uint64_t ids[PRUNE_CHUNK], told_upto;
-    size_t found = 0;
-    int rc;
-    sqlite3_bind_int64(oldest, 1, box->hash);
-    sqlite3_bind_int64(oldest, 2, (int64_t)count);
-    while ((rc = sqlite3_step(oldest)) == SQLITE_ROW)
-        ids[found++] = (uint64_t)sqlite3_column_int64(oldest, 0);
-    sqlite3_reset(oldest);
-    if (rc != SQLITE_DONE || !found)
-        return rc == SQLITE_DONE ? SQLITE_OK : rc;
-    if (!litter_add(index->litter, ids, found))
+    int rc = run_for(index, CUT, upto);
+    note_cut(index, &(struct mail_cut){(uint64_t)index->box.hash, upto});
+    return rc == SQLITE_OK ? run_for(index, TELL, upto) : rc;
+}
+
+/* Takes the oldest from the index. All of them were alive when they were counted: a loss. */
+static int prune(struct mail_index *index)
+{
+    struct row rows[ROW_CHUNK];
+    uint64_t ids[ROW_CHUNK];
+    size_t found, excess = 0;
+    int rc = list_rows(index, 0, rows, &found);
+    if (rc != SQLITE_OK)
+        return rc;
+    for (; excess < found && is_excess(index, &rows[excess]); excess++)
+        ids[excess] = rows[excess].id;
+    if (excess < ROW_CHUNK)
+        index->box.step = CLOSED;
+    if (!litter_add(index->litter, ids, excess))
         return SQLITE_NOMEM;
-    rc = find_told(index, ids, found, now_ms, &told_upto);
-    if (rc == SQLITE_DONE)
-        rc = sqlite_file_run_for(index->statements[CUT], box->hash, ids[found - 1]);
-    if (rc == SQLITE_DONE && told_upto)
-        rc = sqlite_file_run_for(index->statements[TELL], box->hash, told_upto);
-    note_cut(index, &(struct mail_cut){(uint64_t)box->hash, ids[found - 1], told_upto});
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    return excess ? cut(index, ids[excess - 1]) : SQLITE_OK;
 }
 
-/* At each address as long as there is time, in three steps: open, insert, prune. */
+/* ---- slices ---- */
 
-static int open_box(struct mail_index *index)
+static int file_next(struct mail_index *index)
 {
-    uint64_t place = index->bulk.items[index->next].place;
-    index->box = (struct box){.place = place, .hash = (int64_t)place_of(place)};
-    index->box_open = true;
-    return find_last(index, &index->box);
-}
-
-static bool has_entry(const struct mail_index *index)
-{
-    return index->next < index->sorted && index->bulk.items[index->next].place == index->box.place;
-}
-
-static int fill_box(struct mail_index *index, int64_t until_us)
-{
-    int rc = SQLITE_OK;
-    do {
-        for (int i = 0; rc == SQLITE_OK && i < INSERT_CHUNK && has_entry(index); i++)
-            rc = insert(index, &index->box, &index->bulk.items[index->next++]);
-    } while (rc == SQLITE_OK && has_entry(index) && clock_mono_us() < until_us);
-    return rc == SQLITE_OK && !has_entry(index) ? count_excess(index, &index->box) : rc;
-}
-
-static int prune_box(struct mail_index *index, int64_t until_us, int64_t now_ms)
-{
-    struct box *box = &index->box;
-    int rc = SQLITE_OK;
-    while (rc == SQLITE_OK && box->excess && clock_mono_us() < until_us) {
-        size_t count = box->excess < PRUNE_CHUNK ? (size_t)box->excess : PRUNE_CHUNK;
-        rc = prune(index, box, count, now_ms);
-        box->excess -= count;
+    int rc = index->box.step == CLOSED ? open_box(index) : SQLITE_OK;
+    if (rc != SQLITE_OK)
+        return rc;
+    switch (index->box.step) {
+    case CLOSED:
+    case FILL:
+        return fill(index);
+    case COUNT:
+        return count(index);
+    case PRUNE:
+        return prune(index);
     }
-    return rc;
-}
-
-static int file_next(struct mail_index *index, int64_t until_us, int64_t now_ms)
-{
-    int rc = index->box_open ? SQLITE_OK : open_box(index);
-    if (rc == SQLITE_OK && has_entry(index))
-        rc = fill_box(index, until_us);
-    if (rc == SQLITE_OK && !has_entry(index))
-        rc = prune_box(index, until_us, now_ms);
-    index->box_open = has_entry(index) || index->box.excess;
-    return rc;
+    return SQLITE_OK;
 }
 
 int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto)
 {
-    int rc = look_for_over(index, now_ms);
+    index->now_ms = now_ms;
+    int rc = look_for_over(index);
     *ret_upto = 0;
     while (rc == SQLITE_OK && index->busy && clock_mono_us() < until_us) {
-        if (index->box_open || sort_next_bucket(index)) {
-            rc = file_next(index, until_us, now_ms);
+        if (index->box.step != CLOSED || sort_next_bucket(index)) {
+            rc = file_next(index);
         } else {
             index->busy = false;
             index->bulk_messages = 0;

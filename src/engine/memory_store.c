@@ -337,13 +337,12 @@ static bool is_any(const void *value, const void *key)
     return true;
 }
 
-void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto, uint64_t told_upto)
+void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto)
 {
     struct mailbox *mailbox = map_find(&store->mailboxes, hash, is_any, NULL);
     if (!mailbox)
         return;
-    if (told_upto > mailbox->pruned_upto)
-        mailbox->pruned_upto = told_upto;
+    mailbox->pruned_upto = max_u64(mailbox->pruned_upto, upto);
     while (mailbox->count && mailbox_at(mailbox, 0)->message->id <= upto)
         release(mailbox_pop(mailbox, false), store);
     settle(store, mailbox);

@@ -218,7 +218,7 @@ static void cut_window(struct sqlite_committer *committer)
     size_t count;
     const struct mail_cut *cuts = sqlite_writer_take_cuts(committer->writer, &count);
     for (size_t i = 0; i < count; i++)
-        memory_store_cut(shared->window, cuts[i].hash, cuts[i].upto, cuts[i].told_upto);
+        memory_store_cut(shared->window, cuts[i].hash, cuts[i].upto);
 }
 
 /* Under the lock: what the index has needs no memory beyond recent_bytes, nor once it is gone. */
@@ -545,8 +545,8 @@ static void work(struct sqlite_committer *committer, struct batch *batch)
     batch->err = sqlite_writer_begin(committer->writer);
     if (!batch->err)
         batch->err =
-            sqlite_writer_work(committer->writer, until_us, sqlite_shared_age_ms(committer->shared),
-                               is_quiet(committer));
+            sqlite_writer_work(committer->writer, until_us,
+                               sqlite_shared_expiry_ms(committer->shared), is_quiet(committer));
 }
 
 static void write_batch(struct sqlite_committer *committer, struct batch *batch)

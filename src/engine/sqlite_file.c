@@ -21,7 +21,8 @@
 
 /* The log is appended in id order; mail, filled behind it in bulks, says what lies where; n and
  * total count an address's messages and their bytes from its first one on, so that two rows tell
- * how much lies between them. Addresses are keyed hashes: the names stand in the messages. */
+ * how much lies between them at most. Addresses are keyed hashes: the names stand in the messages.
+ */
 static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, sent_at INTEGER NOT NULL,"
     " expires_at INTEGER NOT NULL, own_ttl INTEGER NOT NULL, shared INTEGER NOT NULL,"

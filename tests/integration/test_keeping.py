@@ -171,6 +171,21 @@ def test_what_one_of_several_receivers_lost_to_a_limit_the_others_have(start):
     assert told_numbers(server, "users/ben") == ["for both"]
 
 
+@within_and_beyond_memory
+def test_what_is_long_gone_does_not_count(start, window):
+    server = keep(start, "--keep-messages", "100", *window)
+    mails = ["contract"]
+    cursor = server.send("ann", mails[0], ttl=86400)["id"]
+    for round in range(4):
+        for n in range(60):
+            server.send("ann", ["typing", n], ttl=1)
+        mails.append(f"mail {round}")
+        server.send("ann", mails[-1])
+        wait_until(lambda: server.metric("broker_messages") == len(mails))
+        assert numbers(server, "users/ann") == mails
+    assert page(server, "users/ann", after=cursor)["gap"] is None
+
+
 # ---- age ----
 
 def test_age_takes_what_is_kept_and_tells(start):

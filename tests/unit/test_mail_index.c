@@ -138,34 +138,144 @@ static void beyond_an_eighth_the_oldest_go_and_it_is_told(void **state)
     assert_int_equal(count, 1);
     assert_true(cuts[0].hash == a_user("ada").hash);
     assert_int_equal(cuts[0].upto, 2);
-    assert_int_equal(cuts[0].told_upto, 2);
     mail_index_take_cuts(desk.index, &count);
     assert_int_equal(count, 0);
 }
 
-static void what_its_own_ttl_had_ended_is_no_loss(void **state)
+static void assert_mail(const char *ids)
 {
-    size_t count;
+    sqlite3_stmt *statement;
+    sqlite3_prepare_v2(log_file.db,
+                       "SELECT group_concat(id) FROM (SELECT id FROM mail ORDER BY id)", -1,
+                       &statement, NULL);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_string_equal(sqlite3_column_text(statement, 0), ids);
+    sqlite3_finalize(statement);
+}
+
+/* Signals that nobody needs for long, from an id on. */
+static void log_signals(uint64_t from, uint64_t count)
+{
+    struct address ada = a_user("ada");
+    struct draft draft = a_draft(&ada, 1, 1000);
+    draft.own_ttl = true;
+    for (uint64_t id = from; id < from + count; id++) {
+        struct message *message = log_file_add(&draft, id);
+        assert_true(mail_index_note(desk.index, message));
+        message_unref(message);
+    }
+}
+
+/* Retention takes all that is over but the newest; then another message comes. */
+static void let_signals_go(uint64_t id)
+{
+    log_file_run("DELETE FROM mail WHERE id IN (SELECT id FROM message WHERE own_ttl = 1)");
+    log_file_run("DELETE FROM message WHERE own_ttl = 1");
+    log_for("ada", id);
+    file_all(id);
+}
+
+static void what_is_gone_counts_no_more(void **state)
+{
     (void)state;
 
-    for (uint64_t id = 1; id <= 10; id++)
+    open_desk_with(8, 56); /* the oldest and eight messages of 7 bytes */
+    log_for("ada", 1);
+    log_for("ada", 2);
+    file_all(2);
+    for (uint64_t round = 1; round <= 5; round++) {
+        log_signals(round * 10, 3);
+        assert_int_equal(file_all(round * 10 + 2), 0);
+        let_signals_go(round * 10 + 9);
+    }
+    assert_mail("1,2,19,29,39,49,59");
+    assert_int_equal(log_file_ask("SELECT count(*) FROM address"), 0); /* nothing is told */
+    assert_int_equal(log_file_ask("SELECT max(n) - min(n) FROM mail"), 6);
+    assert_int_equal(log_file_ask("SELECT max(total) - min(total) FROM mail"), 6 * 7);
+    for (uint64_t id = 60; id < 63; id++)
         log_for("ada", id);
-    log_file_run("UPDATE message SET own_ttl = 1");
-    desk.now_ms = NOW + 60000; /* as long as they were to live */
-    assert_int_equal(file_all(10), 2);
-    assert_int_equal(log_file_ask("SELECT min(id) FROM message"), 3);
-    assert_int_equal(log_file_ask("SELECT count(*) FROM address"), 0);
-    const struct mail_cut *cuts = mail_index_take_cuts(desk.index, &count);
-    assert_int_equal(count, 1);
-    assert_int_equal(cuts[0].upto, 2);
-    assert_int_equal(cuts[0].told_upto, 0);
+    assert_int_equal(file_all(62), 2); /* but what is alive does */
+    assert_mail("19,29,39,49,59,60,61,62");
+    close_desk(NULL);
+}
 
-    log_file_run("UPDATE message SET expires_at = expires_at + 1 WHERE id = 4");
-    log_for("ada", 11);
-    log_for("ada", 12);
-    log_for("ada", 13);
-    assert_int_equal(file_all(13), 3);
-    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 4); /* 5 was none either */
+static void what_is_over_does_not_count_though_it_lies_there(void **state)
+{
+    (void)state;
+
+    log_for("ada", 1);
+    log_signals(2, 8);
+    log_for("ada", 10);
+    desk.now_ms = NOW + 999;
+    log_signals(11, 1);
+    desk.now_ms = NOW + 1000;
+    assert_int_equal(file_all(11), 8); /* not the newest, by which a start knows what is filed */
+    assert_mail("1,10,11");
+    assert_int_equal(log_file_ask("SELECT count(*) FROM address"), 0);
+    for (uint64_t id = 12; id < 19; id++)
+        log_for("ada", id);
+    assert_int_equal(file_all(18), 0);
+    log_for("ada", 19);
+    assert_int_equal(file_all(19), 3); /* the signal, and two of ten that live */
+    assert_mail("12,13,14,15,16,17,18,19");
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 10);
+}
+
+static void what_the_default_ttl_has_ended_is_told(void **state)
+{
+    (void)state;
+
+    log_signals(1, 1);
+    log_file_run("UPDATE message SET expires_at = expires_at + 100000");
+    for (uint64_t id = 2; id <= 7; id++)
+        log_for("ada", id);
+    log_file_run("UPDATE message SET expires_at = expires_at - 1 WHERE id < 5 AND own_ttl = 0");
+    for (uint64_t id = 8; id <= 10; id++)
+        log_for("ada", id);
+    desk.now_ms = NOW + 59999;
+    assert_int_equal(file_all(10), 3);
+    assert_mail("1,5,6,7,8,9,10");
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 4);
+}
+
+static void with_a_clock_in_doubt_all_counts(void **state)
+{
+    (void)state;
+
+    log_signals(1, 10);
+    desk.now_ms = 0;
+    assert_int_equal(file_all(10), 2);
+    assert_mail("3,4,5,6,7,8,9,10");
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 2);
+}
+
+/* More than a slice's step takes at once. */
+static void long_rows_are_counted_in_steps(void **state)
+{
+    (void)state;
+
+    open_desk_with(200, 1 << 20);
+    for (uint64_t id = 1; id <= 200; id++)
+        log_for("ada", id);
+    file_all(200);
+    log_file_run("DELETE FROM mail WHERE id BETWEEN 51 AND 150");
+    for (uint64_t id = 201; id <= 225; id++)
+        log_for("ada", id);
+    assert_int_equal(file_all(225), 0);
+    assert_int_equal(log_file_ask("SELECT max(n) FROM mail"),
+                     225); /* within an eighth by numbers */
+    for (uint64_t id = 226; id <= 300; id++)
+        log_for("ada", id);
+    assert_int_equal(file_all(300), 0);
+    assert_int_equal(log_file_ask("SELECT max(n) FROM mail"), 200);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 200);
+    assert_int_equal(log_file_ask("SELECT max(total) FROM mail"), 200 * 7);
+    for (uint64_t id = 301; id <= 400; id++)
+        log_for("ada", id);
+    assert_int_equal(file_all(400), 100);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 200);
+    assert_int_equal(log_file_ask("SELECT pruned_upto FROM address"), 200);
+    close_desk(NULL);
 }
 
 static void bytes_are_limited_and_the_newest_stays(void **state)
@@ -234,7 +344,11 @@ int main(void)
         desk_test(what_comes_while_a_bulk_is_under_way_waits_for_the_next),
         desk_test(filing_again_after_a_crash_doubles_nothing),
         desk_test(beyond_an_eighth_the_oldest_go_and_it_is_told),
-        desk_test(what_its_own_ttl_had_ended_is_no_loss),
+        cmocka_unit_test(what_is_gone_counts_no_more),
+        desk_test(what_is_over_does_not_count_though_it_lies_there),
+        desk_test(what_the_default_ttl_has_ended_is_told),
+        desk_test(with_a_clock_in_doubt_all_counts),
+        cmocka_unit_test(long_rows_are_counted_in_steps),
         cmocka_unit_test(bytes_are_limited_and_the_newest_stays),
         desk_test(what_others_share_stays_in_the_log),
         desk_test(what_is_forgotten_is_not_filed),
