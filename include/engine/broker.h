@@ -106,7 +106,9 @@ struct device_call {
     const char *device;
     size_t length;
     bool has_cursor;
-    uint64_t cursor; /* in as above; out, where found: the device's */
+    /* In as above; one above head was never given, and counts as head. Out, where found: the
+     * device's. */
+    uint64_t cursor;
     /* The answer: */
     enum err err;
     bool found; /* it was known */

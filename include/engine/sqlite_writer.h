@@ -92,6 +92,8 @@ int sqlite_writer_add(struct sqlite_writer *writer, const struct message *messag
 int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
                           const struct idempotency_key *key, bool kept);
 int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life);
+/* No device can have more than was given: those that claim to are set to head. */
+int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head);
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
 
 /* Is there room for one more device among all there are? */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/broker.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
@@ -173,6 +174,7 @@ static int use_device(struct broker_memory *memory, struct device_call *call)
     const struct device *device =
         devices_find(devices, call->user.hash, call->device, call->length);
     int64_t now_ms = memory->limits.wall_ms();
+    call->cursor = min_u64(call->cursor, memory->last);
     call->found = device != NULL;
     if (call->verb == DEVICE_FORGET) {
         devices_forget(devices, call->user.hash, call->device, call->length);

@@ -218,6 +218,7 @@ int sqlite_answers_device(struct sqlite_answers *answers, struct device_call *ca
     struct sqlite_shared *shared = answers->shared;
     int err = BROKER_PENDING;
     sqlite_shared_lock(shared);
+    call->cursor = min_u64(call->cursor, shared->head);
     if (call->verb == DEVICE_FORGET)
         sqlite_shared_commit(shared, &call->call, SQLITE_DEVICE);
     else if (use_moved(shared, call))

@@ -657,6 +657,8 @@ static int begin_life(struct sqlite_committer *committer, int64_t wall_ms)
     if (!err)
         err = sqlite_writer_gave(committer->writer, life.first - 1);
     if (!err)
+        err = sqlite_writer_lower_devices(committer->writer, life.first - 1);
+    if (!err)
         err = sqlite_writer_commit(committer->writer);
     shared->head = shared->shown = committer->last = committer->last_noted = life.first - 1;
     return err ? err

@@ -471,6 +471,14 @@ int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life
     return judge(writer, sqlite3_finalize(statement), "add life");
 }
 
+int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head)
+{
+    char sql[120];
+    snprintf(sql, sizeof sql, "UPDATE device SET cursor = %lld WHERE cursor > %lld OR cursor < 0",
+             (long long)head, (long long)head);
+    return judge(writer, sqlite3_exec(writer->db, sql, NULL, NULL, NULL), "lower devices");
+}
+
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms)
 {
     sqlite3_stmt *statement = writer->statements[SAW];

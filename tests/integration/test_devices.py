@@ -77,6 +77,20 @@ def test_a_device_begins_with_all_that_is_kept_and_resumes_after_what_it_has(sha
     assert listen(shared, user, "&device=phone", 2) == [3, 4]  # `after` moved nothing
 
 
+@pytest.mark.parametrize("after", [2**63 - 1, 10**19 - 1, 10**18 * 9])
+@over_each_transport
+def test_a_cursor_that_was_never_given_spoils_no_device(shared, user, ids, after, listen):
+    listen(shared, user, f"&device=phone&after={after}", 0)
+    assert wait_until(lambda: ack(shared, user, "phone", ids[4]).status_code == 200)
+    shared.send(user, "one")
+    two = shared.send(user, "two")["id"]
+    assert listen(shared, user, "&device=phone", 2) == ["one", "two"]
+    assert acks_of(shared, two) == []
+    assert ack(shared, user, "phone", two).json()["id"] == two
+    assert acks_of(shared, two) == [(user, "phone")]
+    assert listen(shared, user, "&device=phone", 0) == []
+
+
 def test_acknowledging_by_a_frame_moves_the_device(shared, user, ids):
     with session(shared, user, "&device=phone") as client:
         assert [client.recv_json()["message"] for _ in range(5)] == [0, 1, 2, 3, 4]

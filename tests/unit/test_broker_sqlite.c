@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -376,13 +377,13 @@ static void what_is_erased_stays_erased(void **state)
     assert_int_equal(erase("alice"), 0);
 }
 
-static struct device_call ask_device(int verb, const char *name, uint64_t cursor)
+static struct device_call tell_device(int verb, const char *name, bool has_cursor, uint64_t cursor)
 {
     struct device_call call = {
         .user = a_user("alice"),
         .device = name,
         .length = strlen(name),
-        .has_cursor = verb == DEVICE_ACK,
+        .has_cursor = has_cursor,
         .cursor = cursor,
     };
     call.verb = verb;
@@ -390,6 +391,16 @@ static struct device_call ask_device(int verb, const char *name, uint64_t cursor
     assert_int_equal(await(broker_device(desk.broker, 0, &call)), 0);
     assert_int_equal(call.err, 0);
     return call;
+}
+
+static struct device_call ask_device(int verb, const char *name, uint64_t cursor)
+{
+    return tell_device(verb, name, verb == DEVICE_ACK, cursor);
+}
+
+static struct device_call open_device_at(const char *name, uint64_t cursor)
+{
+    return tell_device(DEVICE_OPEN, name, true, cursor);
 }
 
 static void devices_outlive_the_broker(void **state)
@@ -407,6 +418,42 @@ static void devices_outlive_the_broker(void **state)
     assert_false(ask_device(DEVICE_ACK, "phone", b).found);
     reopen();
     assert_false(ask_device(DEVICE_FORGET, "phone", 0).found);
+}
+
+static void set_on_disk(const char *sql)
+{
+    char path[64];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* Nothing that a client says makes a device of which acknowledgements are ignored for ever. */
+static void a_device_has_at_most_what_was_given(void **state)
+{
+    static const uint64_t claims[] = {INT64_MAX, UINT64_MAX};
+    static const char *const poison[] = {"UPDATE device SET cursor = 9223372036854775807",
+                                         "UPDATE device SET cursor = -1"};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(claims); i++) {
+        uint64_t a = send("alice");
+        assert_true(open_device_at("phone", claims[i]).cursor == a);
+        uint64_t b = send("alice");
+        assert_true(ask_device(DEVICE_OPEN, "phone", 0).cursor == a);
+        assert_true(ask_device(DEVICE_ACK, "phone", claims[i]).cursor == b);
+        uint64_t c = send("alice");
+        assert_true(ask_device(DEVICE_ACK, "phone", c).cursor == c);
+        close_broker();
+        set_on_disk(poison[i]); /* as an older version did */
+        open_broker();
+        uint64_t d = send("alice");
+        assert_true(ask_device(DEVICE_OPEN, "phone", 0).cursor < d);
+        assert_true(ask_device(DEVICE_ACK, "phone", d).cursor == d);
+        ask_device(DEVICE_FORGET, "phone", 0);
+    }
 }
 
 static void who_has_a_message_is_told(void **state)
@@ -540,6 +587,7 @@ int main(void)
         desk_test(keys_outlive_the_broker),
         desk_test(what_is_erased_stays_erased),
         desk_test(devices_outlive_the_broker),
+        desk_test(a_device_has_at_most_what_was_given),
         desk_test(who_has_a_message_is_told),
         cmocka_unit_test(it_agrees_with_a_naive_model),
     };
