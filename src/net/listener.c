@@ -184,9 +184,9 @@ static bool accept_one(struct door *door)
     return true;
 }
 
-static void accept_some(struct door *door)
+static void accept_some(struct door *door, int max)
 {
-    for (int i = 0; i < MAX_ACCEPTS && accept_one(door); i++)
+    for (int i = 0; i < max && accept_one(door); i++)
         ;
     if (door->listener->exchanges.run_again)
         pump(door->listener);
@@ -196,7 +196,7 @@ static void on_door_ready(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    accept_some(poll->data);
+    accept_some(poll->data, MAX_ACCEPTS);
 }
 
 static void set_doors(struct listener *listener, bool open)
@@ -469,8 +469,9 @@ void listener_drain(struct listener *listener)
 {
     if (listener->draining)
         return;
+    /* All that the kernel took for us: a door that closes resets them. */
     for (size_t i = 0; i < listener->door_count; i++)
-        accept_some(&listener->doors[i]);
+        accept_some(&listener->doors[i], BACKLOG);
     listener->draining = true;
     listener->exchanges.stopping = true;
     for (size_t i = 0; i < listener->door_count; i++)

@@ -1,6 +1,7 @@
 """Starting, stopping, being frozen."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -113,6 +114,20 @@ def test_requests_already_in_the_kernel_are_answered(start):
         assert answers.next().status == 200
         assert AnswerReader(new).next().status == 200
         new.close()
+    assert server.wait() == 0
+
+
+def test_nobody_in_the_backlog_is_reset(start):
+    """More of them than are let in at once."""
+    server = start()
+    with contextlib.ExitStack() as stack:
+        server.signal(signal.SIGSTOP)
+        waiting = [stack.enter_context(server.connect()) for _ in range(200)]
+        for sock in waiting:
+            sock.sendall(request("POST", "/send-message", body=BODY))
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGCONT)
+        assert [AnswerReader(sock).next().status for sock in waiting] == [200] * 200
     assert server.wait() == 0
 
 
