@@ -86,10 +86,7 @@ void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sql
  * commit is of all that came in it. */
 void sqlite_shared_flush(struct sqlite_shared *shared);
 
-/* Both ends of a thread. A disk that does not come back must not keep the process: after some
- * seconds it ends without the thread, for what was acknowledged is on disk, and nobody waits for
- * the rest any more. */
+/* To be joined. Without a thread there is no broker: it asserts. */
 void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context);
-void sqlite_shared_join(pthread_t thread);
 
 #endif

@@ -365,6 +365,6 @@ struct sqlite_answers *sqlite_answers_create(struct sqlite_shared *shared)
 void sqlite_answers_destroy(struct sqlite_answers *answers)
 {
     for (size_t i = 0; i < THREADS; i++)
-        sqlite_shared_join(answers->threads[i]);
+        pthread_join(answers->threads[i], NULL);
     free(answers);
 }

@@ -733,5 +733,5 @@ void sqlite_committer_start(struct sqlite_committer *committer)
 
 void sqlite_committer_join(struct sqlite_committer *committer)
 {
-    sqlite_shared_join(committer->thread);
+    pthread_join(committer->thread, NULL);
 }

@@ -2,15 +2,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "engine/broker.h"
 #include "engine/memory_store.h"
-
-#define JOIN_SECONDS 5
 
 void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_options *options)
 {
@@ -93,15 +88,4 @@ void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *
 {
     int failed = pthread_create(thread, NULL, loop, context);
     assert(!failed);
-}
-
-void sqlite_shared_join(pthread_t thread)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += JOIN_SECONDS;
-    if (pthread_timedjoin_np(thread, NULL, &until) == 0)
-        return;
-    log_error("the disk does not answer, ending without it");
-    _exit(1);
 }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@
 #define MIB       ((uint64_t)1024 * 1024)
 #define SPARE_FDS 8 /* each upgrade holds two descriptors for a moment */
 
+#define LAST_SECONDS 5 /* for what has to end by itself, once all else has */
+
 struct server {
     const struct config *config;
     const struct config *started; /* what it was then */
@@ -58,6 +61,7 @@ struct server {
     uv_timer_t drain;
     uv_async_t part_finished;
     bool stopping;
+    bool ends_soon;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -70,8 +74,33 @@ static void call_parts(struct server *server, void (*call)(struct part *part))
         call(server->parts[i]);
 }
 
+/* Second by second: time in which the process itself stands still does not count. */
+static void *end_at_last(void *context)
+{
+    (void)context;
+    for (int i = 0; i < LAST_SECONDS; i++)
+        sleep(1);
+    log_error("ending without what does not end, perhaps for want of a disk that answers");
+    _exit(1);
+}
+
+/* Whatever still waits then, and on whatever thread, is not waited for: what was acknowledged is on
+ * disk, and nobody is there for the rest. */
+static void end_soon(struct server *server)
+{
+    pthread_t last;
+    if (server->ends_soon)
+        return;
+    server->ends_soon = true;
+    if (pthread_create(&last, NULL, end_at_last, NULL) == 0)
+        pthread_detach(last);
+    else
+        log_warn("no thread for the last deadline, a disk that hangs is waited for");
+}
+
 static void on_drain_over(uv_timer_t *timer)
 {
+    end_soon(timer->data);
     call_parts(timer->data, part_abort);
 }
 
@@ -419,6 +448,7 @@ static void run(struct server *server)
     call_parts(server, part_start);
     say_ready(server);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    end_soon(server);
     call_parts(server, part_join);
     int busy = uv_loop_close(&server->loop);
     assert(busy == 0);

@@ -24,13 +24,13 @@
 struct orders {
     int32_t write_error; /* errno for writes; 0: they succeed */
     int32_t sync_error;
-    int32_t spared;   /* so many calls that should fail succeed first */
-    int32_t failed;   /* told: calls that failed */
-    int32_t hang;     /* syncs wait while it is set */
-    int32_t hanging;  /* told: syncs that wait */
-    int32_t undoable; /* keep notes */
-    int32_t unused;
-    int64_t clock_ms; /* the wall clock is so far ahead */
+    int32_t spared;     /* so many calls that should fail succeed first */
+    int32_t failed;     /* told: calls that failed */
+    int32_t hang;       /* syncs wait while it is set, also those of other files */
+    int32_t hanging;    /* told: calls that wait */
+    int32_t undoable;   /* keep notes */
+    int32_t hang_reads; /* as hang, for reads; told in hanging as well */
+    int64_t clock_ms;   /* the wall clock is so far ahead */
 };
 
 /* What a write was about to change. */
@@ -45,7 +45,9 @@ static volatile struct orders *orders = &nothing;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* a write and its note are one */
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+static ssize_t (*real_pread)(int, void *, size_t, off_t);
 static int (*real_fdatasync)(int);
+static int (*real_fsync)(int);
 static int (*real_ftruncate)(int, off_t);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
@@ -53,6 +55,8 @@ __attribute__((constructor)) static void start(void)
 {
     const char *path = getenv("TEST_DISK");
     real_pwrite = (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
+    real_pread = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread64");
+    real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     real_ftruncate = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate64");
     real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
@@ -84,6 +88,16 @@ static bool fails(volatile int32_t *error)
     errno = *error;
     orders->failed++;
     return errno != 0;
+}
+
+static void wait_while(volatile int32_t *hang)
+{
+    if (!*hang)
+        return;
+    __sync_fetch_and_add(&orders->hanging, 1);
+    while (*hang)
+        usleep(1000);
+    __sync_fetch_and_sub(&orders->hanging, 1);
 }
 
 static void take_note(int fd, const char *path, off_t offset, size_t size)
@@ -143,14 +157,26 @@ int ftruncate64(int fd, off_t size)
     return result;
 }
 
+ssize_t pread64(int fd, void *data, size_t size, off_t offset)
+{
+    char path[PATH_MAX];
+    if (orders->hang_reads && is_ours(fd, path))
+        wait_while(&orders->hang_reads);
+    return real_pread(fd, data, size, offset);
+}
+
+int fsync(int fd)
+{
+    wait_while(&orders->hang);
+    return real_fsync(fd);
+}
+
 int fdatasync(int fd)
 {
     char path[PATH_MAX];
     if (!is_ours(fd, path))
         return real_fdatasync(fd);
-    __sync_fetch_and_add(&orders->hanging, orders->hang ? 1 : 0);
-    while (orders->hang)
-        usleep(1000);
+    wait_while(&orders->hang);
     if (fails(&orders->sync_error))
         return -1;
     pthread_mutex_lock(&mutex);

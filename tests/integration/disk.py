@@ -16,7 +16,8 @@ SHIM = pathlib.Path(BINARY).parent / "tests/disk/disk.so"
 SECTOR = 512
 NOTE = struct.Struct("qqq")
 FIELDS = {name: (i * 4, "i") for i, name in enumerate(
-    ("write_error", "sync_error", "spared", "failed", "hang", "hanging", "undoable"))}
+    ("write_error", "sync_error", "spared", "failed", "hang", "hanging", "undoable",
+     "hang_reads"))}
 FIELDS["clock_ms"] = (32, "q")
 
 
@@ -57,7 +58,7 @@ class Disk:
         self.order(**{"write_error" if writes else "sync_error": number})
 
     def mend(self):
-        self.order(write_error=0, sync_error=0, hang=0)
+        self.order(write_error=0, sync_error=0, hang=0, hang_reads=0)
 
 
 def lose_unsynced(folder, seed=None):

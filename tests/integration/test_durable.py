@@ -12,7 +12,12 @@ import pytest
 from crowd import Place, Receiver, Sender, acknowledged, mail, numbers
 from disk import Disk, lose_unsynced, skip_where_impossible, skip_with_sanitizers
 from frames import Client
-from harness import DEADLINE, scaled, wait_until
+from guarded import Files
+from harness import DEADLINE, request, scaled, wait_until
+
+FILLING = "x" * 20_000
+HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol: pushwire.v1.json")
 
 
 def keep(start, *args, **options):
@@ -267,6 +272,9 @@ def test_a_hanging_disk_is_answered_without_and_the_retry_finds_it(start, disk):
     assert numbers(server, "ann") == ["before", "hi"]
 
 
+LAST_WORDS = "ending without what does not end"
+
+
 def test_a_hanging_disk_does_not_keep_the_process(start, disk):
     server = keep(start, "--request-timeout", "1s", "--drain", "1s", env=disk.env)
     assert post(server, "ann", "before").status_code == 200
@@ -274,11 +282,48 @@ def test_a_hanging_disk_does_not_keep_the_process(start, disk):
     assert post(server, "ann", "hi", key="k").status_code == 503
     server.signal(signal.SIGTERM)
     assert server.wait(DEADLINE) == 1
-    assert "the disk does not answer, ending without it" in server.log_text()
+    assert LAST_WORDS in server.log_text()
     disk.mend()
     server = keep(start, folder=server.folder)
     assert post(server, "ann", "hi", key="k").status_code == 200
     assert numbers(server, "ann") == ["before", "hi"]
+
+
+def ends_though(server, disk, asks):
+    """Asks, and stops when the disk has been asked."""
+    with server.connect() as sock:
+        sock.sendall(asks)
+        wait_until(lambda: disk.told("hanging"))
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 1
+    assert LAST_WORDS in server.log_text()
+
+
+def test_a_new_device_that_waits_for_its_commit_keeps_no_process(start, disk):
+    server = keep(start, "--drain", "100ms", env=disk.env)
+    assert post(server, "ann", "before").status_code == 200
+    disk.order(hang=1)
+    ends_though(server, disk, request("GET", "/ws/ann?device=new", *HANDSHAKE))
+
+
+def test_a_page_that_is_being_read_keeps_no_process(start, disk):
+    server = keep(start, "--recent-bytes", "1MiB")
+    for number in range(100):
+        assert post(server, "ann", [number, FILLING]).status_code == 200
+    server.stop()
+    server = keep(start, "--recent-bytes", "1MiB", "--drain", "100ms", folder=server.folder,
+                  env=disk.env)
+    disk.order(hang_reads=1)
+    ends_though(server, disk, request("GET", "/ws/ann?after=0", *HANDSHAKE))
+
+
+def test_a_revocation_that_is_being_written_keeps_no_process(start, disk, tmp_path):
+    files = Files(tmp_path / "files")
+    server = start("--broker", "memory", "--drain", "100ms", "--keys-file", str(files.keys_file),
+                   env=disk.env)
+    disk.order(hang=1)
+    ends_though(server, disk, request("POST", "/users/ann/revoke",
+                                      f"Authorization: Bearer {files.keys['manager']}", body=b""))
 
 
 # ---- a clock that is set ----
