@@ -42,7 +42,7 @@ const char *exchange_query(struct exchange *exchange, const char *name);
 const char *exchange_header(const struct exchange *exchange, const char *name);
 bool exchange_header_has(const struct exchange *exchange, const char *name, const char *token);
 bool exchange_is_http_1_1(const struct exchange *exchange);
-/* Did the head announce a body? */
+/* Did the head announce a body, of one byte at least or by chunks? */
 bool exchange_has_body(const struct exchange *exchange);
 
 const char *exchange_body(const struct exchange *exchange, size_t *ret_size);

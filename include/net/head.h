@@ -38,7 +38,7 @@ struct head {
 struct head_body {
     uint64_t length; /* by Content-Length; 0 without one */
     bool chunked;
-    bool any; /* is a body announced at all? */
+    bool any; /* is there one? A Content-Length of 0 announces none (RFC 9110 section 8.6) */
 };
 
 /* ERR_NONE, or the error and a sentence for the client in *ret_detail. */

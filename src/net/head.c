@@ -187,7 +187,6 @@ static enum err check_framing(const struct head *head, struct head_body *ret_bod
     const struct head_field *length = NULL, *encoding = NULL;
     size_t lengths = count_named(head, "Content-Length", &length);
     size_t encodings = count_named(head, "Transfer-Encoding", &encoding);
-    *ret_body = (struct head_body){.any = lengths || encodings};
     if (lengths > 1 || (lengths && encodings)) {
         *ret_detail = "Send one Content-Length, or Transfer-Encoding: chunked, not both.";
         return ERR_BAD_REQUEST;
@@ -198,6 +197,7 @@ static enum err check_framing(const struct head *head, struct head_body *ret_bod
     }
     if (lengths)
         text_parse_u64(length->value, length->value_length, &ret_body->length);
+    ret_body->any = ret_body->length || encodings;
     if (!encodings)
         return ERR_NONE;
     if (strcmp(head->version, "HTTP/1.0") == 0) {

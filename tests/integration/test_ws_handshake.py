@@ -1,14 +1,17 @@
 """What opens a WebSocket, and what is refused before the 101 (RFC 6455 section 4)."""
 
 import base64
+import json
 import os
+import shutil
+import subprocess
 import urllib.parse
 
 import pytest
 
 import frames
 from frames import Client
-from harness import run_binary
+from harness import DEADLINE, ROOT, run_binary, wait_until
 
 
 def ask(server, path="/ws/alice", headers=(), **line):
@@ -152,7 +155,6 @@ def test_two_keys_are_none(shared):
 
 @pytest.mark.parametrize("headers,body", [
     ({"Content-Length": "5"}, b"hello"),
-    ({"Content-Length": "0"}, b""),
     ({"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n0\r\n\r\n"),
     ({"Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
 ])
@@ -160,6 +162,33 @@ def test_a_handshake_has_no_body(shared, headers, body):
     with Client(shared.port, handshake=False) as client:
         answer = client.ask(frames.request("/ws/alice", headers), body)
     assert (answer.status, answer.code) == (400, "bad_handshake")
+
+
+@pytest.mark.parametrize("length", ["0", "00"])
+def test_a_content_length_of_zero_is_no_body(shared, length):
+    with Client(shared.port, handshake=False) as client:
+        headers = {"Content-Length": length}
+        assert client.ask(frames.request("/ws/alice", headers)).status == 101
+
+
+def test_the_websocket_of_java_connects_and_receives(server, tmp_path):
+    """Java's own client, which up to version 18 sends Content-Length: 0 with its handshake."""
+    if not shutil.which("javac"):
+        pytest.skip("no JDK is installed")
+    program = ROOT / "tests" / "integration" / "java" / "Listen.java"
+    done = subprocess.run(["javac", "-d", tmp_path, program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    java = subprocess.Popen(["java", "-cp", tmp_path, "Listen", server.ws_url("/ws/alice")],
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: server.metric("sessions", transport="websocket") or java.poll(),
+                   what="Java's session")
+        server.send("alice", {"from": "a backend"})
+        out, _ = java.communicate(timeout=DEADLINE)
+    finally:
+        java.kill()
+    assert java.returncode == 0
+    assert json.loads(out)["message"] == {"from": "a backend"}
 
 
 def test_a_body_of_two_framings_is_refused_and_the_connection_ends(shared):
