@@ -19,6 +19,7 @@ struct broker_memory_limits {
     size_t idempotency_entries;
     int64_t idempotency_ttl_ms;
     int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */
+    int64_t (*mono_ms)(void); /* clock_mono_ms but in tests; messages age by it */
 };
 
 struct broker *broker_memory_create(const struct broker_memory_limits *limits);

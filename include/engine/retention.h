@@ -14,7 +14,6 @@ typedef struct sqlite3 sqlite3;
 
 struct retention_limits {
     uint64_t keep_total; /* bytes of the file */
-    int64_t idempotency_ttl_ms;
     uint64_t idempotency_entries;
 };
 
@@ -22,11 +21,11 @@ struct retention_limits {
 struct retention *retention_create(sqlite3 *db, const struct retention_limits *limits);
 void retention_destroy(struct retention *retention); /* NULL is fine */
 
-/* Looks for what must go; then slices are due. Once in a while. may_expire: whether the clock can
- * be trusted so far that age counts. indexed_upto: nothing beyond it is touched. Returns SQLite's
- * code, SQLITE_OK when all is well. */
-int retention_look(struct retention *retention, int64_t now_ms, bool may_expire,
-                   uint64_t indexed_upto);
+/* Looks for what must go; then slices are due. Once in a while. now_ms: what has expired by then is
+ * over; 0: nothing is. indexed_upto: no message beyond it is touched. keys_upto: keys up to here
+ * are too old. Returns SQLite's code, SQLITE_OK when all is well. */
+int retention_look(struct retention *retention, int64_t now_ms, uint64_t indexed_upto,
+                   uint64_t keys_upto);
 
 /* Is there something to do? */
 bool retention_busy(const struct retention *retention);

@@ -20,6 +20,7 @@ struct sqlite_options {
     size_t idempotency_entries;
     int64_t idempotency_ttl_ms;
     int64_t (*wall_ms)(void); /* clock_wall_ms but in tests */
+    int64_t (*mono_ms)(void); /* clock_mono_ms but in tests; messages age by it */
     struct metrics *metrics;  /* the writer's own; outlives the broker */
 };
 

@@ -36,10 +36,12 @@ enum sqlite_job {
 struct sqlite_shared {
     /* These never change after the start. */
     struct sqlite_options options;
-    int64_t age_offset_ms; /* wall clock at start less the monotonic clock */
-    int64_t distrusted_until_ms;
     struct life *lives;
     size_t life_count;
+
+    /* The committer's, and read by all. */
+    atomic_int_least64_t age_offset_ms; /* the messages' age less the monotonic clock */
+    atomic_int_least64_t doubted_until_ms;
 
     pthread_mutex_t mutex; /* guards all that follows */
     struct dispatcher dispatcher;
@@ -72,9 +74,9 @@ void sqlite_shared_lock(struct sqlite_shared *shared);
  * whoever answers. */
 void sqlite_shared_unlock(struct sqlite_shared *shared);
 
-/* Age runs by this clock: a wall clock that jumps ages nothing. */
+/* What messages age by: see age.h. */
 int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared);
-/* What counts as past its time; nothing does while the clock is not trusted. */
+/* What has expired by then is past its time; 0, and nothing is, while the clock is in doubt. */
 int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared);
 
 /* Under the lock: gives a call to the committer, who is told by sqlite_shared_flush, or to the

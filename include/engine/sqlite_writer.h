@@ -15,6 +15,7 @@
 #include "engine/retention.h"
 
 struct address;
+struct age;
 struct device;
 struct idempotency_key;
 struct message;
@@ -55,6 +56,8 @@ uint64_t sqlite_writer_bytes(const struct sqlite_writer *writer);
 /* When the newest message was sent; 0: there is none. */
 int64_t sqlite_writer_newest_ms(const struct sqlite_writer *writer);
 
+int sqlite_writer_get_age(struct sqlite_writer *writer, struct age *ret_age);
+
 /* Hands every message that is not in the index to take(), in id order, and notes it for the
  * index. erased() follows for each address of it that was erased since. False from take(): stop,
  * out of memory. */
@@ -94,6 +97,7 @@ int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
 int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life);
 /* No device can have more than was given: those that claim to are set to head. */
 int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head);
+int sqlite_writer_set_age(struct sqlite_writer *writer, const struct age *age);
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
 
 /* Is there room for one more device among all there are? */
@@ -124,8 +128,9 @@ bool sqlite_writer_note(struct sqlite_writer *writer, const struct message *mess
 /* Is there work? quiet: nothing was published for a second. */
 bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet);
 
-/* Looks for what is past its time. Once a second or so, outside a transaction. */
-int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_expire);
+/* Looks for what is past its time: messages that have expired by now_ms, and keys up to an id. Once
+ * a second or so, outside a transaction. */
+int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t keys_upto);
 
 /* Does some of it in this transaction, until the time on the monotonic clock; before anything is
  * added to it. now_ms: as mail_index_slice has it. */

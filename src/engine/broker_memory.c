@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/minmax.h"
 #include "engine/broker.h"
@@ -22,7 +21,8 @@ struct broker_memory {
     struct memory_store *store;
     struct devices devices;
     struct idempotency *keys;
-    uint64_t last; /* last id given: head */
+    uint64_t last;         /* last id given: head */
+    int64_t age_offset_ms; /* what messages age by, less the monotonic clock */
 };
 
 static struct broker_memory *self(struct broker *broker)
@@ -30,12 +30,18 @@ static struct broker_memory *self(struct broker *broker)
     return (struct broker_memory *)broker;
 }
 
+/* A wall clock that is set ages nothing. */
+static int64_t age_ms(const struct broker_memory *memory)
+{
+    return memory->limits.mono_ms() + memory->age_offset_ms;
+}
+
 /* ---- publish ---- */
 
 /* Under the lock. Nothing has changed when it fails. */
 static int sequence(struct broker_memory *memory, struct publish *publish, struct message *message)
 {
-    int64_t wall_ms = memory->limits.wall_ms(), now_ms = clock_mono_ms();
+    int64_t wall_ms = memory->limits.wall_ms(), now_ms = memory->limits.mono_ms();
     bool keeps = publish->draft.ttl_ms > 0;
     int err = broker_check_key(publish, memory->keys, now_ms);
     if (err || publish->duplicate)
@@ -43,7 +49,7 @@ static int sequence(struct broker_memory *memory, struct publish *publish, struc
     if (keeps && !memory_store_fits(memory->store, message))
         return ERR_NO_ROOM;
     message_number(message, broker_next_id(memory->last, wall_ms), wall_ms,
-                   wall_ms + publish->draft.ttl_ms);
+                   age_ms(memory) + publish->draft.ttl_ms);
     if (publish->key && !idempotency_add(memory->keys, publish->key, message->id, keeps, now_ms))
         return ERR_OUT_OF_MEMORY;
     if (keeps && !memory_store_add(memory->store, message)) {
@@ -82,7 +88,7 @@ static int memory_read(struct broker *broker, struct read *read)
     read->head = memory->last;
     read->above_head = !read->descending && read->after > memory->last;
     if (!read->above_head)
-        done = memory_store_read(memory->store, read, 0, memory->limits.wall_ms());
+        done = memory_store_read(memory->store, read, 0, age_ms(memory));
     pthread_mutex_unlock(&memory->mutex);
     return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }
@@ -161,7 +167,7 @@ static int memory_erase(struct broker *broker, struct erase *erase)
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
     erase->erased =
-        memory_store_erase(memory->store, &erase->address, memory->last, memory->limits.wall_ms());
+        memory_store_erase(memory->store, &erase->address, memory->last, age_ms(memory));
     pthread_mutex_unlock(&memory->mutex);
     return erase->err = ERR_NONE;
 }
@@ -210,7 +216,7 @@ static int memory_lookup(struct broker *broker, struct lookup *lookup)
     bool done = true;
     pthread_mutex_lock(&memory->mutex);
     lookup->durable = false;
-    lookup->message = memory_store_find(memory->store, lookup->id, memory->limits.wall_ms());
+    lookup->message = memory_store_find(memory->store, lookup->id, age_ms(memory));
     if (lookup->message)
         done = broker_add_acks(lookup, &memory->devices);
     pthread_mutex_unlock(&memory->mutex);
@@ -226,7 +232,7 @@ static void memory_tick(struct broker *broker)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
-    memory_store_expire(memory->store, memory->limits.wall_ms());
+    memory_store_expire(memory->store, age_ms(memory));
     pthread_mutex_unlock(&memory->mutex);
 }
 
@@ -284,6 +290,7 @@ struct broker *broker_memory_create(const struct broker_memory_limits *limits)
     memory->keys = idempotency_create(limits->idempotency_entries, limits->idempotency_ttl_ms);
     /* A life begins: every cursor below this one was given by a life whose store is gone, so the
      * first id of this life is the floor of all addresses: a gap is told, never hidden. */
+    memory->age_offset_ms = limits->wall_ms() - limits->mono_ms();
     memory->last = broker_next_id(0, limits->wall_ms());
     memory->store = memory_store_create(&limits->store, memory->last);
     return &memory->broker;

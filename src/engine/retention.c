@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/broker.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/message.h"
@@ -48,7 +47,6 @@ struct retention {
     sqlite3_stmt *statements[STATEMENTS];
     enum step step;
     int64_t now_ms;
-    bool may_expire;
     uint64_t upto;      /* of this round: nothing beyond is touched */
     bool over;          /* it makes room: the oldest go, whatever they are */
     uint64_t gone_upto; /* up to here all have gone for that */
@@ -137,7 +135,6 @@ static bool is_over(const struct retention *retention)
 /* Keys that are too old, or too many. */
 static int judge_keys(struct retention *retention)
 {
-    int64_t oldest_ms = retention->now_ms - retention->limits.idempotency_ttl_ms;
     uint64_t surplus = 0;
     int rc = SQLITE_OK;
     sqlite3_stmt *statement = retention->statements[SURPLUS_KEY];
@@ -146,20 +143,19 @@ static int judge_keys(struct retention *retention)
         sqlite3_bind_int64(statement, 1, (int64_t)retention->limits.idempotency_entries);
         rc = first_number(statement, &surplus);
     }
-    retention->keys_upto = oldest_ms > 0 ? (uint64_t)oldest_ms << BROKER_ID_CLOCK_SHIFT : 0;
     if (surplus > retention->keys_upto)
         retention->keys_upto = surplus;
     return rc;
 }
 
-int retention_look(struct retention *retention, int64_t now_ms, bool may_expire,
-                   uint64_t indexed_upto)
+int retention_look(struct retention *retention, int64_t now_ms, uint64_t indexed_upto,
+                   uint64_t keys_upto)
 {
     if (retention->step != IDLE)
         return SQLITE_OK;
     retention->now_ms = now_ms;
-    retention->may_expire = may_expire;
     retention->upto = indexed_upto;
+    retention->keys_upto = keys_upto;
     int rc = measure(retention);
     if (rc == SQLITE_OK)
         rc = judge_keys(retention);
@@ -206,8 +202,7 @@ static bool collect(struct retention *retention, const struct message *message)
 
 static bool is_due(const struct retention *retention, const struct message *message)
 {
-    return retention->step == COLLECT_OVER ||
-           (retention->may_expire && message_expired(message, retention->now_ms));
+    return retention->step == COLLECT_OVER || message_expired(message, retention->now_ms);
 }
 
 /* Steps through the rows of one chunk. *ret_end: this step has found all there is. */
@@ -277,7 +272,7 @@ static int collect_own(struct retention *retention)
 {
     sqlite3_stmt *statement = retention->statements[OWN];
     bool end;
-    sqlite3_bind_int64(statement, 1, retention->may_expire ? retention->now_ms : 0);
+    sqlite3_bind_int64(statement, 1, retention->now_ms);
     sqlite3_bind_int64(statement, 2, (int64_t)retention->upto);
     sqlite3_bind_int64(statement, 3, MAX_ROUND / 20);
     int rc = collect_rows(retention, statement, MAX_ROUND / 20, &end);

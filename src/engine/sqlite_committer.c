@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/minmax.h"
+#include "engine/age.h"
 #include "engine/broker.h"
 #include "engine/mail_index.h"
 #include "engine/memory_store.h"
@@ -29,7 +30,7 @@
 #define SECOND_MS     1000
 #define SEEN_EVERY_S  60
 #define DAY_MS        ((int64_t)24 * 3600 * 1000)
-#define DISTRUST_MS   ((int64_t)3600 * 1000)
+#define DOUBT_MS      ((int64_t)3600 * 1000)
 #define LOG_BYTES_MAX ((uint64_t)64 * 1024 * 1024)
 #define PAGE_BYTES    4096
 
@@ -39,8 +40,11 @@ struct sqlite_committer {
     struct sqlite_writer *writer; /* NULL: down */
     struct sqlite_keeper *keeper;
     struct idempotency *keys;
-    uint64_t last;       /* last id given */
-    uint64_t last_noted; /* of those not kept, what the file knows */
+    struct age age;           /* as the file has it */
+    bool age_noted;           /* in this life */
+    int64_t steady_offset_ms; /* the wall clock when it began less the monotonic clock */
+    uint64_t last;            /* last id given */
+    uint64_t last_noted;      /* of those not kept, what the file knows */
     int64_t published_at_ms;
     int64_t second_at_ms;
     int64_t rest_until_ms; /* from housekeeping, after it failed */
@@ -57,6 +61,54 @@ struct batch {
     uint64_t last_before;
     int err; /* why what was to be kept is not */
 };
+
+/* ---- clocks ---- */
+
+static bool is_in_doubt(const struct sqlite_committer *committer)
+{
+    return sqlite_shared_expiry_ms(committer->shared) == 0;
+}
+
+static void begin_age(struct sqlite_committer *committer, int64_t wall_ms)
+{
+    struct sqlite_shared *shared = committer->shared;
+    atomic_store_explicit(&shared->age_offset_ms,
+                          age_begin(&committer->age, wall_ms) - shared->options.mono_ms(),
+                          memory_order_relaxed);
+}
+
+/* Has the clock done something that the file does not know, and would misjudge expiry by? While it
+ * is in doubt nothing is believed. */
+static bool has_age_to_note(struct sqlite_committer *committer, int64_t wall_ms)
+{
+    if (is_in_doubt(committer))
+        return false;
+    bool changed = age_follow(&committer->age, sqlite_shared_age_ms(committer->shared), wall_ms);
+    return changed || !committer->age_noted;
+}
+
+static int note_age(struct sqlite_committer *committer)
+{
+    if (is_in_doubt(committer))
+        return 0;
+    committer->age.last_ms = sqlite_shared_age_ms(committer->shared);
+    committer->age_noted = true; /* unless the transaction is lost */
+    return sqlite_writer_set_age(committer->writer, &committer->age);
+}
+
+/* Of what the wall clock said when this life began, and has gone on since, whatever it was set to.
+ */
+static int64_t steady_ms(const struct sqlite_committer *committer)
+{
+    return committer->shared->options.mono_ms() + committer->steady_offset_ms;
+}
+
+/* Keys up to here are too old. */
+static uint64_t old_keys(const struct sqlite_committer *committer)
+{
+    int64_t oldest_ms = steady_ms(committer) - committer->shared->options.idempotency_ttl_ms;
+    return oldest_ms > 0 ? (uint64_t)oldest_ms << BROKER_ID_CLOCK_SHIFT : 0;
+}
 
 /* ---- one batch ---- */
 
@@ -79,7 +131,10 @@ static int append(struct sqlite_committer *committer, struct batch *batch,
     int err = begin(committer, batch, true);
     if (err)
         return err;
-    batch->err = sqlite_writer_add(committer->writer, publish->message);
+    if (has_age_to_note(committer, publish->message->sent_at_ms))
+        batch->err = note_age(committer);
+    if (!batch->err)
+        batch->err = sqlite_writer_add(committer->writer, publish->message);
     if (!batch->err && publish->key)
         batch->err =
             sqlite_writer_add_key(committer->writer, publish->message->id, publish->key, true);
@@ -118,7 +173,7 @@ static int erase_filed(struct sqlite_committer *committer, struct batch *batch, 
     if (err)
         return err;
     batch->err = sqlite_writer_erase(committer->writer, &erase->address, committer->last,
-                                     sqlite_shared_age_ms(committer->shared), &erase->erased);
+                                     sqlite_shared_expiry_ms(committer->shared), &erase->erased);
     return batch->err;
 }
 
@@ -251,7 +306,7 @@ static void finish_erase(struct sqlite_committer *committer, struct erase *erase
     struct sqlite_shared *shared = committer->shared;
     if (!erase->err)
         memory_store_erase(shared->window, &erase->address, committer->last,
-                           sqlite_shared_age_ms(shared));
+                           sqlite_shared_expiry_ms(shared));
     dispatcher_answer(&shared->dispatcher, &erase->call);
 }
 
@@ -315,13 +370,13 @@ static void reload_erased(void *context, const struct address *address, uint64_t
 {
     struct reload *reload = context;
     memory_store_erase(reload->window, address, upto,
-                       sqlite_shared_age_ms(reload->committer->shared));
+                       sqlite_shared_expiry_ms(reload->committer->shared));
 }
 
 static bool reload_key(void *context, const struct idempotency_key *key, uint64_t id, bool kept)
 {
     struct sqlite_committer *committer = context;
-    int64_t age = sqlite_shared_age_ms(committer->shared) - (int64_t)(id >> BROKER_ID_CLOCK_SHIFT);
+    int64_t age = steady_ms(committer) - (int64_t)(id >> BROKER_ID_CLOCK_SHIFT);
     uint64_t known_id;
     bool known_kept;
     int64_t then_ms = clock_mono_ms() - (age > 0 ? age : 0);
@@ -365,8 +420,7 @@ static struct sqlite_writer *open_writer(const struct sqlite_committer *committe
             .full_sync = options->full_sync,
             .recent_bytes = options->recent_bytes,
             .index = {options->keep_messages, options->keep_bytes},
-            .retention = {options->keep_total, options->idempotency_ttl_ms,
-                          options->idempotency_entries},
+            .retention = {options->keep_total, options->idempotency_entries},
         },
         ret_error);
 }
@@ -462,6 +516,8 @@ static int write_notes(struct sqlite_committer *committer, const struct notes *n
     int err = sqlite_writer_begin(committer->writer);
     if (!err)
         err = sqlite_writer_gave(committer->writer, committer->last);
+    if (!err)
+        err = note_age(committer);
     for (size_t i = 0; !err && i < notes->device_count; i++)
         err = sqlite_writer_move_device(committer->writer, &notes->devices[i]);
     for (size_t i = 0; !err && i < notes->sighting_count; i++)
@@ -485,7 +541,8 @@ static int file_notes(struct sqlite_committer *committer, bool sightings)
 {
     struct notes notes = take_notes(committer, sightings);
     int err = 0;
-    if (notes.device_count || notes.sighting_count || committer->last != committer->last_noted) {
+    if (notes.device_count || notes.sighting_count || committer->last != committer->last_noted ||
+        has_age_to_note(committer, committer->shared->options.wall_ms())) {
         err = write_notes(committer, &notes);
         if (!err)
             forget_notes(committer, &notes);
@@ -493,6 +550,34 @@ static int file_notes(struct sqlite_committer *committer, bool sightings)
     free(notes.devices);
     free(notes.sightings);
     return err;
+}
+
+/* A clock that ran on alone while the disk stood still would age everything at once. */
+static void judge_clock(struct sqlite_committer *committer, int64_t wall_ms)
+{
+    struct sqlite_shared *shared = committer->shared;
+    int64_t newest_ms = sqlite_writer_newest_ms(committer->writer);
+    bool doubt = newest_ms && wall_ms - newest_ms > DAY_MS;
+    atomic_store_explicit(&shared->doubted_until_ms,
+                          doubt ? shared->options.mono_ms() + DOUBT_MS : INT64_MIN,
+                          memory_order_relaxed);
+    if (doubt)
+        log_warn("the newest message is more than a day old: if the clock is wrong, set it right; "
+                 "nothing is let go for its age in the next hour",
+                 LOG_NUMBER("hours", (wall_ms - newest_ms) / 3600000));
+}
+
+/* In the hour of doubt it may be set right. */
+static void look_at_clock(struct sqlite_committer *committer)
+{
+    struct sqlite_shared *shared = committer->shared;
+    int64_t wall_ms = shared->options.wall_ms();
+    if (!is_in_doubt(committer) ||
+        !age_is_behind(&committer->age, sqlite_shared_age_ms(shared), wall_ms))
+        return;
+    log_info("the clock was set back: messages age as it says now");
+    begin_age(committer, wall_ms);
+    judge_clock(committer, wall_ms);
 }
 
 static int each_second(struct sqlite_committer *committer)
@@ -505,8 +590,9 @@ static int each_second(struct sqlite_committer *committer)
     look_at_disk(committer);
     if (!committer->writer)
         return 0;
-    int err = sqlite_writer_look(committer->writer, sqlite_shared_age_ms(shared),
-                                 sqlite_shared_expiry_ms(shared) > 0);
+    look_at_clock(committer);
+    int err =
+        sqlite_writer_look(committer->writer, sqlite_shared_expiry_ms(shared), old_keys(committer));
     if (!err && !committer->no_room)
         err = file_notes(committer, committer->seconds % SEEN_EVERY_S == 0);
     return err;
@@ -518,6 +604,7 @@ static int each_second(struct sqlite_committer *committer)
 static void start_anew(struct sqlite_committer *committer, int err)
 {
     committer->rest_until_ms = clock_mono_ms() + SECOND_MS;
+    committer->age_noted = false;
     close_file(committer);
     if (err == ERR_NO_ROOM) /* until the disk is looked at again */
         note_room(committer, false);
@@ -624,24 +711,13 @@ static void *write_loop(void *context)
                 start_anew(committer, err);
         }
     }
+    committer->age_noted = false; /* in any case: from here on it stands still */
     if (committer->writer && file_notes(committer, true))
         log_warn("not all was noted before the end; nothing that was sent is lost");
     return NULL;
 }
 
 /* ---- life ---- */
-
-/* A clock that ran on alone while the disk stood still would age everything at once. */
-static void judge_clock(struct sqlite_committer *committer, int64_t wall_ms)
-{
-    int64_t newest_ms = sqlite_writer_newest_ms(committer->writer);
-    if (!newest_ms || wall_ms - newest_ms <= DAY_MS)
-        return;
-    committer->shared->distrusted_until_ms = clock_mono_ms() + DISTRUST_MS;
-    log_warn("the newest message is more than a day old: if the clock is wrong, set it right; "
-             "nothing is let go for its age in the next hour",
-             LOG_NUMBER("hours", (wall_ms - newest_ms) / 3600000));
-}
 
 /* From here on ids are this life's. Between the last one's and them a millisecond of ids is given
  * to nobody, whatever the clock says: what a life that is not on this disk gave after `last` falls
@@ -656,6 +732,8 @@ static int begin_life(struct sqlite_committer *committer, int64_t wall_ms)
         err = sqlite_writer_add_life(committer->writer, &life);
     if (!err)
         err = sqlite_writer_gave(committer->writer, life.first - 1);
+    if (!err && has_age_to_note(committer, wall_ms))
+        err = note_age(committer);
     if (!err)
         err = sqlite_writer_lower_devices(committer->writer, life.first - 1);
     if (!err)
@@ -669,11 +747,9 @@ static int take_over(struct sqlite_committer *committer)
 {
     struct sqlite_shared *shared = committer->shared;
     int err = reload(committer);
-    int64_t oldest_ms = sqlite_shared_age_ms(shared) - shared->options.idempotency_ttl_ms;
     if (!err)
-        err = sqlite_writer_load_keys(
-            committer->writer, oldest_ms > 0 ? (uint64_t)oldest_ms << BROKER_ID_CLOCK_SHIFT : 0,
-            shared->options.idempotency_entries, reload_key, committer);
+        err = sqlite_writer_load_keys(committer->writer, old_keys(committer),
+                                      shared->options.idempotency_entries, reload_key, committer);
     return err;
 }
 
@@ -688,8 +764,11 @@ static bool open_file(struct sqlite_committer *committer, struct sqlite_file_err
     if (!committer->writer)
         return false;
     sqlite_writer_use_hash_key(committer->writer, true);
+    committer->steady_offset_ms = wall_ms - shared->options.mono_ms();
+    int err = sqlite_writer_get_age(committer->writer, &committer->age);
+    begin_age(committer, wall_ms);
     judge_clock(committer, wall_ms);
-    if (begin_life(committer, wall_ms) == 0 && take_over(committer) == 0)
+    if (!err && begin_life(committer, wall_ms) == 0 && take_over(committer) == 0)
         return true;
     snprintf(ret_error->text, sizeof ret_error->text,
              "%s: cannot be used; is there room on the disk? `pushwire check-data` says more",

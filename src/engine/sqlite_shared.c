@@ -22,7 +22,6 @@ void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_option
     devices_init(&shared->devices, SIZE_MAX, SIZE_MAX);
     list_init(&shared->jobs);
     list_init(&shared->questions);
-    shared->age_offset_ms = options->wall_ms() - clock_mono_ms();
 }
 
 void sqlite_shared_finish(struct sqlite_shared *shared)
@@ -61,12 +60,14 @@ void sqlite_shared_flush(struct sqlite_shared *shared)
 
 int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared)
 {
-    return clock_mono_ms() + shared->age_offset_ms;
+    return shared->options.mono_ms() +
+           atomic_load_explicit(&shared->age_offset_ms, memory_order_relaxed);
 }
 
 int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared)
 {
-    return clock_mono_ms() < shared->distrusted_until_ms ? 0 : sqlite_shared_age_ms(shared);
+    int64_t until_ms = atomic_load_explicit(&shared->doubted_until_ms, memory_order_relaxed);
+    return shared->options.mono_ms() < until_ms ? 0 : sqlite_shared_age_ms(shared);
 }
 
 void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/age.h"
 #include "engine/devices.h"
 #include "engine/litter.h"
 #include "engine/sqlite_file.h"
@@ -217,6 +218,18 @@ uint64_t sqlite_writer_bytes(const struct sqlite_writer *writer)
 int64_t sqlite_writer_newest_ms(const struct sqlite_writer *writer)
 {
     return writer->newest_ms;
+}
+
+int sqlite_writer_get_age(struct sqlite_writer *writer, struct age *ret_age)
+{
+    int64_t doubted = 0;
+    int rc = sqlite_file_get(writer->db, "age", &ret_age->last_ms);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_get(writer->db, "age_lag", &ret_age->lag_ms);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_get(writer->db, "age_doubted", &doubted);
+    ret_age->doubted = doubted != 0;
+    return judge(writer, rc, "load age");
 }
 
 /* ---- loading ---- */
@@ -479,6 +492,14 @@ int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head)
     return judge(writer, sqlite3_exec(writer->db, sql, NULL, NULL, NULL), "lower devices");
 }
 
+int sqlite_writer_set_age(struct sqlite_writer *writer, const struct age *age)
+{
+    int err = set(writer, "age", (uint64_t)age->last_ms);
+    if (!err)
+        err = set(writer, "age_lag", (uint64_t)age->lag_ms);
+    return err ? err : set(writer, "age_doubted", age->doubted);
+}
+
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms)
 {
     sqlite3_stmt *statement = writer->statements[SAW];
@@ -621,10 +642,9 @@ bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet)
            litter_busy(writer->litter) || wants_removal(writer, quiet) || wants_bulk(writer, quiet);
 }
 
-int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, bool may_expire)
+int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t keys_upto)
 {
-    return judge(writer,
-                 retention_look(writer->retention, now_ms, may_expire, writer->indexed_upto),
+    return judge(writer, retention_look(writer->retention, now_ms, writer->indexed_upto, keys_upto),
                  "look for what is over");
 }
 

@@ -277,6 +277,7 @@ static struct broker *make_memory_broker(const struct config *config)
         .idempotency_entries = (size_t)config->idempotency_entries,
         .idempotency_ttl_ms = config->idempotency_ttl_ms,
         .wall_ms = clock_wall_ms,
+        .mono_ms = clock_mono_ms,
     });
 }
 
@@ -310,6 +311,7 @@ static struct broker *make_sqlite_broker(struct server *server)
             .idempotency_entries = (size_t)config->idempotency_entries,
             .idempotency_ttl_ms = config->idempotency_ttl_ms,
             .wall_ms = clock_wall_ms,
+            .mono_ms = clock_mono_ms,
             .metrics = &server->broker_metrics,
         },
         error, sizeof error);

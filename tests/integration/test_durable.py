@@ -380,3 +380,32 @@ def test_a_start_after_hours_lets_go_of_what_is_over(start, disk):
     assert mail(server, "ann")[0] == []
     wait_until(lambda: server.metric("broker_messages") == 0)
     server.stop()
+
+
+def test_a_start_on_a_clock_that_is_set_right_later_loses_nothing(start, disk):
+    disk.order(clock_ms=-365 * DAY)
+    first = keep(start, "--ttl", "1h", env=disk.env)
+    first.send("ann", "early")
+    disk.order(clock_ms=0)
+    cursor = first.send("ann", "late")["id"]
+    for stop in (first.kill, None):
+        stop() if stop else first.stop()
+        first = keep(start, "--ttl", "1h", folder=first.folder, env=disk.env)
+        told, gap = mail(first, "ann", after=cursor)
+        assert told == [] and gap is None
+        assert numbers(first, "ann") == ["early", "late"]
+
+
+def test_a_clock_set_right_in_the_hour_of_doubt_lets_go_of_nothing(start, disk):
+    first = keep(start, "--ttl", "1h", env=disk.env)
+    first.send("ann", "kept")
+    first.stop()
+    disk.order(clock_ms=25 * HOUR)
+    server = keep(start, "--ttl", "1h", folder=first.folder, env=disk.env)
+    assert "the newest message is more than a day old" in server.log_text()
+    disk.order(clock_ms=0)
+    wait_until(lambda: "the clock was set back" in server.log_text())
+    server.send("ben", "a second passes", ttl=1)
+    wait_until(lambda: server.metric("broker_messages") == 1)
+    assert numbers(server, "ann") == ["kept"]
+    server.stop()

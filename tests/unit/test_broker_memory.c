@@ -36,6 +36,7 @@ static const struct broker_memory_limits wide = {
     .idempotency_entries = 1000,
     .idempotency_ttl_ms = 1000000,
     .wall_ms = given_clock,
+    .mono_ms = given_clock,
 };
 
 static void open_desk_with(const struct broker_memory_limits *limits)

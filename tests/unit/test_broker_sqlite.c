@@ -29,6 +29,7 @@ static const struct sqlite_options wide = {
     .idempotency_entries = 1000,
     .idempotency_ttl_ms = DAY,
     .wall_ms = clock_wall_ms,
+    .mono_ms = clock_mono_ms,
 };
 
 /* A broker in a folder of its own, and one member. */
@@ -323,6 +324,50 @@ static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
     close_desk(state);
 }
 
+/* Wall clocks that are set, and machines that sleep: both set the wall clock ahead of the other. */
+static void what_is_kept_outlives_a_clock_that_is_set(void **state)
+{
+    static const int64_t steps[] = {0, 365 * DAY, 2 * HOUR, -365 * DAY, 365 * DAY};
+    struct address alice = a_user("alice");
+    uint64_t ids[2 * COUNT_OF(steps)];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        ids[2 * i] = publish_as(&alice, 1, HOUR, NULL).id;
+        the_time += steps[i]; /* in the midst of a life */
+        ids[2 * i + 1] = publish_as(&alice, 1, HOUR, NULL).id;
+        reopen();
+        struct page page = read_after("alice", 0);
+        assert_int_equal(page.read.count, 2 * i + 2);
+        for (size_t k = 0; k < page.read.count; k++)
+            assert_true(page.ids[k] == ids[k]);
+    }
+}
+
+static void reopen_after(int64_t ms)
+{
+    close_broker();
+    the_time += ms;
+    open_broker();
+}
+
+static void what_is_kept_outlives_a_life_on_a_clock_that_is_behind(void **state)
+{
+    struct address alice = a_user("alice");
+    (void)state;
+
+    uint64_t a = publish_as(&alice, 1, HOUR, NULL).id;
+    reopen_after(-365 * DAY);
+    uint64_t b = publish_as(&alice, 1, HOUR, NULL).id;
+    reopen_after(365 * DAY);
+    assert_ids(read_after("alice", 0), a, b);
+    uint64_t c = publish_as(&alice, 1, 3 * HOUR, NULL).id;
+    reopen_after(2 * HOUR); /* how long these pauses were could not be told */
+    assert_ids(read_after("alice", 0), a, b, c);
+    reopen_after(2 * HOUR);
+    assert_ids(read_after("alice", 0), c);
+}
+
 static void a_folder_has_one_owner(void **state)
 {
     char error[600] = "";
@@ -583,6 +628,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cursor_between_two_lives_is_a_gap, open_desk_at_a_clock,
                                         close_desk),
         cmocka_unit_test(who_asks_for_all_that_is_kept_is_told_no_gap),
+        cmocka_unit_test_setup_teardown(what_is_kept_outlives_a_clock_that_is_set,
+                                        open_desk_at_a_clock, close_desk),
+        cmocka_unit_test_setup_teardown(what_is_kept_outlives_a_life_on_a_clock_that_is_behind,
+                                        open_desk_at_a_clock, close_desk),
         desk_test(a_folder_has_one_owner),
         desk_test(keys_outlive_the_broker),
         desk_test(what_is_erased_stays_erased),

@@ -267,6 +267,7 @@ static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = clock_wall_ms,
+        .mono_ms = clock_mono_ms,
     };
     pthread_t threads[MEMBERS];
     (void)state;

@@ -75,6 +75,7 @@ static int open_house(void **state)
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = given_clock,
+        .mono_ms = given_clock,
     };
     static struct house house;
     static const struct catch_up_limits catch_up_limits = {

@@ -232,6 +232,7 @@ static void open_desk(struct desk *desk)
         .idempotency_entries = 100,
         .idempotency_ttl_ms = 1000000,
         .wall_ms = given_clock,
+        .mono_ms = given_clock,
     };
     long when = countdown;
     countdown = -1;
