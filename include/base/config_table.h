@@ -50,6 +50,8 @@
       "the `message` of one notification, as JSON")                                                \
     X(SIZE, max_body, "256KiB", RANGE(KIB, 64 * MIB), HTTP, RELOAD, "413",                         \
       "the body of a request")                                                                     \
+    X(SIZE, max_buffered, "128MiB", RANGE(MIB, 1024 * GIB), HTTP, RESTART, "503",                  \
+      "bodies, answers and sends in flight, all together, shared out among the workers")           \
     X(SIZE, max_head, "8KiB", RANGE(KIB, 64 * KIB), HTTP, RESTART, "431",                          \
       "request line and headers together")                                                         \
     X(DURATION, head_timeout, "10s", RANGE(SECOND, 10 * MINUTE), HTTP, RESTART, "408 and close",   \

@@ -39,6 +39,7 @@
     X(STOPPING, "stopping", 503, 1001, "The server is stopping")                                   \
     X(TOO_MANY_SESSIONS, "too_many_sessions", 503, 1013, "The server is full")                     \
     X(OUT_OF_MEMORY, "out_of_memory", 503, 1013, "The server is out of memory")                    \
+    X(OVERLOADED, "overloaded", 503, 1013, "The server holds as much as it may")                   \
     X(BROKER_DOWN, "broker_down", 503, 1013, "The broker is not reachable")                        \
     X(NO_ROOM, "no_room", 507, 1013, "There is no room to keep this")                              \
     X(PEER_CLOSED, "peer_closed", 400, 1000, "The client closed")                                  \

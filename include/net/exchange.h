@@ -20,6 +20,7 @@ struct access;
 struct buf;
 struct exchange;
 struct identity;
+struct quota;
 struct sockaddr;
 struct worker;
 
@@ -61,6 +62,12 @@ struct identity *exchange_take_who(struct exchange *exchange);
 /* A word of Sec-WebSocket-Protocol that begins so: what follows there, or NULL. */
 const char *exchange_subprotocol(const struct exchange *exchange, const char *beginning,
                                  size_t *ret_length);
+
+/* What counts the bytes of this worker's requests. */
+struct quota *exchange_quota(const struct exchange *exchange);
+/* How long the answer may be, where it can be cut into pages: as long as wished for, or less while
+ * others hold much. It is counted as such until it is made. */
+size_t exchange_reserve(struct exchange *exchange, size_t wish);
 
 /* Adds a header to the answer to come. name and value live until then. At most four. */
 void exchange_add_header(struct exchange *exchange, const char *name, const char *value);

@@ -21,6 +21,7 @@ struct MHD_Connection;
 struct access;
 struct exchange;
 struct identity;
+struct quota;
 struct route;
 struct worker;
 
@@ -34,6 +35,7 @@ struct exchanges {
     const struct route *routes;
     size_t route_count;
     struct access *access; /* borrowed; another after a reload */
+    struct quota *quota;   /* borrowed */
     struct exchange_limits limits;
     struct deadlines deadlines;
     uint64_t next_id;       /* makes request ids */
@@ -61,6 +63,7 @@ struct exchange {
     bool forwarded;
     struct head_body announced;
     struct buf body;
+    size_t body_held; /* of the quota, by the body */
     int64_t began_us;
 
     /* How far the reception has got. */
@@ -72,11 +75,12 @@ struct exchange {
 
     /* How it is answered. */
     struct answer answer;
-    bool waits;     /* the answer comes later */
-    bool suspended; /* libmicrohttpd knows */
-    bool held;      /* who asked the broker still has it: its request was answered without it */
-    bool over;      /* its request has come to its end: connection and response are gone */
-    bool close;     /* the connection cannot be used again */
+    size_t answer_held; /* of the quota, by its body */
+    bool waits;         /* the answer comes later */
+    bool suspended;     /* libmicrohttpd knows */
+    bool held;          /* who asked the broker still has it: its request was answered without it */
+    bool over;          /* its request has come to its end: connection and response are gone */
+    bool close;         /* the connection cannot be used again */
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
     void *adopted_context;
 

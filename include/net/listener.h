@@ -20,11 +20,13 @@
 struct access;
 struct budget;
 struct listener;
+struct quota;
 struct worker;
 
 struct listener_options {
     struct worker *worker;
     struct budget *budget;
+    struct quota *quota;   /* borrowed */
     struct access *access; /* borrowed, as exchanges.access */
     const struct route *routes;
     size_t route_count;

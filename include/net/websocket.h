@@ -17,6 +17,7 @@
 
 struct frame;
 struct parser;
+struct quota;
 struct websocket;
 struct websockets;
 struct worker;
@@ -56,6 +57,7 @@ struct websocket {
     struct parser *parser; /* of its own while in the middle of a message, else NULL */
     struct list link;      /* a spoke of the heartbeat wheel, or the closing ones */
     struct frame_gate gate;
+    uint32_t asked; /* bytes on their way to the broker */
     uint8_t state;
     uint8_t seconds; /* since it began to close */
     uint8_t missed;  /* pings without an answer */
@@ -69,8 +71,9 @@ struct websockets_limits {
     uint32_t max_fragments;
 };
 
+/* streams and quota are borrowed. */
 struct websockets *websockets_create(struct worker *worker, struct streams *streams,
-                                     const struct websockets_limits *limits);
+                                     struct quota *quota, const struct websockets_limits *limits);
 /* Every connection has been closed and freed. */
 void websockets_destroy(struct websockets *websockets);
 
@@ -85,6 +88,13 @@ void websocket_abandon(struct websocket *websocket);
 
 /* Sends a ready frame. False: out of memory or closing. */
 bool websocket_send(struct websocket *websocket, struct frame *frame);
+
+/* So many bytes of the client's go to the broker: *ret_held counts them until they are answered.
+ * While there are many of them nothing more is read from its socket. False: the worker holds too
+ * much already; nothing is counted. */
+bool websocket_ask(struct websocket *websocket, size_t size, size_t *ret_held);
+/* The broker has answered. websocket NULL: it has closed meanwhile. */
+void websocket_answered(struct websockets *websockets, struct websocket *websocket, size_t *held);
 
 /* Begins the closing handshake with the reason's code, once; a lost connection just ends. The role
  * hears on_closing within this call. */

@@ -15,6 +15,7 @@
 #include "model/access.h"
 #include "model/identity.h"
 #include "net/exchanges.h"
+#include "net/quota.h"
 #include "net/route.h"
 
 #define MAX_DETAIL 256
@@ -104,6 +105,18 @@ const char *exchange_query(struct exchange *exchange, const char *name)
     return target_query(&exchange->target, name);
 }
 
+struct quota *exchange_quota(const struct exchange *exchange)
+{
+    return exchange->all->quota;
+}
+
+size_t exchange_reserve(struct exchange *exchange, size_t wish)
+{
+    size_t share = quota_share(exchange->all->quota, wish);
+    quota_set(exchange->all->quota, &exchange->answer_held, quota_counted(share));
+    return share;
+}
+
 void exchange_add_header(struct exchange *exchange, const char *name, const char *value)
 {
     answer_add_field(&exchange->answer, name, value);
@@ -159,6 +172,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
         return;
     }
+    quota_set(exchange->all->quota, &exchange->answer_held, quota_counted(body->size));
     settle(exchange, answer_make(&exchange->answer, status, content_type, body));
 }
 

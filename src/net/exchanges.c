@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/worker.h"
 #include "model/identity.h"
+#include "net/quota.h"
 
 #define SPARE_BODY 4096 /* a larger body's buffer is not kept for the next */
 #define MAX_SPARE  64
@@ -45,6 +46,8 @@ struct exchange *exchanges_take(struct exchanges *exchanges, struct MHD_Connecti
 void exchanges_give_back(struct exchange *exchange)
 {
     struct exchanges *exchanges = exchange->all;
+    quota_set(exchanges->quota, &exchange->body_held, 0);
+    quota_set(exchanges->quota, &exchange->answer_held, 0);
     identity_destroy(exchange->who);
     target_finish(&exchange->target);
     if (exchanges->spare_count >= MAX_SPARE || exchange->body.capacity > SPARE_BODY ||

@@ -400,6 +400,7 @@ struct listener *listener_create(const struct listener_options *options, const i
         .routes = options->routes,
         .route_count = options->route_count,
         .access = options->access,
+        .quota = options->quota,
         .limits = options->limits,
         /* The top bit keeps request ids apart from session ids, which are made alike. */
         .next_id =

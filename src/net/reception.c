@@ -17,6 +17,7 @@
 #include "model/identity.h"
 #include "net/exchange.h"
 #include "net/exchanges.h"
+#include "net/quota.h"
 #include "net/route.h"
 
 /* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
@@ -162,8 +163,16 @@ static size_t max_body(const struct exchange *exchange)
     return intake ? intake->max_size : exchange->all->limits.max_body;
 }
 
+/* What has come of it is of no use any more. */
+static void drop_body(struct exchange *exchange)
+{
+    buf_finish(&exchange->body);
+    quota_set(exchange->all->quota, &exchange->body_held, 0);
+}
+
 static void refuse_body(struct exchange *exchange)
 {
+    drop_body(exchange);
     exchange_problem(exchange, ERR_BODY_TOO_LARGE, NULL,
                      exchange->route->intake ? "A body has at most %zu bytes here."
                                              : "max_body is %zu bytes.",
@@ -244,16 +253,28 @@ static int give_to_taker(struct exchange *exchange, const char *bytes, size_t *s
     return MHD_NO;
 }
 
+static void gather(struct exchange *exchange, const char *bytes, size_t size)
+{
+    size_t whole = exchange->body.size + size;
+    if (whole > exchange->all->limits.max_body) {
+        refuse_body(exchange);
+    } else if (quota_try(exchange->all->quota, &exchange->body_held, quota_counted(whole))) {
+        buf_add(&exchange->body, bytes, size);
+    } else {
+        drop_body(exchange);
+        exchange_add_header(exchange, "Retry-After", "5");
+        exchange_problem(exchange, ERR_OVERLOADED, NULL, "Try again in a moment.");
+    }
+}
+
 static int take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
     if (exchange->taker)
         return give_to_taker(exchange, bytes, size);
     size_t taken = *size;
     *size = 0;
-    if (!exchange->answer.response && exchange->body.size + taken > exchange->all->limits.max_body)
-        refuse_body(exchange);
     if (!exchange->answer.response) {
-        buf_add(&exchange->body, bytes, taken);
+        gather(exchange, bytes, taken);
         return MHD_YES;
     }
     exchange->swallowed += taken;

@@ -8,6 +8,7 @@
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/worker.h"
+#include "model/connection_manager.h"
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/session.h"
@@ -91,30 +92,55 @@ static const struct session_ops session_ops = {
 
 struct saying {             /* a text on its way to the room */
     struct publish publish; /* first: on_said finds the rest */
-    struct worker *worker;
+    struct door *door;
     struct address channel;
+    uint64_t session;
+    struct guest *found; /* who said it, once the broker has answered; NULL: left */
+    size_t held;         /* of the quota */
     struct buf body;
     char sender[ADDRESS_NAME_MAX];
     char name[ADDRESS_NAME_MAX];
 };
 
+static struct address guest_address(uint64_t session, char ret_id[static SESSION_ID_TEXT_SIZE])
+{
+    session_format_id(session, ret_id);
+    return address_make(ADDRESS_GUEST, ret_id, SESSION_ID_TEXT_SIZE - 1);
+}
+
+static void find_guest(struct session *session, void *context)
+{
+    ((struct saying *)context)->found = from_session(session);
+}
+
 static void on_said(struct call *call)
 {
     struct saying *saying = (struct saying *)call;
+    struct worker *worker = saying->door->worker;
+    char id[SESSION_ID_TEXT_SIZE];
+    struct address guest = guest_address(saying->session, id);
     if (!saying->publish.err)
-        metrics_add(&saying->worker->metrics.published_message, 1);
+        metrics_add(&worker->metrics.published_message, 1);
+    connection_manager_each(worker->manager, &guest, find_guest, saying);
+    websocket_answered(saying->door->websockets, saying->found ? &saying->found->websocket : NULL,
+                       &saying->held);
     buf_finish(&saying->body);
     free(saying);
 }
 
-/* False: out of memory. */
-static bool say(struct guest *self, const char *text, size_t size)
+/* 0, or why it was not said. */
+static int say(struct guest *self, const char *text, size_t size)
 {
     struct worker *worker = self->place.door->worker;
     struct saying *saying = calloc(1, sizeof *saying);
     if (!saying)
-        return false;
-    saying->worker = worker;
+        return ERR_OUT_OF_MEMORY;
+    if (!websocket_ask(&self->websocket, size, &saying->held)) {
+        free(saying);
+        return ERR_OVERLOADED;
+    }
+    saying->door = self->place.door;
+    saying->session = self->session.id;
     memcpy(saying->sender, self->name, self->name_length);
     memcpy(saying->name, self->channel, self->channel_length);
     saying->channel = address_make(ADDRESS_CHANNEL, saying->name, self->channel_length);
@@ -136,10 +162,10 @@ static bool say(struct guest *self, const char *text, size_t size)
                   ? broker_publish(worker->broker, worker->member, &saying->publish)
                   : ERR_OUT_OF_MEMORY;
     if (err == BROKER_PENDING)
-        return true;
+        return 0;
     saying->publish.err = (enum err)err;
     on_said(&saying->publish.call);
-    return err == 0;
+    return err;
 }
 
 static void on_open(struct websocket *websocket)
@@ -151,13 +177,14 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
                        size_t size)
 {
     struct guest *self = from_websocket(websocket);
+    int err;
     bool leaves = !self->hears_itself && size == strlen(EXIT) && memcmp(bytes, EXIT, size) == 0;
     if (opcode != WEBSOCKET_TEXT)
         websocket_close(websocket, ERR_UNSUPPORTED_MEDIA_TYPE);
     else if (leaves)
         websocket_close(websocket, ERR_PEER_CLOSED);
-    else if (!say(self, bytes, size))
-        websocket_close(websocket, ERR_OUT_OF_MEMORY);
+    else if ((err = say(self, bytes, size)) != 0)
+        websocket_close(websocket, (enum err)err);
 }
 
 static void on_drained(struct websocket *websocket)
@@ -199,10 +226,9 @@ static const struct websocket_role role = {
 static int open_session(struct guest *self)
 {
     char id[SESSION_ID_TEXT_SIZE];
-    session_format_id(self->session.id, id);
     struct address channel = address_make(ADDRESS_CHANNEL, self->channel, self->channel_length);
     struct catch_up_start start = {
-        .user = address_make(ADDRESS_GUEST, id, SESSION_ID_TEXT_SIZE - 1),
+        .user = guest_address(self->session.id, id),
         .channels = &channel,
         .channel_count = 1,
     };

@@ -10,11 +10,14 @@
 #include "base/mem.h"
 #include "engine/worker.h"
 #include "model/message.h"
+#include "net/quota.h"
 #include "net/wheel.h"
 
 #define MAX_MISSED      2            /* pings */
 #define CLOSING_SECONDS 5            /* for the peer's Close, and for its FIN */
 #define OUTPUT_CAP      (256 * 1024) /* answers that wait before we stop listening */
+#define ASKED_CAP       (256 * 1024) /* likewise, of what is on its way to the broker */
+#define ASKED_COST      1024         /* of each, besides its bytes */
 
 enum state {
     OPEN,
@@ -36,6 +39,7 @@ struct parser {
 struct websockets {
     struct worker *worker;
     struct streams *streams;
+    struct quota *quota;
     struct websockets_limits limits;
     struct parser *scratch; /* serves whoever is between messages; NULL for want of memory */
     struct buf pongs;       /* wait for the end of what was read, or for an answer to follow */
@@ -354,10 +358,35 @@ static struct websocket *from_stream(struct stream *stream)
     return (struct websocket *)stream;
 }
 
-static void limit_output(struct websocket *websocket)
+/* Who does not read, or says more than the broker takes, is not listened to for a while. */
+static void regulate(struct websocket *websocket)
 {
-    if (websocket->state == OPEN && stream_queued(&websocket->stream) > OUTPUT_CAP)
+    size_t queued = stream_queued(&websocket->stream);
+    if (websocket->state != OPEN)
+        return;
+    if (queued > OUTPUT_CAP || websocket->asked > ASKED_CAP)
         stream_pause(&websocket->stream);
+    else if (queued <= OUTPUT_CAP / 2 && websocket->asked <= ASKED_CAP / 2)
+        stream_resume(&websocket->stream);
+}
+
+bool websocket_ask(struct websocket *websocket, size_t size, size_t *ret_held)
+{
+    size_t cost = size + ASKED_COST;
+    *ret_held = 0;
+    if (!quota_try(websocket->all->quota, ret_held, cost))
+        return false;
+    websocket->asked += (uint32_t)cost;
+    return true;
+}
+
+void websocket_answered(struct websockets *websockets, struct websocket *websocket, size_t *held)
+{
+    if (websocket) {
+        websocket->asked -= (uint32_t)*held;
+        regulate(websocket);
+    }
+    quota_set(websockets->quota, held, 0);
 }
 
 static void feed(struct websocket *websocket, const char *bytes, size_t size)
@@ -384,7 +413,7 @@ static void feed(struct websocket *websocket, const char *bytes, size_t size)
         linger(websocket);
     else if (result < 0)
         websocket_close(websocket, (enum err) - result);
-    limit_output(websocket);
+    regulate(websocket);
 }
 
 static void on_data(struct stream *stream, const char *bytes, size_t size)
@@ -401,8 +430,7 @@ static void on_drained(struct stream *stream)
         stream_shutdown(stream);
     if (websocket->state != OPEN)
         return;
-    if (stream_queued(stream) <= OUTPUT_CAP / 2)
-        stream_resume(stream);
+    regulate(websocket);
     websocket->role->on_drained(websocket);
 }
 
@@ -440,6 +468,7 @@ void websocket_prepare(struct websocket *websocket, struct websockets *websocket
     websocket->parser = NULL;
     websocket->state = OPEN;
     websocket->seconds = websocket->missed = 0;
+    websocket->asked = 0;
     frame_gate_init(&websocket->gate);
     list_init(&websocket->link);
 }
@@ -511,12 +540,13 @@ void websockets_abort_all(struct websockets *websockets)
 }
 
 struct websockets *websockets_create(struct worker *worker, struct streams *streams,
-                                     const struct websockets_limits *limits)
+                                     struct quota *quota, const struct websockets_limits *limits)
 {
     char *payload;
     struct websockets *websockets = mem_alloc(sizeof *websockets);
     websockets->worker = worker;
     websockets->streams = streams;
+    websockets->quota = quota;
     websockets->limits = *limits;
     websockets->ping = websocket_frame(WEBSOCKET_PING, 0, &payload);
     assert(websockets->ping);

@@ -371,7 +371,9 @@ static void serve_unsubscribe(const struct asked *asked)
 /* A client's message on its way; its session may close before the broker answers. */
 struct client_sending {
     struct sending sending; /* first: on_sent finds the rest */
-    struct worker *worker;
+    struct door *door;
+    struct websocket_session *found; /* once it is answered */
+    size_t held;                     /* of the quota */
     uint64_t session;
     struct address user;
     char name[ADDRESS_NAME_MAX];
@@ -398,22 +400,31 @@ static void answer_sent(struct websocket_session *self, const struct sending *se
     send_buf(self, &buf);
 }
 
-static void answer_if_mine(struct session *session, void *context)
+static void find_mine(struct session *session, void *context)
 {
     struct client_sending *client = context;
     if (session->id == client->session)
-        answer_sent(from_session(session), &client->sending);
+        client->found = from_session(session);
+}
+
+static void client_sending_destroy(struct client_sending *client)
+{
+    sending_finish(&client->sending);
+    free(client);
 }
 
 static void on_sent(struct call *call)
 {
     struct client_sending *client = (struct client_sending *)call;
-    struct metrics *metrics = &client->worker->metrics;
+    struct worker *worker = client->door->worker;
     if (!client->sending.publish.err && !client->sending.publish.duplicate)
-        metrics_add(&metrics->published_message, 1);
-    connection_manager_each(client->worker->manager, &client->user, answer_if_mine, client);
-    sending_finish(&client->sending);
-    free(client);
+        metrics_add(&worker->metrics.published_message, 1);
+    connection_manager_each(worker->manager, &client->user, find_mine, client);
+    if (client->found)
+        answer_sent(client->found, &client->sending);
+    websocket_answered(client->door->websockets, client->found ? &client->found->websocket : NULL,
+                       &client->held);
+    client_sending_destroy(client);
 }
 
 static struct client_sending *client_sending_create(struct websocket_session *self)
@@ -425,7 +436,7 @@ static struct client_sending *client_sending_create(struct websocket_session *se
     memcpy(client->name, user.name, user.length);
     user.name = client->name;
     client->user = user;
-    client->worker = self->place.door->worker;
+    client->door = self->place.door;
     client->session = self->session.id;
     return client;
 }
@@ -451,13 +462,18 @@ static void serve_send(const struct asked *asked)
     if (sending_read(&client->sending, json_incref(asked->frame), &source,
                      self->place.door->sending, &problem) != 0) {
         send_error(self, problem.err, ref, problem.detail);
-        sending_finish(&client->sending);
-        free(client);
+        client_sending_destroy(client);
         return;
     }
+    if (!websocket_ask(&self->websocket, asked->size, &client->held)) {
+        send_error(self, ERR_OVERLOADED, ref, "Try again in a moment, with the same key.");
+        client_sending_destroy(client);
+        return;
+    }
+    struct worker *worker = client->door->worker;
     struct publish *publish = &client->sending.publish;
     publish->call.done = on_sent;
-    int err = broker_publish(client->worker->broker, client->worker->member, publish);
+    int err = broker_publish(worker->broker, worker->member, publish);
     if (err == BROKER_PENDING)
         return;
     publish->err = (enum err)err;

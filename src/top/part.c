@@ -25,6 +25,7 @@
 #include "net/listener.h"
 #include "net/pass.h"
 #include "net/poll.h"
+#include "net/quota.h"
 #include "net/room.h"
 #include "net/route.h"
 #include "net/sending.h"
@@ -41,6 +42,7 @@ struct part {
     const struct part_ground *ground;
     struct worker *worker;
     struct access *access; /* a reference; replaced by a reload */
+    struct quota quota;
     struct sending_options send;
     struct door door;
     struct listener *listener;
@@ -113,6 +115,7 @@ static struct listener_options listener_options(struct part *part)
     return (struct listener_options){
         .worker = part->worker,
         .budget = ground->budget,
+        .quota = &part->quota,
         .access = part->access,
         .routes = part->routes,
         .route_count = part->route_count,
@@ -289,6 +292,7 @@ struct part *part_create(const struct part_ground *ground, size_t index, struct 
     struct part *part = mem_alloc(sizeof *part);
     part->ground = ground;
     part->access = access_ref(access);
+    part->quota.limit = (size_t)config->max_buffered / ground->part_count;
     part->worker = worker_create(
         (int)index, ground->broker,
         &(struct catch_up_limits){
@@ -315,7 +319,7 @@ struct part *part_create(const struct part_ground *ground, size_t index, struct 
     part->door = (struct door){
         .worker = part->worker,
         .streams = streams,
-        .websockets = websockets_create(part->worker, streams, &limits_of_websockets),
+        .websockets = websockets_create(part->worker, streams, &part->quota, &limits_of_websockets),
         .budget = ground->budget,
         .sending = &part->send,
         .heartbeat_ms = config->heartbeat_ms,

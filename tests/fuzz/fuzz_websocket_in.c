@@ -161,7 +161,7 @@ static void close_client(struct client *client)
 static struct websockets *create(void)
 {
     struct websockets_limits limits = {1000, MAX_MESSAGE, MAX_FRAGMENTS};
-    return websockets_create(NULL, NULL, &limits);
+    return websockets_create(NULL, NULL, NULL, &limits); /* no client's message goes to a broker */
 }
 
 static void run_whole(struct client *client, const uint8_t *data, size_t size)

@@ -14,6 +14,7 @@
 #include "model/access.h"
 #include "net/exchange.h"
 #include "net/exchanges.h"
+#include "net/quota.h"
 #include "net/reception.h"
 #include "net/route.h"
 
@@ -22,6 +23,7 @@
 
 static struct {
     struct exchanges exchanges;
+    struct quota quota;
     struct worker worker; /* never runs; it only is asked for another round */
     struct access *access;
     struct MHD_Daemon *daemon;
@@ -94,11 +96,13 @@ static inline void desk_open(const struct route *routes, size_t count)
 
     memset(&desk, 0, sizeof desk);
     desk.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
+    desk.quota.limit = (size_t)64 << 20;
     desk.exchanges = (struct exchanges){
         .worker = &desk.worker,
         .routes = routes,
         .route_count = count,
         .access = desk.access,
+        .quota = &desk.quota,
         .limits = {.max_head = 1024},
     };
     deadlines_init(&desk.exchanges.deadlines, limits);
@@ -132,6 +136,7 @@ static inline int desk_close(void **state)
     assert_int_equal(desk.exchanges.deadlines.count, 0);
     MHD_stop_daemon(desk.daemon);
     exchanges_finish(&desk.exchanges);
+    assert_int_equal(desk.quota.held, 0);
     access_unref(desk.access);
     return 0;
 }

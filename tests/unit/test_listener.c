@@ -13,6 +13,7 @@
 #include "net/budget.h"
 #include "net/exchange.h"
 #include "net/listener.h"
+#include "net/quota.h"
 #include "net/route.h"
 
 #define TIMEOUT_MS 3000
@@ -33,6 +34,7 @@ static struct {
     struct broker broker;
     struct worker *worker;
     struct budget *budget;
+    struct quota quota;
     struct access *access;
     struct listener *listener;
     struct exchange *waiting[2];
@@ -95,6 +97,7 @@ static int open_house(void **state)
             .worker = house.worker,
             .budget = house.budget,
             .access = house.access,
+            .quota = &house.quota,
             .routes = routes,
             .route_count = COUNT_OF(routes),
             .limits = {.max_head = 1024, .max_body = 1024},

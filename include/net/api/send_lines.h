@@ -11,15 +11,13 @@
 #define SEND_LINES_MAX      10000                    /* in one request */
 #define SEND_LINES_MAX_SIZE ((size_t)16 << 20)       /* of its body, and of its results */
 #define SEND_LINES_MAX_US   ((int64_t)600 * 1000000) /* from its head to its last line */
-#define SEND_LINES_WINDOW   1000               /* on their way at once, within max_body bytes */
-#define SEND_LINES_MAX_HELD ((size_t)64 << 20) /* of results not answered yet, of a worker */
+#define SEND_LINES_WINDOW   1000 /* on their way at once, within max_body bytes */
 
 struct sending_options;
 
 /* What all of a worker's requests share. */
 struct send_lines {
     const struct sending_options *sending;
-    size_t held; /* bytes of results that wait for the end of their body, or to be read */
 };
 
 /* The route's; its state is a struct send_lines. */

@@ -143,7 +143,7 @@ void history_serve(struct exchange *exchange, enum address_kind kind)
         .before = before ? before : 1,
         .descending = !has_after,
         .max_count = limit,
-        .max_bytes = PAGE_BYTES,
+        .max_bytes = exchange_reserve(exchange, PAGE_BYTES),
         .messages = history->messages,
     };
     int err = broker_read(worker->broker, worker->member, &history->read);

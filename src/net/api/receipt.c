@@ -6,6 +6,9 @@
 #include "base/text.h"
 #include "net/sending.h"
 
+#define MAX_IGNORED 16
+#define MORE        "\u2026" /* in the place of those that are not named */
+
 static void write_receivers(struct buf *buf, const struct sending *sending)
 {
     buf_add_text(buf, ",\"receivers\":[");
@@ -19,26 +22,35 @@ static void write_receivers(struct buf *buf, const struct sending *sending)
     buf_add_text(buf, "]");
 }
 
-/* A misspelt field is easily overlooked, so the answer names what was not understood. */
-static void write_ignored(struct buf *buf, const struct sending *sending)
+static bool is_known(const char *name)
 {
     static const char *const known[] = {"sender",    "receiver", "receivers", "channel",
                                         "broadcast", "message",  "ttl",       "key"};
-    bool any = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(name, known[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A misspelt field is easily overlooked, so the answer names what was not understood: the first
+ * few, for an answer shall not grow with what nobody asked for. */
+static void write_ignored(struct buf *buf, const struct sending *sending)
+{
+    size_t count = 0;
     const char *name;
     json_t *value;
     json_object_foreach(sending->body, name, value)
     {
-        bool is_known = false;
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            is_known = is_known || strcmp(name, known[i]) == 0;
-        if (is_known)
+        if (is_known(name))
             continue;
-        buf_add_text(buf, any ? "," : ",\"ignored\":[");
-        buf_add_json(buf, name, strlen(name));
-        any = true;
+        buf_add_text(buf, count ? "," : ",\"ignored\":[");
+        bool listed = count++ < MAX_IGNORED && strlen(name) <= ADDRESS_NAME_MAX;
+        buf_add_json(buf, listed ? name : MORE, strlen(listed ? name : MORE));
+        if (!listed)
+            break;
     }
-    buf_add_text(buf, any ? "]" : "");
+    buf_add_text(buf, count ? "]" : "");
 }
 
 void receipt_write(struct buf *buf, const struct sending *sending)

@@ -13,6 +13,7 @@
 #include "net/api/json_body.h"
 #include "net/api/receipt.h"
 #include "net/exchange.h"
+#include "net/quota.h"
 #include "net/sending.h"
 
 /* The body of one request. */
@@ -25,7 +26,7 @@ struct batch {
     size_t entry_count;
     size_t entry_bytes;
     struct buf results;
-    size_t held;  /* of theirs, as counted in all->held */
+    size_t held;  /* of the quota: lines on their way, and results */
     size_t count; /* of lines that were taken */
     size_t bytes; /* of the body so far */
     size_t orphans;
@@ -140,6 +141,14 @@ static struct entry *first_entry(const struct batch *batch)
     return list_first(&batch->entries, struct entry, link);
 }
 
+/* What this batch holds, if a line of `more` bytes came to it. */
+static size_t counted(const struct batch *batch, size_t more)
+{
+    size_t lines = batch->entry_count + batch->orphans;
+    return quota_counted(batch->results.size + batch->entry_bytes + lines * sizeof(struct entry) +
+                         more);
+}
+
 /* Results go out in the order of their lines. */
 static void gather_results(struct batch *batch)
 {
@@ -151,14 +160,14 @@ static void gather_results(struct batch *batch)
         entry_remove(entry);
         entry_destroy(entry);
     }
-    batch->all->held += batch->results.size - batch->held;
-    batch->held = batch->results.size;
+    quota_set(exchange_quota(batch->exchange), &batch->held, counted(batch, 0));
 }
 
 /* ---- the batch ---- */
 
 static void batch_destroy(struct batch *batch)
 {
+    quota_set(exchange_quota(batch->exchange), &batch->held, 0);
     lines_finish(&batch->lines);
     buf_finish(&batch->results);
     free(batch);
@@ -178,6 +187,7 @@ static void answer_if_done(struct batch *batch)
     if (batch->left_out)
         write_refusal(batch, &batch->results, batch->count, batch->stopped, NULL,
                       "This line and those after it were not taken.");
+    quota_set(exchange_quota(batch->exchange), &batch->held, 0);
     if (buf_ok(&batch->results))
         exchange_answer(batch->exchange, 200, "application/x-ndjson", &batch->results);
     else
@@ -201,8 +211,9 @@ static void bury_orphan(struct entry *entry)
     entry_destroy(entry);
     if (--batch->orphans || !batch->closed)
         return;
-    exchange_release(batch->exchange);
+    struct exchange *exchange = batch->exchange;
     batch_destroy(batch);
+    exchange_release(exchange);
 }
 
 static void on_published(struct call *call)
@@ -270,14 +281,18 @@ static bool is_blank(const struct line *line)
     return i == line->size && !line->err;
 }
 
-static enum err limit_reached(const struct batch *batch)
+/* A line of so many bytes is not taken. */
+static enum err limit_reached(struct batch *batch, size_t size)
 {
     if (batch->count >= SEND_LINES_MAX || batch->bytes > SEND_LINES_MAX_SIZE ||
         batch->results.size > SEND_LINES_MAX_SIZE)
         return ERR_TOO_MANY_LINES;
     if (clock_mono_us() - exchange_began_us(batch->exchange) > SEND_LINES_MAX_US)
         return ERR_REQUEST_TIMEOUT;
-    return batch->all->held > SEND_LINES_MAX_HELD ? ERR_OUT_OF_MEMORY : ERR_NONE;
+    size_t more = size + sizeof(struct entry);
+    return quota_try(exchange_quota(batch->exchange), &batch->held, counted(batch, more))
+               ? ERR_NONE
+               : ERR_OVERLOADED;
 }
 
 static void take_line(struct batch *batch, const struct line *line)
@@ -286,7 +301,7 @@ static void take_line(struct batch *batch, const struct line *line)
     if (is_blank(line))
         return;
     if (!batch->stopped)
-        batch->stopped = limit_reached(batch);
+        batch->stopped = limit_reached(batch, line->size);
     if (!batch->stopped && !(entry = entry_create(batch, line->size)))
         batch->stopped = ERR_OUT_OF_MEMORY;
     if (!entry) {
@@ -374,7 +389,6 @@ static bool close_batch(void *taker)
     struct batch *batch = taker;
     for (struct entry *entry; (entry = first_entry(batch)); gather_results(batch))
         make_orphan(entry);
-    batch->all->held -= batch->held;
     batch->closed = true;
     bool owed = batch->orphans > 0;
     if (!owed)

@@ -142,6 +142,7 @@ export const en = {
     stopping: 'The server is stopping.',
     too_many_sessions: 'The server is full.',
     out_of_memory: 'The server is out of memory.',
+    overloaded: 'The server holds as much as it may.',
     broker_down: 'The broker does not answer.',
     no_room: 'There is no room left to keep this.',
     peer_closed: 'Closed.',

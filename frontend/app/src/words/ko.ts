@@ -142,6 +142,7 @@ export const ko: Words = {
     stopping: '서버가 멈추는 중입니다.',
     too_many_sessions: '서버가 가득 찼습니다.',
     out_of_memory: '서버의 메모리가 부족합니다.',
+    overloaded: '서버가 담을 수 있는 만큼 담고 있습니다.',
     broker_down: '브로커가 답하지 않습니다.',
     no_room: '보관할 공간이 없습니다.',
     peer_closed: '닫혔습니다.',

@@ -1,0 +1,37 @@
+/* quota.h - how many bytes the requests of a worker may hold at once.
+ *
+ * One sum over the bodies that come in, the answers that go out, and what is on its way to the
+ * broker: what a client can make grow by sending much, or by reading nothing, counts here. Whoever
+ * holds bytes keeps their number beside them. Worker's thread only. */
+#ifndef NET_QUOTA_H
+#define NET_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Of a body or an answer so much does not count: who sends and reads little is served also while
+ * others have used up the sum. There are no more of these than connections. */
+#define QUOTA_FREE ((size_t)16 * 1024)
+
+struct quota {
+    size_t held;
+    size_t limit;
+};
+
+/* The holder of *held bytes now holds so many. False: that would be beyond the limit, and nothing
+ * has changed. Fewer always may, and so may whoever is the only one to hold any. */
+bool quota_try(struct quota *quota, size_t *held, size_t bytes);
+/* The same for what cannot be refused any more. */
+void quota_set(struct quota *quota, size_t *held, size_t bytes);
+
+/* A share for one who wishes for so many bytes: less of it the less is left, at least QUOTA_FREE.
+ */
+size_t quota_share(const struct quota *quota, size_t wish);
+
+/* What of so many bytes counts. */
+static inline size_t quota_counted(size_t bytes)
+{
+    return bytes > QUOTA_FREE ? bytes - QUOTA_FREE : 0;
+}
+
+#endif

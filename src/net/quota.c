@@ -1,0 +1,25 @@
+#include "net/quota.h"
+
+#define SHARE 8 /* of what is left, to each who asks: many find something */
+
+void quota_set(struct quota *quota, size_t *held, size_t bytes)
+{
+    quota->held = quota->held - *held + bytes;
+    *held = bytes;
+}
+
+bool quota_try(struct quota *quota, size_t *held, size_t bytes)
+{
+    size_t others = quota->held - *held;
+    if (bytes > *held && others && others + bytes > quota->limit)
+        return false;
+    quota_set(quota, held, bytes);
+    return true;
+}
+
+size_t quota_share(const struct quota *quota, size_t wish)
+{
+    size_t left = quota->limit > quota->held ? quota->limit - quota->held : 0;
+    size_t share = QUOTA_FREE + left / SHARE;
+    return wish < share ? wish : share;
+}
