@@ -44,8 +44,8 @@ function toMessage<T>({ sent_at: sentAt, ...rest }: WireMessage): Message<T> {
   return { ...rest, sentAt } as Message<T>;
 }
 
-/** The server has the last word, and counts bytes. */
-const NAME = /^(?!\.\.?$)[^/\x00-\x1f\x7f-\x9f]{1,128}$/;
+const NAME = /^(?!\.\.?$)[^/\p{Cc}\p{Cs}]+$/u;
+const MOST_BYTES = 128;
 
 function usable({ WebSocket = globalThis.WebSocket, transports }: ConnectOptions): TransportName[] {
   const present = { ws: !!WebSocket, sse: !!globalThis.EventSource, poll: true };
@@ -56,12 +56,22 @@ function refuse(field: string, detail: string): never {
   throw new PushwireError('bad_field', detail, { field });
 }
 
+/** What is no name is refused here, as one that is not known yet would else be sent as "undefined". */
+function checkName(field: string, name: unknown): void {
+  const good = typeof name === 'string' && NAME.test(name);
+  // Each byte that is escaped, is one.
+  if (!good || encodeURIComponent(name).replace(/%../g, '.').length > MOST_BYTES)
+    refuse(field, 'A name is a text of 1-128 bytes, without a slash.');
+}
+
 /** Connects, and stays connected until close(). Wrong options throw a PushwireError at once. */
 export function connect<T = unknown>(options: ConnectOptions): Client<T> {
   const { user, url, device, start = 'all', storage = 'local' } = options;
   const transports = usable(options);
   const here = globalThis.location;
-  if (!NAME.test(user)) refuse('user', 'A user has 1-128 bytes and no slash.');
+  checkName('user', user);
+  if (device !== undefined) checkName('device', device);
+  options.channels?.forEach(channel => checkName('channels', channel));
   if (!transports.length) refuse('transports', 'None of these is here.');
   if (device && start === 'now') refuse('start', 'A device has a cursor.');
   if (url === undefined && !here) refuse('url', 'Say where the server is.');
@@ -232,7 +242,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
   }
 
   function sendAck(id: string): void {
-    const body = { device, id };
+    const body = JSON.stringify({ device, id });
     http.json(`${path}/ack`, { body }).catch(error => events.emit('error', error));
   }
 
@@ -301,6 +311,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
     },
     on: (kind, f) => events.on(kind, f),
     subscribe(channel) {
+      checkName('channel', channel);
       count(channel, 1);
       let change = -1;
       return () => {
@@ -314,6 +325,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
       else sendAck(id);
     },
     async history({ before = '', limit, channel } = {}) {
+      if (channel !== undefined) checkName('channel', channel);
       const of = channel === undefined ? path : `/channels/${encodeURIComponent(channel)}`;
       const query = new URLSearchParams({ before, ...(limit && { limit: String(limit) }) });
       const { messages, more } = await http.json<Page>(`${of}/messages?${query}`);

@@ -10,7 +10,8 @@ const AGAIN = ['unreachable', 'in_flight'];
 const MAX_DOUBLINGS = 3; // a message waits at most 4 s for its next attempt
 
 export interface Call {
-  body?: object;
+  /** JSON. */
+  body?: string;
   signal?: AbortSignal | undefined;
   withinMs?: number;
 }
@@ -61,7 +62,7 @@ export class Http {
       init.headers = headers;
       if (call.body) {
         init.method = 'POST';
-        init.body = JSON.stringify(call.body);
+        init.body = call.body;
         headers['Content-Type'] = 'application/json';
       }
       const url = (await this.#base()) + path;
@@ -76,7 +77,7 @@ export class Http {
 
   /** Tries for 30 s with one key, so that it arrives once however often it was sent. */
   async send(user: string, message: Outgoing, { key, signal }: SendOptions): Promise<Sent> {
-    const body = { sender: user, ...message, key: key ?? newKey() };
+    const body = encode({ sender: user, ...message, key: key ?? newKey() });
     const until = Date.now() + RETRY_FOR_MS;
     for (let attempt = 0; ; attempt++) {
       const withinMs = Math.min(ANSWER_MS, until - Date.now());
@@ -93,6 +94,15 @@ export class Http {
         await sleep(wait, signal, this.#closing);
       }
     }
+  }
+}
+
+/** Once for all attempts: whatever becomes of the object, a retry has the same body. */
+function encode(outgoing: object): string {
+  try {
+    return JSON.stringify(outgoing);
+  } catch (error) {
+    throw new PushwireError('bad_field', `It is no JSON: ${error}`, { field: 'message' });
   }
 }
 

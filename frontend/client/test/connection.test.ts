@@ -78,9 +78,30 @@ describe('connecting', () => {
 
   it('refuses at once what cannot be', () => {
     world();
-    for (const user of ['', '.', '..', 'a/b', 'a\nb', 'x'.repeat(129)]) {
-      expect(() => connect({ user, url: SERVER })).toThrow(PushwireError);
+    const none = [
+      '',
+      '.',
+      '..',
+      'a/b',
+      'a\nb',
+      'a\x9fb',
+      '\ud800',
+      'x'.repeat(129),
+      '한'.repeat(43),
+    ];
+    const { client } = watch();
+    const others = [undefined, null, 42, {}, ['a']] as unknown as string[]; // not known yet, or an id
+    for (const name of [...none, ...others]) {
+      expect(() => connect({ user: name, url: SERVER })).toThrow(PushwireError);
+      expect(() => connect({ user: 'a', url: SERVER, channels: ['b', name] })).toThrow(
+        '1-128 bytes',
+      );
+      expect(() => client.subscribe(name)).toThrow('1-128 bytes');
+      if (name === undefined) continue;
+      expect(() => connect({ user: 'a', url: SERVER, device: name })).toThrow('1-128 bytes');
     }
+    for (const user of ['...', 'geo:37.5,127.0', '한'.repeat(42), '😀'.repeat(32), 'undefined'])
+      watch({ user, channels: [user], device: user }).client.close();
     expect(() => connect({ user: 'a', url: SERVER, transports: [] })).toThrow('None');
     expect(() => connect({ user: 'a' })).toThrow('Say where the server is.');
   });

@@ -79,6 +79,27 @@ describe('send', () => {
     expect([code, status, field, detail]).toEqual(['bad_field', 422, 'receiver', 'No slash.']);
   });
 
+  const ring: { ring?: object } = {};
+  ring.ring = ring;
+  it.each([1n, { n: 1n }, ring])('refuses at once what is no JSON', async message => {
+    const w = world();
+    const sent = outcome(client().send({ receiver: 'b', message }));
+    await w.pass(60_000);
+    expect(w.requests).toHaveLength(0);
+    expect([sent.error!.code, sent.error!.field]).toEqual(['bad_field', 'message']);
+  });
+
+  it('sends again what was given, whatever became of it meanwhile', async () => {
+    const w = world();
+    const message = { n: 1 };
+    client().send({ receiver: 'b', message });
+    await w.settle();
+    message.n = 2;
+    w.request().fails();
+    await w.pass(500);
+    expect(w.requests.map(request => request.body['message'])).toEqual([{ n: 1 }, { n: 1 }]);
+  });
+
   it('waits as long as a 429 says', async () => {
     const w = world();
     client().send({ receiver: 'b', message: 1 });
