@@ -8,8 +8,8 @@ import { UNREACHABLE } from './http.js';
 import { openEventSource } from './transport_sse.js';
 import { openPoll } from './transport_poll.js';
 import { openWebSocket } from './transport_ws.js';
-import { sayable, type Frame, type Open, type Transport } from './transport.js';
-import { backoff } from './time.js';
+import { sayable, type Attempt, type Frame, type Open, type Transport } from './transport.js';
+import { backoff, spread } from './time.js';
 import type { Token } from './token.js';
 import { PushwireError, type State, type TransportName } from './types.js';
 
@@ -19,6 +19,11 @@ const PONG_MS = 3000;
 const SILENCE_SECONDS = 120;
 /** A transport that has worked before is not given up for one failure. */
 const PATIENCE = 3;
+/** A session that was shorter has proved nothing. */
+const LASTING_MS = 5000;
+/** On a lower rung the better ones are tried again: after so long, then twice as long, and so on. */
+const FIRST_CLIMB_MS = 20_000;
+const LAST_CLIMB_MS = 1_800_000;
 
 const OPEN: Record<TransportName, Open> = {
   ws: openWebSocket,
@@ -81,13 +86,18 @@ export function openConnection(
 
   let rung = 0; // of the ladder of transports: the next attempt's
   let current = 0; // this one's
-  let failures = 0; // on this rung, in a row
+  let failures = 0; // in a row
   const proven = new Set<number>(); // rungs that have worked
-  let attempts = 0; // since the last welcome
+  let higher: Transport | undefined; // a better one, on trial
+  let climbMs = FIRST_CLIMB_MS;
+  let climbAt: number | undefined; // the next trial
+  let climbing: Timer | undefined;
+  let attempts = 0; // since the last session that lasted
   let welcomed = false;
+  let since = 0; // of the welcome
   let waiting = false; // for the next attempt
   let ordered = false; // by the server, for how long
-  let told = false; // of this outage
+  const told = new Set<string>(); // the codes of this outage
   let renewed = false; // the token, since the last welcome
   let fresh = false; // the next attempt needs another token
   let bye: Bye | undefined;
@@ -102,9 +112,9 @@ export function openConnection(
     drop();
     const mine = turn;
     current = rung;
-    let base: string, first: string | undefined;
+    let attempt: Attempt;
     try {
-      [base, first] = await Promise.all([o.base(), token.get(fresh)]);
+      attempt = await prepare();
     } catch (error) {
       if (mine !== turn) return;
       tell(new PushwireError('unreachable', String(error)));
@@ -112,26 +122,22 @@ export function openConnection(
     }
     if (mine !== turn) return;
     fresh = false;
-    asked = new Set(wanted);
+    asked = new Set(attempt.channels);
     after(WELCOME_MS, () => lost(LOST));
     try {
-      transport = OPEN[transports[current]!](
-        {
-          ...o,
-          base,
-          after: o.after(),
-          channels: [...wanted],
-          token: first,
-          current: () => token.get(),
-        },
-        {
-          frame: frame => mine === turn && take(frame),
-          end: code => mine === turn && lost(code),
-        },
-      );
+      transport = OPEN[transports[current]!](attempt, {
+        frame: frame => mine === turn && take(frame),
+        end: code => mine === turn && lost(code),
+      });
     } catch (error) {
-      stop(new PushwireError('bad_request', String(error))); // an address or token that is none
+      lost(LOST, error); // what a page may not open throws: another transport may pass
     }
+  }
+
+  async function prepare(): Promise<Attempt> {
+    const [base, first] = await Promise.all([o.base(), token.get(fresh)]);
+    const channels = [...wanted];
+    return { ...o, base, after: o.after(), channels, token: first, current: () => token.get() };
   }
 
   function drop(): void {
@@ -140,8 +146,10 @@ export function openConnection(
     bye = undefined;
     clearTimeout(timer);
     clearTimeout(renewal);
+    clearTimeout(climbing);
     transport?.close();
-    transport = undefined;
+    higher?.close();
+    transport = higher = undefined;
   }
 
   function after(ms: number, f: () => void): void {
@@ -149,22 +157,27 @@ export function openConnection(
     timer = setTimeout(f, ms);
   }
 
-  function lost(code: number): void {
+  function lost(code: number, why: unknown = ''): void {
     const gone = code === LOST;
     const error = new PushwireError(
       bye?.code ?? (gone ? 'unreachable' : `close_${code}`),
-      gone ? UNREACHABLE : 'The server ended it.',
+      gone ? `${UNREACHABLE} ${why}`.trim() : 'The server ended it.',
     );
     if (STOP.includes(code)) return stop(error);
     if (TOKEN.includes(code)) return refused(error);
     // An EventSource cannot tell what it died of.
     fresh = token.renewable && transports[current] === 'sse' && gone;
     const order = bye?.retry_ms;
+    const lasted = welcomed && Date.now() - since >= LASTING_MS;
+    if (lasted) attempts = failures = 0;
+    if (lasted && !current) climbMs = FIRST_CLIMB_MS;
+    if (!lasted && fall(code)) return retry(0);
     if (welcomed)
       rung = Math.min(current, ...proven); // the best one that ever worked
-    else if (fall(code)) return retry(0);
     else tell(error);
-    retry(order ?? backoff(attempts++), order !== undefined);
+    // A session's last word is meant for it alone; what refuses it, tells all the same.
+    const more = welcomed && order !== undefined ? 0 : backoff(attempts++);
+    retry((order ?? 0) + more, order !== undefined);
   }
 
   /** Waits for the next attempt. `order`: others were told the same, spread out; it is kept. */
@@ -185,6 +198,57 @@ export function openConnection(
     return rung > 0;
   }
 
+  // ---- back to a better transport ----
+
+  function scheduleClimb(): void {
+    if (!current) return;
+    climbAt ??= Date.now() + spread(climbMs);
+    climbing = setTimeout(climb, climbAt - Date.now(), 0);
+  }
+
+  /** The present session goes on until the better one has said its first word. Each has the stream
+   * from the cursor, so whatever both bring is a double. */
+  async function climb(to: number): Promise<void> {
+    let mine = turn;
+    const next = () => {
+      higher?.close();
+      higher = climbAt = undefined;
+      clearTimeout(climbing);
+      if (to + 1 < current) return void climb(to + 1);
+      climbMs = Math.min(2 * climbMs, LAST_CLIMB_MS);
+      scheduleClimb();
+    };
+    try {
+      const attempt = await prepare();
+      if (mine !== turn) return;
+      climbing = setTimeout(next, WELCOME_MS);
+      higher = OPEN[transports[to]!](attempt, {
+        frame(frame) {
+          if (mine !== turn) return;
+          if (higher && frame.type !== 'bye') {
+            const found = higher;
+            higher = climbAt = undefined;
+            drop();
+            mine = turn;
+            transport = found;
+            current = rung = to;
+            asked = new Set(attempt.channels);
+          }
+          if (!higher) take(frame);
+        },
+        end(code) {
+          if (mine !== turn) return;
+          if (higher) next();
+          else lost(code);
+        },
+      });
+    } catch {
+      if (mine === turn) next();
+    }
+  }
+
+  // ---- the end of an attempt ----
+
   function refused(error: PushwireError): void {
     if (!token.renewable || renewed) return stop(error, 'unauthorized');
     renewed = fresh = true;
@@ -199,8 +263,8 @@ export function openConnection(
 
   /** Once an outage. */
   function tell(error: PushwireError): void {
-    if (!told) o.onError(error, false);
-    told = true;
+    if (!told.has(error.code)) o.onError(error, false);
+    told.add(error.code);
   }
 
   function setState(next: State): void {
@@ -222,9 +286,10 @@ export function openConnection(
   }
 
   function onWelcome(frame: Frame): void {
-    attempts = failures = 0;
-    told = renewed = false;
+    told.clear();
+    renewed = false;
     welcomed = true;
+    since = Date.now();
     proven.add(current);
     heartbeat = SILENCE_SECONDS;
     if (transport?.send) {
@@ -233,6 +298,7 @@ export function openConnection(
     }
     watch();
     scheduleRenewal();
+    scheduleClimb();
     setState('online');
     reconcile();
     sendAck();
@@ -297,6 +363,8 @@ export function openConnection(
     wake(newNetwork) {
       if (newNetwork) {
         rung = failures = 0; // what was blocked there may pass here
+        climbMs = FIRST_CLIMB_MS;
+        climbAt = undefined;
         proven.clear();
       }
       if (waiting && !ordered) void open();

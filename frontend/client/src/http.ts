@@ -1,6 +1,6 @@
 // Requests over HTTP: with the token, within a time, and with problems (RFC 9457) as errors.
 
-import { backoff, bearer, fetchWithin, sleep } from './time.js';
+import { backoff, bearer, fetchWithin, sleep, spread } from './time.js';
 import type { Token } from './token.js';
 import { PushwireError, type Outgoing, type SendOptions, type Sent } from './types.js';
 
@@ -87,7 +87,8 @@ export class Http {
         return { id, delivered, duplicate };
       } catch (e) {
         const error = e as PushwireError;
-        const wait = error.retryMs ?? backoff(Math.min(attempt, MAX_DOUBLINGS));
+        const wait =
+          (error.retryMs && spread(error.retryMs)) ?? backoff(Math.min(attempt, MAX_DOUBLINGS));
         const again = AGAIN.includes(error.code) || passes(error.status ?? 0);
         if (!again) throw error;
         if (Date.now() + wait >= until) throw error;

@@ -8,6 +8,9 @@ export function backoff(attempt: number): number {
   return Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
 }
 
+/** What the server told all who asked: not before it, and not all at once. */
+export const spread = (ms: number): number => ms * (1 + Math.random() / 2);
+
 type Signals = (AbortSignal | undefined)[];
 
 /** Calls f once, when one of them is aborted; returns how to call that off. */

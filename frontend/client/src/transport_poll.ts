@@ -1,11 +1,14 @@
 import { passes, problemOf } from './http.js';
-import { bearer, fetchWithin, sleep } from './time.js';
+import { bearer, fetchWithin, sleep, spread } from './time.js';
 import { address, type Frame, type Open } from './transport.js';
 
 const WAIT_SECONDS = 25;
 const SLACK_MS = 10_000;
 /** A server that does not wait is not asked more often than this. */
 const PACE_MS = 1000;
+/** The first answer never waits, and a server that is full gives it, too: only the second request,
+ * which waits, has a place there. If it is not refused in this time, it has. */
+const SETTLE_MS = 1000;
 const LOST = 1006;
 
 interface Page {
@@ -21,10 +24,19 @@ const closeCode = (status: number) =>
 export const openPoll: Open = (attempt, hooks) => {
   const closing = new AbortController();
   const { signal } = closing;
+  let greeting: ReturnType<typeof setTimeout> | undefined;
+  let greeted = false;
 
-  /** Asks until it is refused; the first answer, which never waits, is the welcome. */
+  function greet(cursor: string | undefined): void {
+    clearTimeout(greeting);
+    if (!greeted && !signal.aborted) hooks.frame({ type: 'welcome', cursor });
+    greeted = true;
+  }
+
+  /** Asks until it is refused. */
   async function run(): Promise<void> {
     const at = { ...attempt };
+    let cursor: string | undefined;
     for (let wait = 0; !signal.aborted; wait = WAIT_SECONDS) {
       const began = Date.now();
       const url = address(at, 'poll', { wait: String(wait) });
@@ -32,15 +44,18 @@ export const openPoll: Open = (attempt, hooks) => {
       const response = await fetchWithin(wait * 1000 + SLACK_MS, url, { headers }, signal);
       if (!response.ok) {
         const { code, retryMs } = await problemOf(response);
-        hooks.frame({ type: 'bye', code, retry_ms: retryMs });
-        return hooks.end(closeCode(response.status));
+        hooks.frame({ type: 'bye', code, retry_ms: retryMs && spread(retryMs) });
+        return end(closeCode(response.status));
       }
       const page = (await response.json()) as Page;
       const frames: object[] = page.messages.map(message => ({ type: 'message', ...message }));
       if (page.gap) frames.unshift({ type: 'gap', ...page.gap });
-      // Without a cursor the device's counts, which lies before these.
-      const cursor = at.after ?? (frames.length ? undefined : page.next);
-      if (!wait) frames.unshift({ type: 'welcome', cursor });
+      if (wait) greet(cursor);
+      else {
+        // Without a cursor the device's counts, which lies before these.
+        cursor = at.after ?? (frames.length ? undefined : page.next);
+        greeting = setTimeout(greet, SETTLE_MS, cursor);
+      }
       for (const frame of frames) {
         if (!signal.aborted) hooks.frame(frame as Frame);
       }
@@ -50,8 +65,16 @@ export const openPoll: Open = (attempt, hooks) => {
     }
   }
 
-  run().catch(() => {
-    if (!signal.aborted) hooks.end(LOST);
-  });
-  return { close: () => closing.abort() };
+  function end(code: number): void {
+    clearTimeout(greeting);
+    if (!signal.aborted) hooks.end(code);
+  }
+
+  run().catch(() => end(LOST));
+  return {
+    close() {
+      clearTimeout(greeting);
+      closing.abort();
+    },
+  };
 };

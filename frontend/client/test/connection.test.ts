@@ -102,6 +102,7 @@ describe('connecting', () => {
     }
     for (const user of ['...', 'geo:37.5,127.0', '한'.repeat(42), '😀'.repeat(32), 'undefined'])
       watch({ user, channels: [user], device: user }).client.close();
+    client.close();
     expect(() => connect({ user: 'a', url: SERVER, transports: [] })).toThrow('None');
     expect(() => connect({ user: 'a' })).toThrow('Say where the server is.');
   });
@@ -328,12 +329,21 @@ describe('coming back', () => {
       expect(w.sockets).toHaveLength(before + 1);
     }
     expect(client.state).toBe('reconnecting');
-    w.socket().welcome();
-    w.socket().ends(1006);
-    const before = w.sockets.length;
-    await w.pass(250);
-    expect(w.sockets).toHaveLength(before + 1);
-    expect(states).toEqual(['online', 'reconnecting', 'online', 'reconnecting']);
+    for (const [lived, wait] of [
+      [1000, 15_000], // which proves nothing
+      [5000, 250],
+    ] as const) {
+      w.socket().welcome();
+      await w.pass(lived);
+      w.socket().ends(1006);
+      const before = w.sockets.length;
+      await w.pass(wait - 1);
+      expect(w.sockets).toHaveLength(before);
+      await w.pass(1);
+      expect(w.sockets).toHaveLength(before + 1);
+    }
+    const both = ['online', 'reconnecting'];
+    expect(states).toEqual([...both, ...both, ...both]);
   });
 
   it('gives up a socket that does not welcome it in time', async () => {
@@ -521,7 +531,9 @@ describe('transports', () => {
     await w.settle();
     expect(w.request().path).toBe('/poll/alice?wait=0&after=0');
     w.request().answers({ messages: [], next: '5', more: false, gap: null });
-    await w.settle();
+    await w.pass(999);
+    expect(client.state).toBe('connecting'); // the one that waits might still be refused
+    await w.pass(1);
     expect(client.state).toBe('online');
     expect(w.request().path).toBe('/poll/alice?wait=25&after=5');
     w.request().answers({
@@ -574,6 +586,7 @@ describe('transports', () => {
     watch();
     await w.settle();
     w.socket().welcome();
+    await w.pass(5000);
     for (let i = 0; i < 4; i++) {
       expect(w.sources).toHaveLength(0);
       w.socket().ends(1006);
@@ -582,8 +595,119 @@ describe('transports', () => {
     expect(w.sockets).toHaveLength(4);
     w.source().welcome();
     w.source().onerror!();
-    await w.pass(500);
+    await w.pass(5000);
     expect(w.sockets).toHaveLength(5); // the best one that ever worked
+  });
+
+  it('goes to another one where a page may not even make a WebSocket', async () => {
+    const w = world();
+    vi.stubGlobal('WebSocket', function () {
+      throw new DOMException('insecure', 'SecurityError');
+    });
+    const { client, errors } = watch();
+    await w.settle();
+    w.source().welcome();
+    expect(client.state).toBe('online');
+    expect(errors).toEqual([]);
+    const alone = watch({ user: 'bob', transports: ['ws'] });
+    const details: string[] = [];
+    alone.client.on('error', error => details.push(error.detail));
+    await w.pass(60_000);
+    expect(alone.errors).toEqual(['unreachable']);
+    expect(details[0]).toContain('insecure');
+    expect(alone.client.state).toBe('connecting'); // and tries on
+  });
+
+  it('climbs back to a better one, which takes over when it has a session', async () => {
+    const w = world();
+    const { client, states, ids } = watch();
+    await w.settle();
+    w.socket().ends(1006); // a dead zone
+    await w.settle();
+    w.source().welcome();
+    w.source().message('5');
+    await w.pass(25_001);
+    expect(w.sockets).toHaveLength(2);
+    expect(w.socket().query.get('after')).toBe('5');
+    w.source().message('6');
+    expect(w.source().closed).toBe(false);
+    w.socket().welcome('5');
+    expect(w.source().closed).toBe(true);
+    w.socket().message('6');
+    w.socket().message('7');
+    client.subscribe('news');
+    expect(w.socket().types).toEqual(['subscribe']);
+    expect(ids).toEqual(['5', '6', '7']);
+    expect(states).toEqual(['online']);
+    await w.pass(20_000); // what was the better one is now the only one
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect([w.sockets.length, w.sources.length]).toEqual([3, 1]);
+  });
+
+  it('climbs rung by rung, and more and more seldom', async () => {
+    const w = world();
+    const { client, states, errors } = watch();
+    const page = { messages: [], next: '5', more: false, gap: null };
+    vi.stubGlobal('fetch', (url: string) =>
+      url.includes('wait=0') ? Promise.resolve(Response.json(page)) : new Promise(() => {}),
+    );
+    await w.settle();
+    w.socket().ends(1006);
+    await w.settle();
+    w.source().onerror!();
+    await w.pass(1000);
+    expect(client.state).toBe('online');
+    const tried: number[] = [];
+    for (let second = 0; second < 100; second++) {
+      await w.pass(1000);
+      if (tried.length === w.sockets.length - 1) continue;
+      tried.push(second);
+      expect(w.sources).toHaveLength(tried.length);
+      await w.pass(10_000);
+      second += 10;
+      expect(w.socket().closed).toBe(true);
+      expect(w.sources).toHaveLength(tried.length + 1);
+      w.source().onerror!();
+    }
+    expect(tried).toHaveLength(2);
+    expect(tried[1]! - tried[0]!).toBeGreaterThan(50);
+    while (w.sockets.length < 4) await w.pass(1000);
+    w.socket().ends(1006);
+    await w.settle();
+    w.source().welcome();
+    expect(states).toEqual(['online']);
+    expect(errors).toEqual([]);
+    client.close();
+    await w.pass(3_600_000);
+    expect(w.sockets).toHaveLength(4);
+  });
+
+  it('says that a server is full, and asks it less and less, not in step with others', async () => {
+    const w = world();
+    const { client, states, errors } = watch();
+    const asked: number[] = [];
+    const began = Date.now();
+    vi.stubGlobal('fetch', async (url: string) => {
+      if (url.includes('wait=0'))
+        return Response.json({ messages: [], next: '5', more: false, gap: null });
+      asked.push(Date.now() - began);
+      const headers = { 'Retry-After': '5' };
+      return Response.json({ code: 'too_many_sessions' }, { status: 503, headers });
+    });
+    for (let i = 0; i < 60; i++) {
+      await w.pass(1000);
+      for (const socket of w.sockets.splice(0)) socket.ends(1006);
+      await w.settle();
+      for (const source of w.sources.splice(0)) source.onerror?.();
+    }
+    const waits = asked.map((at, i) => at - (asked[i - 1] ?? 0)).slice(1);
+    expect(waits.length).toBeLessThan(7); // or twelve, one every 5 s
+    expect(Math.min(...waits)).toBeGreaterThan(5000);
+    expect(waits.at(-1)).toBeGreaterThan(waits[0]! + 2000);
+    expect(states).toEqual([]);
+    expect(errors).toEqual(['too_many_sessions']);
+    client.close();
   });
 
   it('does not go down for a server that is full', async () => {
@@ -682,10 +806,10 @@ describe('transports', () => {
       const { client } = watch({ transports: ['poll'] });
       await w.settle();
       w.request().answers({}, status, { 'Retry-After': '7' });
-      await w.pass(6999);
+      await w.pass(8999);
       expect(client.state).toBe(state);
       expect(w.requests).toHaveLength(1);
-      await w.pass(1);
+      await w.pass(2);
       expect(w.requests).toHaveLength(status === 503 ? 2 : 1);
       client.close();
     }

@@ -166,6 +166,22 @@ describe.skipIf(!existsSync(BINARY))('with a server', { timeout: 60_000 }, () =>
     expect(gaps).toEqual([]);
   });
 
+  it('waits before a full server, says so, and comes in when there is room', async () => {
+    const server = await start(['--max-sessions', '1']);
+    const first = open(server.url, { user: 'bob', transports: ['ws'] });
+    await become(first.client, 'online');
+    const { client, errors, got } = open(server.url);
+    const states: State[] = [];
+    client.on('state', state => states.push(state));
+    await until(() => expect(errors).toEqual(['too_many_sessions']));
+    expect(states).toEqual([]);
+    await first.client.send({ receiver: 'alice', message: 1 });
+    first.client.close();
+    await become(client, 'online');
+    await until(() => expect(got).toEqual([1]));
+    expect(states).toEqual(['online']);
+  });
+
   it('is told when the server comes back without what it kept', async () => {
     const first = await start(['--broker', 'memory']);
     const { client, got, gaps } = open(first.url);
