@@ -7,14 +7,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/message.h"
 
-#define MAX_ROUND        20000 /* messages of one round */
-#define CHUNK            200   /* rows between two looks at the clock */
-#define VACUUM_CHUNK     32    /* pages */
-#define COUNT_KEYS_EVERY 60
+#define MAX_ROUND    20000 /* messages of one round */
+#define CHUNK        200   /* rows between two looks at the clock */
+#define VACUUM_CHUNK 32    /* pages */
+#define KEY_BYTES    52    /* of the file */
 
 struct entry {
     int64_t hash;
@@ -22,13 +23,14 @@ struct entry {
     bool told; /* its going is a loss that receivers are told */
 };
 
-enum { OVER, OWN, DEFAULT, UNMAIL, TELL, DROP, KEYS, SURPLUS_KEY, STATEMENTS };
+enum { OLDEST, OWN, DEFAULT, UNMAIL, TELL, DROP, KEYS, SURPLUS_KEY, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
-    [OVER] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
-              " ORDER BY id LIMIT ?3"),
-    [OWN] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE own_ttl = 1 AND expires_at <= ?1"
-             " AND id <= ?2 ORDER BY expires_at LIMIT ?3"),
+    [OLDEST] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
+                " ORDER BY id LIMIT ?3"),
+    [OWN] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE own_ttl = 1 AND expires_at <= ?4"
+             " AND expires_at >= ?5 AND (expires_at > ?5 OR id > ?1) AND id <= ?2"
+             " ORDER BY expires_at, id LIMIT ?3"),
     [DEFAULT] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id > ?1 AND id <= ?2"
                  " AND own_ttl = 0 ORDER BY id LIMIT ?3"),
     [UNMAIL] = "DELETE FROM mail WHERE address = ? AND id = ?",
@@ -38,28 +40,30 @@ static const char *const texts[STATEMENTS] = {
     [SURPLUS_KEY] = "SELECT id FROM key ORDER BY id DESC LIMIT 1 OFFSET ?",
 };
 
-/* The steps of a round, in their order. */
-enum step { IDLE, COLLECT_OVER, COLLECT_OWN, COLLECT_DEFAULT, UNFILE, REMOVE, KEYS_GO, VACUUM };
+/* The steps of a round, in their order: what is over goes before what is merely old. */
+enum step { IDLE, COLLECT_OWN, COLLECT_DEFAULT, COLLECT_OLDEST, UNFILE, REMOVE, KEYS_GO, VACUUM };
 
 struct retention {
     sqlite3 *db;
     struct retention_limits limits;
     sqlite3_stmt *statements[STATEMENTS];
     enum step step;
-    int64_t now_ms;
-    uint64_t upto;      /* of this round: nothing beyond is touched */
-    bool over;          /* it makes room: the oldest go, whatever they are */
-    uint64_t gone_upto; /* up to here all have gone for that */
+    struct retention_look look; /* of this round */
+    struct retention_look next_look;
+    size_t share; /* so many it takes for want of room, what is over included; 0: there is room */
+    bool full;    /* there may be more than this round takes */
+    uint64_t gone_upto; /* up to here all have gone for want of room */
+    uint64_t oldest;    /* the last one of this round that has to */
     uint64_t from;      /* where collecting goes on */
-    uint64_t young;     /* up to here only messages with a longer ttl of their own are left */
-    uint64_t keys_upto;
+    int64_t from_ms;
+    uint64_t young; /* up to here only messages with a longer ttl of their own are left */
     struct entry *entries;
     size_t entry_count;
     size_t entry_room;
     size_t next;
     uint64_t *ids;
     size_t id_count;
-    unsigned looks;
+    size_t done; /* steps, for the pace */
     int64_t page_size;
     int64_t pages; /* in use */
     int64_t free_pages;
@@ -125,47 +129,66 @@ static int first_number(sqlite3_stmt *statement, uint64_t *ret_number)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* Ids rise with time, but not evenly. So room is made in rounds of the oldest messages, until the
- * file is small enough. */
-static bool is_over(const struct retention *retention)
+static void next_step(struct retention *retention, enum step step)
 {
-    return retention_bytes(retention) > retention->limits.keep_total;
+    retention->step = step;
+    retention->from = step == COLLECT_DEFAULT ? retention->young : 0;
+    retention->from_ms = INT64_MIN;
+    retention->next = 0;
 }
 
-/* Keys that are too old, or too many. */
+/* What the keys have is extra, and what has been taken already and lies there still will go. */
+static uint64_t bytes_that_count(const struct retention *retention)
+{
+    const struct retention_look *look = &retention->look;
+    uint64_t bytes = retention_bytes(retention), keys = look->keys * KEY_BYTES;
+    bytes -= min_u64(bytes, keys);
+    return look->messages > look->litter
+               ? (uint64_t)((double)bytes * (double)(look->messages - look->litter) /
+                            (double)look->messages)
+               : 0;
+}
+
+/* Ids rise with time, but not evenly. So room is made in rounds of a thirty-second part of the
+ * messages, until the file is small enough. */
+static int begin_round(struct retention *retention)
+{
+    retention->look = retention->next_look;
+    int rc = measure(retention);
+    if (rc != SQLITE_OK)
+        return rc;
+    bool over = bytes_that_count(retention) > retention->limits.keep_total;
+    retention->share = over ? (size_t)min_u64(retention->look.messages / 32 + 1, MAX_ROUND) : 0;
+    retention->entry_count = retention->id_count = 0;
+    retention->oldest = 0;
+    retention->full = false;
+    next_step(retention, COLLECT_OWN);
+    return SQLITE_OK;
+}
+
+/* Keys that are too many go like those too old. */
 static int judge_keys(struct retention *retention)
 {
-    uint64_t surplus = 0;
-    int rc = SQLITE_OK;
+    uint64_t surplus = 0, most = retention->limits.idempotency_entries;
     sqlite3_stmt *statement = retention->statements[SURPLUS_KEY];
-    /* Walks over all the keys there may be, so not each time. */
-    if (retention->looks++ % COUNT_KEYS_EVERY == 0) {
-        sqlite3_bind_int64(statement, 1, (int64_t)retention->limits.idempotency_entries);
-        rc = first_number(statement, &surplus);
-    }
-    if (surplus > retention->keys_upto)
-        retention->keys_upto = surplus;
+    if (retention->next_look.keys <= most + most / 16) /* it walks over all that may stay */
+        return SQLITE_OK;
+    sqlite3_bind_int64(statement, 1, (int64_t)most);
+    int rc = first_number(statement, &surplus);
+    retention->next_look.keys_upto = max_u64(retention->next_look.keys_upto, surplus);
     return rc;
 }
 
-int retention_look(struct retention *retention, int64_t now_ms, uint64_t indexed_upto,
-                   uint64_t keys_upto)
+int retention_look(struct retention *retention, const struct retention_look *look)
 {
-    if (retention->step != IDLE)
-        return SQLITE_OK;
-    retention->now_ms = now_ms;
-    retention->upto = indexed_upto;
-    retention->keys_upto = keys_upto;
-    int rc = measure(retention);
-    if (rc == SQLITE_OK)
-        rc = judge_keys(retention);
-    if (rc != SQLITE_OK)
-        return rc;
-    retention->entry_count = retention->id_count = retention->next = 0;
-    retention->from = 0;
-    retention->over = is_over(retention);
-    retention->step = retention->over ? COLLECT_OVER : COLLECT_OWN;
-    return SQLITE_OK;
+    retention->next_look = *look;
+    int rc = judge_keys(retention);
+    return rc == SQLITE_OK && retention->step == IDLE ? begin_round(retention) : rc;
+}
+
+bool retention_is_behind(const struct retention *retention)
+{
+    return retention->step != IDLE && (retention->full || retention->share);
 }
 
 /* ---- collecting ---- */
@@ -187,7 +210,7 @@ static bool add_entry(struct retention *retention, const struct entry *entry)
 /* False: out of memory. */
 static bool collect(struct retention *retention, const struct message *message)
 {
-    bool over = message->own_ttl && message_expired(message, retention->now_ms);
+    bool over = message->own_ttl && message_expired(message, retention->look.now_ms);
     size_t before = retention->entry_count;
     for (uint32_t i = 0; i < message->address_count; i++) {
         struct entry entry = {(int64_t)message->addresses[i].hash, message->id, !over};
@@ -200,38 +223,45 @@ static bool collect(struct retention *retention, const struct message *message)
     return true;
 }
 
-static bool is_due(const struct retention *retention, const struct message *message)
+/* One row. False: the step is at its end. */
+static bool collect_row(struct retention *retention, const struct message *message)
 {
-    return retention->step == COLLECT_OVER || message_expired(message, retention->now_ms);
+    bool over = message_expired(message, retention->look.now_ms);
+    retention->from = message->id;
+    retention->from_ms = message->expires_at_ms;
+    retention->done++;
+    if (retention->step == COLLECT_OLDEST)
+        retention->oldest = message->id;
+    if (retention->step == COLLECT_OLDEST && over)
+        return true; /* it has been collected */
+    if (retention->step != COLLECT_OLDEST && !over)
+        return false;
+    /* Without memory the round is short; the next one finds the rest. */
+    retention->full = !collect(retention, message) || retention->id_count == MAX_ROUND;
+    return !retention->full &&
+           !(retention->step == COLLECT_OLDEST && retention->id_count >= retention->share);
 }
 
-/* Steps through the rows of one chunk. *ret_end: this step has found all there is. */
-static int collect_rows(struct retention *retention, sqlite3_stmt *statement, size_t limit,
-                        bool *ret_end)
+/* Steps through the rows of one chunk. *ret_end: this step has found all there is, or the round is
+ * full. */
+static int collect_rows(struct retention *retention, int which, bool *ret_end)
 {
+    sqlite3_stmt *statement = retention->statements[which];
     size_t rows = 0;
     int rc;
     *ret_end = false;
+    sqlite3_bind_int64(statement, 1, (int64_t)retention->from);
+    sqlite3_bind_int64(statement, 2, (int64_t)retention->look.indexed_upto);
+    sqlite3_bind_int64(statement, 3, CHUNK);
     while (!*ret_end && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct message *message = sqlite_message_read(statement);
-        bool due = message && is_due(retention, message);
         rows++;
-        if (message)
-            retention->from = message->id;
-        /* Without memory the round is short; the next one finds the rest. */
-        *ret_end = !due || !collect(retention, message) || retention->id_count == MAX_ROUND;
+        *ret_end = !message || !collect_row(retention, message);
         message_unref(message);
     }
     sqlite3_reset(statement);
-    *ret_end = *ret_end || rows < limit;
+    *ret_end = *ret_end || rows < CHUNK;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-static void next_step(struct retention *retention, enum step step)
-{
-    retention->step = step;
-    retention->from = step == COLLECT_DEFAULT ? retention->young : 0;
-    retention->next = 0;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -250,49 +280,39 @@ static void finish_collecting(struct retention *retention)
     next_step(retention, UNFILE);
 }
 
-/* For want of room a round takes a thirty-second part of what is kept, or so: a page of 4 KiB
- * holds several messages. */
-static int collect_over(struct retention *retention)
-{
-    size_t share = (size_t)(retention->pages / 32) + 1;
-    size_t limit = share < CHUNK ? share : CHUNK;
-    sqlite3_stmt *statement = retention->statements[OVER];
-    bool end;
-    sqlite3_bind_int64(statement, 1, (int64_t)retention->from);
-    sqlite3_bind_int64(statement, 2, (int64_t)retention->upto);
-    sqlite3_bind_int64(statement, 3, (int64_t)limit);
-    int rc = collect_rows(retention, statement, limit, &end);
-    if (end || retention->id_count >= share)
-        finish_collecting(retention);
-    return rc;
-}
-
-/* All of a chunk at once: the index is by time, and rows stay where they are until REMOVE. */
 static int collect_own(struct retention *retention)
 {
     sqlite3_stmt *statement = retention->statements[OWN];
     bool end;
-    sqlite3_bind_int64(statement, 1, retention->now_ms);
-    sqlite3_bind_int64(statement, 2, (int64_t)retention->upto);
-    sqlite3_bind_int64(statement, 3, MAX_ROUND / 20);
-    int rc = collect_rows(retention, statement, MAX_ROUND / 20, &end);
-    next_step(retention, COLLECT_DEFAULT);
+    sqlite3_bind_int64(statement, 4, retention->look.now_ms);
+    sqlite3_bind_int64(statement, 5, retention->from_ms);
+    int rc = collect_rows(retention, OWN, &end);
+    if (retention->full)
+        finish_collecting(retention);
+    else if (end)
+        next_step(retention, COLLECT_DEFAULT);
     return rc;
 }
 
 static int collect_default(struct retention *retention)
 {
-    sqlite3_stmt *statement = retention->statements[DEFAULT];
     size_t before = retention->id_count;
-    uint64_t from = retention->from;
     bool end;
-    sqlite3_bind_int64(statement, 1, (int64_t)from);
-    sqlite3_bind_int64(statement, 2, (int64_t)retention->upto);
-    sqlite3_bind_int64(statement, 3, CHUNK);
-    int rc = collect_rows(retention, statement, CHUNK, &end);
+    int rc = collect_rows(retention, DEFAULT, &end);
     if (retention->id_count > before)
         retention->young = retention->ids[retention->id_count - 1];
-    if (end || retention->id_count + CHUNK > MAX_ROUND)
+    if (retention->full || (end && retention->id_count >= retention->share))
+        finish_collecting(retention);
+    else if (end)
+        next_step(retention, COLLECT_OLDEST);
+    return rc;
+}
+
+static int collect_oldest(struct retention *retention)
+{
+    bool end;
+    int rc = collect_rows(retention, OLDEST, &end);
+    if (end)
         finish_collecting(retention);
     return rc;
 }
@@ -313,6 +333,7 @@ static int unfile(struct retention *retention)
         if (entry->told)
             told_upto = entry->id;
         retention->next++;
+        retention->done++;
     }
     if (rc == SQLITE_DONE && told_upto)
         rc = sqlite_file_run_for(retention->statements[TELL], first->hash, told_upto);
@@ -327,33 +348,40 @@ static int unfile_some(struct retention *retention)
     return SQLITE_OK;
 }
 
-static int remove_some(struct retention *retention, uint64_t *pruned)
+static int remove_some(struct retention *retention, struct retention_gone *gone)
 {
     int rc = SQLITE_OK;
     for (int i = 0; rc == SQLITE_OK && i < 16 && retention->next < retention->id_count; i++) {
         sqlite3_stmt *statement = retention->statements[DROP];
         sqlite3_bind_int64(statement, 1, (int64_t)retention->ids[retention->next++]);
+        retention->done++;
         rc = sqlite_file_run(statement);
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-        *pruned += rc == SQLITE_OK ? (uint64_t)sqlite3_changes(retention->db) : 0;
+        gone->messages += rc == SQLITE_OK ? (uint64_t)sqlite3_changes(retention->db) : 0;
     }
     if (rc == SQLITE_OK && retention->next == retention->id_count) {
-        if (retention->over && retention->id_count)
-            retention->gone_upto = retention->ids[retention->id_count - 1];
+        retention->gone_upto = max_u64(retention->gone_upto, retention->oldest);
         next_step(retention, KEYS_GO);
     }
     return rc;
 }
 
-static int remove_keys(struct retention *retention)
+static int remove_keys(struct retention *retention, struct retention_gone *gone)
 {
     sqlite3_stmt *statement = retention->statements[KEYS];
-    sqlite3_bind_int64(statement, 1, (int64_t)retention->keys_upto);
+    sqlite3_bind_int64(statement, 1, (int64_t)retention->look.keys_upto);
     sqlite3_bind_int(statement, 2, CHUNK);
     int rc = sqlite_file_run(statement);
-    if (rc == SQLITE_DONE && sqlite3_changes(retention->db) < CHUNK)
-        next_step(retention, VACUUM);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    if (rc != SQLITE_DONE)
+        return rc;
+    gone->keys += (uint64_t)sqlite3_changes(retention->db);
+    if (sqlite3_changes(retention->db) == CHUNK)
+        return SQLITE_OK;
+    /* While there is more to do, space that is free is wanted again. */
+    if (retention->id_count && (retention->full || retention->share))
+        return begin_round(retention);
+    next_step(retention, VACUUM);
+    return SQLITE_OK;
 }
 
 /* Keeps a sixteenth of the file for what comes next, and gives the rest back. */
@@ -371,21 +399,21 @@ static int vacuum(struct retention *retention)
     return sqlite3_exec(retention->db, sql, NULL, NULL, NULL);
 }
 
-static int take_step(struct retention *retention, uint64_t *pruned)
+static int take_step(struct retention *retention, struct retention_gone *gone)
 {
     switch (retention->step) {
-    case COLLECT_OVER:
-        return collect_over(retention);
     case COLLECT_OWN:
         return collect_own(retention);
     case COLLECT_DEFAULT:
         return collect_default(retention);
+    case COLLECT_OLDEST:
+        return collect_oldest(retention);
     case UNFILE:
         return unfile_some(retention);
     case REMOVE:
-        return remove_some(retention, pruned);
+        return remove_some(retention, gone);
     case KEYS_GO:
-        return remove_keys(retention);
+        return remove_keys(retention, gone);
     case VACUUM:
         return vacuum(retention);
     case IDLE:
@@ -394,10 +422,13 @@ static int take_step(struct retention *retention, uint64_t *pruned)
     return SQLITE_OK;
 }
 
-int retention_slice(struct retention *retention, int64_t until_us, uint64_t *pruned)
+int retention_slice(struct retention *retention, int64_t until_us, size_t least,
+                    struct retention_gone *gone)
 {
     int rc = SQLITE_OK;
-    while (rc == SQLITE_OK && retention->step != IDLE && clock_mono_us() < until_us)
-        rc = take_step(retention, pruned);
+    retention->done = 0;
+    while (rc == SQLITE_OK && retention->step != IDLE &&
+           (retention->done < least || clock_mono_us() < until_us))
+        rc = take_step(retention, gone);
     return rc;
 }

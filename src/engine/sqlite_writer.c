@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/minmax.h"
 #include "engine/age.h"
 #include "engine/devices.h"
 #include "engine/litter.h"
@@ -24,6 +25,8 @@
 #define MAX_LITTER   250000
 #define MAX_DEVICES  1000000
 #define LOG_FRAME    (4096 + 24)
+#define PACE         2 /* of what is over, at least so many go while one is added */
+#define MAX_OWED     40000
 #define RESTART_MS   50 /* readers end a page well within */
 
 enum {
@@ -81,6 +84,11 @@ struct sqlite_writer {
     int64_t more_messages; /* by this transaction */
     int64_t newest_ms;
     int64_t devices;
+    int64_t keys;
+    int64_t more_keys;               /* by this transaction */
+    struct retention_look last_look; /* as far as the caller says it */
+    uint64_t looked_upto;
+    size_t owed; /* steps of retention, for what was added since the last */
     int log_pages;
     int64_t log_length; /* in bytes, as far as is known */
 };
@@ -131,6 +139,8 @@ static int read_state(struct sqlite_writer *writer)
                                 &writer->newest_ms);
     if (rc == SQLITE_OK)
         rc = sqlite_file_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_number(writer->db, "SELECT count(*) FROM key", &writer->keys);
     snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
     if (rc == SQLITE_OK)
         rc = sqlite_file_number(writer->db, sql, &tail);
@@ -399,6 +409,8 @@ int sqlite_writer_take_back(struct sqlite_writer *writer, uint64_t upto)
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(writer->db, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
+        rc = sqlite_file_number(writer->db, "SELECT count(*) FROM key", &writer->keys);
+    if (rc == SQLITE_OK)
         writer->messages -= removed;
     return judge(writer, rc, "take back");
 }
@@ -421,7 +433,7 @@ int sqlite_writer_begin(struct sqlite_writer *writer)
         return 0;
     int err = run(writer, BEGIN, "begin");
     writer->in_transaction = err == 0;
-    writer->more_messages = 0;
+    writer->more_messages = writer->more_keys = 0;
     writer->next_indexed_upto = 0;
     return err;
 }
@@ -445,6 +457,7 @@ int sqlite_writer_commit(struct sqlite_writer *writer)
     if (err)
         return err;
     writer->messages += writer->more_messages;
+    writer->keys += writer->more_keys;
     if (writer->next_indexed_upto)
         writer->indexed_upto = writer->next_indexed_upto;
     return 0;
@@ -456,6 +469,7 @@ int sqlite_writer_add(struct sqlite_writer *writer, const struct message *messag
     if (!sqlite_message_bind(statement, message))
         return ERR_OUT_OF_MEMORY;
     writer->more_messages++;
+    writer->owed += PACE * (2 + (size_t)message->address_count);
     return run(writer, ADD, "add");
 }
 
@@ -468,6 +482,7 @@ int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
     sqlite3_bind_int64(statement, 3, (int64_t)key->hash);
     sqlite3_bind_blob(statement, 4, key->body, DIGEST_SIZE, SQLITE_STATIC);
     sqlite3_bind_int(statement, 5, kept);
+    writer->more_keys++;
     return run(writer, ADD_KEY, "add key");
 }
 
@@ -621,11 +636,14 @@ bool sqlite_writer_note(struct sqlite_writer *writer, const struct message *mess
 
 /* ---- housekeeping ---- */
 
+/* What the index does not have cannot go: it is a small part of all. */
 static bool wants_bulk(const struct sqlite_writer *writer, bool quiet)
 {
+    const struct sqlite_writer_options *options = &writer->options;
     size_t noted = mail_index_noted(writer->index);
     return noted >= BULK_ENTRIES ||
-           mail_index_noted_bytes(writer->index) >= writer->options.recent_bytes / 2 ||
+           mail_index_noted_bytes(writer->index) >=
+               min_u64(options->recent_bytes / 2, options->retention.keep_total / 16) ||
            (quiet && noted);
 }
 
@@ -633,19 +651,38 @@ static bool wants_removal(const struct sqlite_writer *writer, bool quiet)
 {
     size_t count = litter_count(writer->litter);
     return count && !mail_index_busy(writer->index) &&
-           (quiet || count >= MAX_LITTER || count >= (uint64_t)writer->messages / LITTER_SHARE);
+           (quiet || count >= MAX_LITTER || count >= (uint64_t)writer->messages / LITTER_SHARE ||
+            retention_bytes(writer->retention) > writer->options.retention.keep_total);
+}
+
+/* The index has got further since it was looked for what is over. */
+static bool wants_look(const struct sqlite_writer *writer)
+{
+    return writer->indexed_upto > writer->looked_upto && !retention_busy(writer->retention);
 }
 
 bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet)
 {
     return mail_index_busy(writer->index) || retention_busy(writer->retention) ||
-           litter_busy(writer->litter) || wants_removal(writer, quiet) || wants_bulk(writer, quiet);
+           litter_busy(writer->litter) || wants_removal(writer, quiet) ||
+           wants_bulk(writer, quiet) || wants_look(writer);
+}
+
+static int look(struct sqlite_writer *writer)
+{
+    struct retention_look *look = &writer->last_look;
+    look->indexed_upto = writer->looked_upto = writer->indexed_upto;
+    look->messages = (uint64_t)writer->messages;
+    look->litter = litter_count(writer->litter);
+    look->keys = (uint64_t)writer->keys;
+    return judge(writer, retention_look(writer->retention, look), "look for what is over");
 }
 
 int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t keys_upto)
 {
-    return judge(writer, retention_look(writer->retention, now_ms, writer->indexed_upto, keys_upto),
-                 "look for what is over");
+    writer->last_look.now_ms = now_ms;
+    writer->last_look.keys_upto = keys_upto;
+    return look(writer);
 }
 
 /* Either the index or the litter has its turn, and only a whole bulk or all of the litter ends it.
@@ -658,6 +695,12 @@ static int file_or_remove(struct sqlite_writer *writer, int64_t until_us, int64_
     return mail_index_busy(writer->index)
                ? mail_index_slice(writer->index, until_us, now_ms, ret_upto)
                : SQLITE_OK;
+}
+
+/* Retention that is behind does as much as was added, however little time there is. */
+static size_t pace(const struct sqlite_writer *writer)
+{
+    return retention_is_behind(writer->retention) ? min_u64(writer->owed, MAX_OWED) : 0;
 }
 
 /* The number of messages belongs to those up to indexed_upto: see read_state. */
@@ -675,19 +718,25 @@ static int note_progress(struct sqlite_writer *writer, uint64_t upto)
 
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet)
 {
-    uint64_t upto = 0, pruned = 0;
+    uint64_t upto = 0;
+    struct retention_gone gone = {0};
     if (wants_removal(writer, quiet))
         litter_begin(writer->litter);
     else if (!litter_busy(writer->litter) && wants_bulk(writer, quiet) &&
              !mail_index_begin(writer->index))
         return ERR_OUT_OF_MEMORY;
-    int rc = file_or_remove(writer, until_us, now_ms, &upto, &pruned);
+    int err = wants_look(writer) ? look(writer) : 0;
+    if (err)
+        return err;
+    int rc = file_or_remove(writer, until_us, now_ms, &upto, &gone.messages);
     if (rc == SQLITE_OK)
-        rc = retention_slice(writer->retention, until_us, &pruned);
-    writer->more_messages -= (int64_t)pruned;
+        rc = retention_slice(writer->retention, until_us, pace(writer), &gone);
+    writer->owed = 0;
+    writer->more_messages -= (int64_t)gone.messages;
+    writer->more_keys -= (int64_t)gone.keys;
     if (rc != SQLITE_OK)
         return fail(writer, rc, "index");
-    return upto || pruned ? note_progress(writer, upto) : 0;
+    return upto || gone.messages ? note_progress(writer, upto) : 0;
 }
 
 const struct mail_cut *sqlite_writer_take_cuts(struct sqlite_writer *writer, size_t *ret_count)

@@ -4,6 +4,9 @@ what is told of it after a restart.
 The index of addresses is filled a second after the last message, or under load; limits hold from
 then on. So tests wait until they do."""
 
+import json
+import time
+
 import pytest
 
 from harness import run, wait_until
@@ -229,6 +232,34 @@ def test_keep_total_holds_and_gives_the_space_back(start, window):
     server.stop()
     size = (server.folder / "pushwire-data" / "messages.db").stat().st_size
     assert size < (3 << 20)
+
+
+def publish_many(server, count, **fields):
+    line = json.dumps({"sender": "bob", "receiver": "ben", "message": "x" * 60, **fields})
+    answer = server.http.post("/send-messages", content="\n".join([line] * count),
+                              headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status_code == 200
+
+
+def test_keep_total_holds_while_many_publish(start):
+    server = keep(start, "--keep-total", "2MiB", "--keep-messages", "10000000")
+    for _ in range(15):
+        publish_many(server, 4000)
+        assert server.metric("broker_bytes") < (3 << 20)
+    wait_until(lambda: server.metric("broker_bytes") <= (2 << 20))
+    assert server.metric("broker_messages") > 5000
+
+
+def test_what_is_over_does_not_push_out_what_is_not(start):
+    server = keep(start, "--keep-total", "4MiB", "--keep-messages", "10000000")
+    cursor = server.send("ann", "contract", ttl=86400)["id"]
+    server.send("ann", "mail")
+    for _ in range(50):
+        publish_many(server, 1000, ttl=1)
+        time.sleep(0.1)  # so that no more is alive at once than there is room for
+    wait_until(lambda: server.metric("broker_messages") == 2)
+    assert numbers(server, "users/ann") == ["contract", "mail"]
+    assert page(server, "users/ann", after=cursor)["gap"] is None
 
 
 def test_what_is_recent_and_what_is_not_make_one_row(start):
