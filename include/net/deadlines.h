@@ -19,6 +19,7 @@ enum deadline_phase {
     DEADLINE_BODY,       /* from the head to the body's end */
     DEADLINE_ANSWER,     /* from the answer to its last byte */
     DEADLINE_WAIT,       /* from the question to the broker to its answer */
+    DEADLINE_LINGER,     /* from an answer that came before the body's end to that end */
     DEADLINE_PHASES
 };
 

@@ -25,6 +25,9 @@ struct quota;
 struct route;
 struct worker;
 
+/* A body that is refused and not longer is read all the same. */
+#define EXCHANGES_SHORT_BODY ((size_t)64 * 1024)
+
 struct exchange_limits {
     size_t max_head;
     size_t max_body;
@@ -71,7 +74,6 @@ struct exchange {
     bool settled; /* libmicrohttpd has seen that nothing is left to read */
     void *taker;  /* the intake's, while it is open */
     size_t taken;
-    size_t swallowed;
 
     /* How it is answered. */
     struct answer answer;
@@ -81,6 +83,7 @@ struct exchange {
     bool held;          /* who asked the broker still has it: its request was answered without it */
     bool over;          /* its request has come to its end: connection and response are gone */
     bool close;         /* the connection cannot be used again */
+    bool lingers; /* it was answered before its body came, of which the rest is read for nothing */
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
     void *adopted_context;
 
@@ -92,6 +95,9 @@ struct exchange {
 struct exchange *exchanges_take(struct exchanges *exchanges, struct MHD_Connection *connection,
                                 const char *target);
 void exchanges_give_back(struct exchange *exchange);
+
+/* Is an answer made, or none to come? */
+bool exchanges_is_answered(const struct exchange *exchange);
 
 /* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
 void exchanges_resume(struct exchange *exchange);

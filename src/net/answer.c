@@ -95,6 +95,8 @@ void answer_write_head(const struct answer *answer, struct buf *buf, int status,
                    "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nVary: Origin\r\n",
                    status, MHD_get_reason_phrase_for((unsigned)status), content_type,
                    answer->request_id);
+    for (size_t i = 0; i < answer->field_count; i++)
+        buf_add_format(buf, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
     if (answer->origin)
         buf_add_format(buf, "Access-Control-Allow-Origin: %s\r\n", answer->origin);
     buf_add_text(buf, "Connection: close\r\n");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -140,6 +141,40 @@ bool exchange_drop_late(struct exchange *exchange)
     return late;
 }
 
+/* Is there a body still to come that is not worth waiting for? A short one is: its connection lives
+ * on, and costs less than another. So does a client that waits for leave to send one. */
+static bool body_is_left(const struct exchange *exchange)
+{
+    const struct head_body *body = &exchange->announced;
+    return exchange->stage == EXCHANGE_BODY && body->any && !exchange->close &&
+           (body->chunked || body->length > EXCHANGES_SHORT_BODY) &&
+           !exchange_header(exchange, "Expect");
+}
+
+/* libmicrohttpd answers after the body only, or closes the socket over bytes that are unread, and
+ * the kernel then answers RST, by which the answer may be lost. So this one is written past it, at
+ * once; then the rest is read for nothing, for a while (RFC 9112 section 9.6). */
+static void answer_early(struct exchange *exchange, int status, const char *content_type,
+                         const void *body, size_t size)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct buf bytes;
+    buf_init(&bytes);
+    answer_write_head(&exchange->answer, &bytes, status, content_type);
+    buf_add_format(&bytes, "Content-Length: %zu\r\n\r\n", size);
+    buf_add(&bytes, body, size);
+    exchange->answer.status = status;
+    exchange->close = !buf_ok(&bytes) || send(info->connect_fd, bytes.data, bytes.size,
+                                              MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)bytes.size;
+    buf_finish(&bytes);
+    if (exchange->close)
+        return;
+    shutdown(info->connect_fd, SHUT_WR);
+    exchange->lingers = true;
+    exchanges_move_deadline(exchange, DEADLINE_LINGER);
+}
+
 /* When there is no memory for an answer, the connection ends without one. */
 static void hang_up(struct exchange *exchange)
 {
@@ -172,6 +207,11 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
         return;
     }
+    if (body_is_left(exchange)) {
+        answer_early(exchange, status, content_type, body->data, body->size);
+        buf_finish(body);
+        return;
+    }
     quota_set(exchange->all->quota, &exchange->answer_held, quota_counted(body->size));
     settle(exchange, answer_make(&exchange->answer, status, content_type, body));
 }
@@ -181,7 +221,10 @@ void exchange_answer_static(struct exchange *exchange, int status, const char *c
 {
     if (exchange_drop_late(exchange))
         return;
-    settle(exchange, answer_make_static(&exchange->answer, status, content_type, body, size));
+    if (body_is_left(exchange))
+        answer_early(exchange, status, content_type, body, size);
+    else
+        settle(exchange, answer_make_static(&exchange->answer, status, content_type, body, size));
 }
 
 void exchange_problem(struct exchange *exchange, enum err err, const char *field,
@@ -295,7 +338,7 @@ bool exchange_may_ask(struct exchange *exchange)
         exchange_problem(exchange, ERR_STOPPING, NULL, "Try again in a moment.");
     else if (exchange->all->late >= MAX_LATE)
         exchange_problem(exchange, ERR_BROKER_DOWN, NULL, "Try again in a moment.");
-    return !exchange->answer.response && !exchange->close;
+    return !exchanges_is_answered(exchange);
 }
 
 void exchange_progress(struct exchange *exchange)

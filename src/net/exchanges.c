@@ -62,6 +62,11 @@ void exchanges_give_back(struct exchange *exchange)
     exchanges->spare_count++;
 }
 
+bool exchanges_is_answered(const struct exchange *exchange)
+{
+    return exchange->answer.response || exchange->close || exchange->lingers;
+}
+
 void exchanges_run_again(struct exchanges *exchanges)
 {
     exchanges->run_again = true;

@@ -25,6 +25,7 @@
 #define MAX_IDLE    4  /* of these in a row, in which nothing came further */
 #define MAX_REST_MS 64 /* until it is run again then */
 #define SECOND_MS   1000
+#define LINGER_MS   5000 /* to read why one was refused, and stop sending */
 
 struct door { /* one listening socket */
     struct listener *listener;
@@ -294,6 +295,7 @@ static void end_left(struct listener *listener, int64_t now_ms)
     const struct deadlines *deadlines = &listener->exchanges.deadlines;
     deadlines_visit_recent(deadlines, DEADLINE_FIRST_HEAD, 0, end_if_left);
     deadlines_visit_recent(deadlines, DEADLINE_BODY, 0, end_if_left);
+    deadlines_visit_recent(deadlines, DEADLINE_LINGER, 0, end_if_left);
     /* There may be many of these, so each is looked at but once. */
     deadlines_visit_recent(deadlines, DEADLINE_NEXT_HEAD, now_ms - 2 * SECOND_MS, end_if_left);
 }
@@ -413,6 +415,7 @@ struct listener *listener_create(const struct listener_options *options, const i
         [DEADLINE_BODY] = options->request_timeout_ms,
         [DEADLINE_ANSWER] = options->request_timeout_ms,
         [DEADLINE_WAIT] = options->request_timeout_ms,
+        [DEADLINE_LINGER] = LINGER_MS,
     };
     deadlines_init(&listener->exchanges.deadlines, limit_ms);
     listener->daemon = start_daemon(listener);

@@ -20,10 +20,6 @@
 #include "net/quota.h"
 #include "net/route.h"
 
-/* Of a body nobody wants, so that the client comes to read why: closing with unread bytes would
- * make the kernel answer RST, and the refusal could be lost. */
-#define SWALLOW_BYTES ((size_t)1024 * 1024)
-
 /* ---- the head ---- */
 
 static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -220,7 +216,7 @@ static void begin(struct exchange *exchange)
     if (!check_access(exchange))
         return;
     route_request(exchange);
-    if (exchange->route && !exchange->answer.response)
+    if (exchange->route && !exchanges_is_answered(exchange))
         judge_body(exchange);
 }
 
@@ -273,12 +269,9 @@ static int take_body(struct exchange *exchange, const char *bytes, size_t *size)
         return give_to_taker(exchange, bytes, size);
     size_t taken = *size;
     *size = 0;
-    if (!exchange->answer.response) {
+    if (!exchanges_is_answered(exchange))
         gather(exchange, bytes, taken);
-        return MHD_YES;
-    }
-    exchange->swallowed += taken;
-    return exchange->swallowed > SWALLOW_BYTES ? MHD_NO : MHD_YES;
+    return exchange->close ? MHD_NO : MHD_YES;
 }
 
 /* ---- libmicrohttpd's calls ---- */
@@ -309,7 +302,7 @@ static int queue_answer(struct exchange *exchange)
  * client has shut down its side meanwhile. So it is suspended one step later. */
 static int proceed(struct exchange *exchange)
 {
-    if (exchange->answer.response || exchange->close)
+    if (exchanges_is_answered(exchange))
         return queue_answer(exchange);
     if (exchange->settled)
         return suspend_if_waits(exchange);
@@ -320,7 +313,7 @@ static int proceed(struct exchange *exchange)
 static void serve(struct exchange *exchange)
 {
     exchange->stage = EXCHANGE_SERVED;
-    if (exchange->answer.response) /* refused; the body has only been swallowed */
+    if (exchanges_is_answered(exchange)) /* refused; its body was read for nothing */
         return;
     if (!buf_ok(&exchange->body))
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
@@ -338,7 +331,7 @@ static void serve(struct exchange *exchange)
  * or when that is very long. */
 static bool may_end(const struct exchange *exchange)
 {
-    return !exchange->close && exchange->announced.length <= SWALLOW_BYTES &&
+    return !exchange->close && exchange->announced.length <= EXCHANGES_SHORT_BODY &&
            !exchange_header(exchange, "Expect");
 }
 
@@ -350,9 +343,11 @@ static int first_call(struct exchange *exchange, const char *method, const char 
     exchange->head.version = version;
     exchange->answer.varies = strcmp(method, "POST") != 0;
     begin(exchange);
+    if (exchange->lingers)
+        return MHD_YES;
     if (exchange->announced.any)
         exchanges_move_deadline(exchange, DEADLINE_BODY);
-    if ((!exchange->answer.response && !exchange->close) || may_end(exchange))
+    if (!exchanges_is_answered(exchange) || may_end(exchange))
         return MHD_YES;
     if (exchange->announced.any && exchange->answer.response && !exchange->close)
         answer_say_close(&exchange->answer);

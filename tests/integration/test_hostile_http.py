@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import raw, request, scaled, serving, wait_until
+from harness import AnswerReader, raw, request, scaled, serving, wait_until
 from witness import processor_seconds
 
 # Whatever a client may have asked when it leaves: each of these waits for the broker.
@@ -119,3 +119,23 @@ def test_many_of_them_hold_nobody_up_nor_the_stop(start):
     server.stop(deadline=12)
     for sock in socks[25:]:
         sock.close()
+
+
+@pytest.mark.parametrize("target", ["/send-message", "/send-messages", "/nowhere", "/users"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_refusal_arrives_though_a_long_body_is_on_its_way(shared, target, framing):
+    size = 20_000_000
+    content = b"x" * size if framing == "length" else (b"x" * 50_000 for _ in range(size // 50_000))
+    answer = shared.http.post(target, content=content, headers={"Content-Type": "text/plain"})
+    assert answer.status_code in (404, 405, 413, 415)
+    assert answer.json()["code"] in ("not_found", "method_not_allowed", "body_too_large",
+                                     "unsupported_media_type")
+    assert answer.headers["connection"] == "close"
+
+
+def test_who_goes_on_sending_after_a_refusal_is_not_heard_for_ever(start):
+    server = start("--workers", "1")
+    with server.connect() as sock:
+        sock.sendall(chunked(b"/nowhere", b"5\r\nhello\r\n"))
+        assert AnswerReader(sock).next().status == 404
+        wait_until(lambda: server.metric("http_connections") == 1, deadline=15)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import AnswerReader, raw, request
+from harness import AnswerReader, raw, read_until_close, request
 
 KIB = 1024
 
@@ -69,13 +69,23 @@ def test_a_larger_body_is_413_whichever_way_it_comes(shared, size, way):
     assert shared.published() == before
 
 
-def test_the_refusal_of_a_moderately_large_body_keeps_the_connection(shared):
+def test_the_refusal_of_a_short_body_keeps_the_connection(shared):
     with shared.connect() as sock:
         answers = AnswerReader(sock)
-        sock.sendall(request("POST", "/send-message", body=b" " * (300 * KIB)))
-        assert answers.next().status == 413
+        sock.sendall(request("POST", "/nowhere", body=b" " * (64 * KIB)))
+        assert answers.next().status == 404
         sock.sendall(request())
         assert answers.next().status == 200
+
+
+def test_the_refusal_of_a_longer_body_comes_before_its_end(shared):
+    with shared.connect() as sock:
+        answers = AnswerReader(sock)
+        sock.sendall(request("POST", "/nowhere", f"Content-Length: {64 * KIB + 1}"))
+        answer = answers.next()
+        assert answer.status == 404 and answer.headers["connection"] == "close"
+        sock.sendall(b" " * (64 * KIB + 1))
+        assert read_until_close(sock) == b""
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(shared):

@@ -4,7 +4,7 @@
 
 static const int64_t limits[] = {
     [DEADLINE_FIRST_HEAD] = 100, [DEADLINE_NEXT_HEAD] = 750, [DEADLINE_BODY] = 150,
-    [DEADLINE_ANSWER] = 150,     [DEADLINE_WAIT] = 200,
+    [DEADLINE_ANSWER] = 150,     [DEADLINE_WAIT] = 200,      [DEADLINE_LINGER] = 50,
 };
 
 static void who_is_late_comes_in_the_order_it_fell_due(void **state)

@@ -462,11 +462,46 @@ static void a_body_has_a_limit(void **state)
              "POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked" END
              "%x\r\n%s\r\n1\r\nx\r\n0\r\n\r\n",
              MAX_BODY, body);
-    say(request);
-    assert_has(hear(), "HTTP/1.1 413 ");
-    say("GET /now HTTP/1.1\r\n" HOST END); /* both were read to their end */
+    say("GET /now HTTP/1.1\r\n" HOST END); /* it was read to its end */
     assert_has(hear(), "\r\n\r\nnow\n");
     assert_int_equal(book.served, 2);
+    say(request); /* who knows how long this one will be? */
+    assert_has(hear(), "HTTP/1.1 413 ");
+    assert_has(desk.heard, "Connection: close\r\n");
+    assert_true(has_ended());
+}
+
+/* The answer comes at once; the rest of the body is read for nothing until its end. */
+static void a_long_body_that_nobody_wants_is_answered_early(void **state)
+{
+    char junk[1001] = "";
+    (void)state;
+
+    memset(junk, 'x', sizeof junk - 1);
+    say("POST /none HTTP/1.1\r\n" HOST "Origin: http://a\r\nContent-Length: 100000" END);
+    assert_has(hear(), "HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n");
+    assert_has(desk.heard, "Access-Control-Allow-Origin: http://a\r\n");
+    assert_has(desk.heard, "Connection: close\r\n");
+    assert_has(desk.heard, "\"code\":\"not_found\"");
+    assert_int_equal(desk.deadline.phase, DEADLINE_LINGER);
+    for (int i = 0; i < 100; i++) {
+        assert_false(desk.gone);
+        say(junk);
+    }
+    assert_true(desk.gone);
+    assert_int_equal(book.served, 0);
+}
+
+static void who_is_answered_early_still_learns_how_to_ask(void **state)
+{
+    (void)state;
+
+    say("DELETE /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked" END "5\r\nhe");
+    assert_has(hear(), "HTTP/1.1 405 ");
+    assert_has(desk.heard, "Allow: GET, HEAD, POST\r\n");
+    assert_false(desk.gone);
+    hang_up();
+    assert_true(desk.gone);
 }
 
 #define PIECES "POST /pieces HTTP/1.1\r\n" HOST
@@ -745,6 +780,8 @@ int main(void)
         DESK_TEST(http_1_0_is_not_upgraded),
         DESK_TEST(a_body_is_gathered),
         DESK_TEST(a_body_has_a_limit),
+        DESK_TEST(a_long_body_that_nobody_wants_is_answered_early),
+        DESK_TEST(who_is_answered_early_still_learns_how_to_ask),
         DESK_TEST(an_intake_takes_the_body_as_it_comes),
         DESK_TEST(an_intake_may_wait_in_mid_body),
         DESK_TEST(an_intake_is_told_that_it_waits_too_long),
