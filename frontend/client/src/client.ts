@@ -25,7 +25,7 @@ type News<T> =
   | { kind: 'message'; message: Message<T> }
   | { kind: 'gap'; gap: Gap }
   | { kind: 'state'; state: State; cursor?: string | undefined }
-  | { kind: 'error'; code: string; detail: string; final: boolean };
+  | { kind: 'error'; code: string; detail: string; channel: string | undefined; final: boolean };
 
 interface WireMessage {
   id: string;
@@ -206,8 +206,8 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
         // Another tab may have a better token: it takes over and finds out itself.
         onState: next =>
           next === 'unauthorized' ? setState(next) : publish({ kind: 'state', state: next }),
-        onError({ code, detail }, final) {
-          const news = { kind: 'error', code, detail, final } as const;
+        onError({ code, detail, channel }, final) {
+          const news = { kind: 'error', code, detail, channel, final } as const;
           if (state === 'unauthorized') hear(news);
           else publish(news);
         },
@@ -254,7 +254,7 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
     if (news.kind === 'message') hearMessage(news.message);
     else if (news.kind === 'gap') hearGap(news.gap);
     else if (news.kind === 'state') hearState(news.state, news.cursor);
-    else hearError(news.code, news.detail, news.final);
+    else if (isMine(news.channel)) hearError(news);
   }
 
   function hearMessage(message: Message<T>): void {
@@ -287,10 +287,10 @@ export function connect<T = unknown>(options: ConnectOptions): Client<T> {
     setState(next);
   }
 
-  function hearError(code: string, detail: string, final: boolean): void {
+  function hearError({ code, detail, channel, final }: News<T> & { kind: 'error' }): void {
     if (final) leave();
     if (final && state !== 'unauthorized') setState('offline');
-    events.emit('error', new PushwireError(code, detail));
+    events.emit('error', new PushwireError(code, detail, { channel }));
   }
 
   function setState(next: State): void {

@@ -104,6 +104,8 @@ export function openConnection(
 
   let wanted = new Set(channels);
   let asked = new Set<string>(); // of these, what this session was told
+  const refused = new Set<string>(); // channels; an address with one of them would be, as a whole
+  let leaving: string[] = []; // unsubscribed from, and not answered yet
   let acked: string | undefined; // to be told
 
   // ---- attempts ----
@@ -136,13 +138,14 @@ export function openConnection(
 
   async function prepare(): Promise<Attempt> {
     const [base, first] = await Promise.all([o.base(), token.get(fresh)]);
-    const channels = [...wanted];
+    const channels = [...wanted].filter(channel => !refused.has(channel));
     return { ...o, base, after: o.after(), channels, token: first, current: () => token.get() };
   }
 
   function drop(): void {
     turn++;
     welcomed = waiting = ordered = false;
+    leaving = [];
     bye = undefined;
     clearTimeout(timer);
     clearTimeout(renewal);
@@ -164,7 +167,7 @@ export function openConnection(
       gone ? `${UNREACHABLE} ${why}`.trim() : 'The server ended it.',
     );
     if (STOP.includes(code)) return stop(error);
-    if (TOKEN.includes(code)) return refused(error);
+    if (TOKEN.includes(code)) return onBadToken(error);
     // An EventSource cannot tell what it died of.
     fresh = token.renewable && transports[current] === 'sse' && gone;
     const order = bye?.retry_ms;
@@ -249,7 +252,7 @@ export function openConnection(
 
   // ---- the end of an attempt ----
 
-  function refused(error: PushwireError): void {
+  function onBadToken(error: PushwireError): void {
     if (!token.renewable || renewed) return stop(error, 'unauthorized');
     renewed = fresh = true;
     retry(0);
@@ -280,9 +283,13 @@ export function openConnection(
     watch();
     if (type === 'welcome') onWelcome(frame);
     if (type === 'bye') bye = frame as unknown as Bye;
-    else if (type === 'error')
-      o.onError(new PushwireError(frame['code'] as string, frame['detail'] as string), false);
-    else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
+    else if (type === 'error') onError(frame);
+    else if (type === 'subscribed') refused.delete(frame['channel'] as string);
+    else if (type === 'unsubscribed') onUnsubscribed(frame['channel'] as string);
+    else if (type === 'renewed') {
+      for (const channel of refused) asked.delete(channel); // it may cover them
+      reconcile();
+    } else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
   }
 
   function onWelcome(frame: Frame): void {
@@ -304,6 +311,23 @@ export function openConnection(
     sendAck();
   }
 
+  /** The `ref` of a subscribe frame is its channel. It is told once, and asked for again with each
+   * session and token. */
+  function onError({ code, detail, ref }: Frame): void {
+    const channel = wanted.has(ref as string) ? (ref as string) : undefined;
+    if (channel !== undefined && refused.has(channel)) return;
+    if (channel !== undefined) refused.add(channel);
+    o.onError(new PushwireError(code as string, detail as string, { channel }), false);
+  }
+
+  /** Nobody asked for it: the new token does not cover it. Asking again tells so, or mends it. */
+  function onUnsubscribed(channel: string): void {
+    const at = leaving.indexOf(channel);
+    if (at >= 0) return void leaving.splice(at, 1);
+    asked.delete(channel);
+    reconcile();
+  }
+
   /** A sign of life puts off the doubt. */
   function watch(): void {
     after(heartbeat * 1000, () => probe(2 * PONG_MS));
@@ -321,10 +345,11 @@ export function openConnection(
     const missing = [...wanted].filter(channel => !asked.has(channel));
     const left = [...asked].filter(channel => !wanted.has(channel));
     if (transport?.send) {
-      for (const channel of missing) transport.send({ type: 'subscribe', channel });
+      for (const channel of missing) transport.send({ type: 'subscribe', channel, ref: channel });
       for (const channel of left) transport.send({ type: 'unsubscribe', channel });
+      leaving.push(...left);
       asked = new Set(wanted);
-    } else if (missing.length) {
+    } else if (missing.some(channel => !refused.has(channel))) {
       drop();
       after(0, open); // with all that are named in this turn
     }
@@ -372,6 +397,7 @@ export function openConnection(
     },
     setChannels(all) {
       wanted = new Set(all);
+      for (const channel of refused) if (!wanted.has(channel)) refused.delete(channel);
       reconcile();
     },
     ack(id) {

@@ -105,11 +105,18 @@ export class PushwireError extends Error {
   declare readonly field?: string;
   /** How soon to try again, where the server said so. */
   declare readonly retryMs?: number;
+  /** The channel that this client is not, or no longer, subscribed to. */
+  declare readonly channel?: string;
 
   constructor(
     readonly code: string,
     readonly detail: string,
-    more?: { status?: number; field?: string | undefined; retryMs?: number | undefined },
+    more?: {
+      status?: number;
+      field?: string | undefined;
+      retryMs?: number | undefined;
+      channel?: string | undefined;
+    },
   ) {
     super(detail);
     Object.assign(this, more);

@@ -828,8 +828,8 @@ describe('channels', () => {
     off1();
     off1();
     expect(w.socket().sent).toEqual([
-      { type: 'subscribe', channel: 'b' },
-      { type: 'subscribe', channel: 'x,y' },
+      { type: 'subscribe', channel: 'b', ref: 'b' },
+      { type: 'subscribe', channel: 'x,y', ref: 'x,y' },
     ]);
     off2();
     expect(w.socket().sent.at(-1)).toEqual({ type: 'unsubscribe', channel: 'b' });
@@ -837,8 +837,58 @@ describe('channels', () => {
     await w.pass(500);
     expect(w.socket().query.get('channels')).toBe('a');
     w.socket().welcome();
-    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'x,y' }]);
+    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'x,y', ref: 'x,y' }]);
     off3();
+  });
+
+  it('that are refused or lost are told by name, once, and cost nothing else', async () => {
+    const w = world();
+    const { client } = watch({ channels: ['a'] });
+    const told: unknown[] = [];
+    client.on('error', ({ code, channel }) => told.push([code, channel]));
+    await w.settle();
+    w.socket().welcome();
+    client.subscribe('secret');
+    const refuse = (ref: string) =>
+      w.socket().says({ type: 'error', code: 'forbidden', detail: 'No.', ref });
+    refuse('secret');
+    w.socket().says({ type: 'unsubscribed', channel: 'a' }); // a narrower token
+    w.socket().says({ type: 'renewed' });
+    expect(
+      w
+        .socket()
+        .sent.slice(1)
+        .map(frame => frame['channel']),
+    ).toEqual(['a', 'secret']);
+    refuse('a');
+    refuse('secret');
+    expect(told).toEqual([
+      ['forbidden', 'secret'],
+      ['forbidden', 'a'],
+    ]);
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.has('channels')).toBe(false);
+    w.socket().welcome();
+    expect(w.socket().types).toEqual(['subscribe', 'subscribe']);
+    refuse('a');
+    w.socket().says({ type: 'subscribed', channel: 'secret' });
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('channels')).toBe('secret');
+    expect(told).toHaveLength(2);
+  });
+
+  it('that one leaves, and comes back to, are not lost', async () => {
+    const w = world();
+    const { client, errors } = watch();
+    await w.settle();
+    w.socket().welcome();
+    client.subscribe('a')();
+    client.subscribe('a');
+    w.socket().says({ type: 'unsubscribed', channel: 'a' });
+    expect(w.socket().types).toEqual(['subscribe', 'unsubscribe', 'subscribe']);
+    expect(errors).toEqual([]);
   });
 
   it('make an event stream a new one, one for all of a turn', async () => {

@@ -80,10 +80,10 @@ async function startGuarded() {
   ]);
 
   /** Issued and ending so many seconds from now; the server takes it for 30 s more. */
-  function token(from: number, to: number, sub = 'alice'): string {
+  function token(from: number, to: number, sub = 'alice', more: object = {}): string {
     const now = Date.now() / 1000;
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const claims = { sub, iat: Math.floor(now + from), exp: now + to };
+    const claims = { sub, iat: Math.floor(now + from), exp: now + to, ...more };
     const signed = `${part({ alg: 'HS256' })}.${part(claims)}`;
     return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
   }
@@ -273,6 +273,21 @@ describe.skipIf(!existsSync(BINARY))('with credentials', { timeout: 60_000 }, ()
     await server.tell('still here');
     await until(() => expect(got).toEqual(['still here']));
     expect(client.state).toBe('online');
+  });
+
+  it('is told which channel a narrower token does not cover, and goes on', async () => {
+    const server = await startGuarded();
+    const narrow = server.token(0, 600, 'alice', { channels: ['a'] });
+    const wide = server.token(0, 3, 'alice', { channels: ['a', 'b'] });
+    const token = vi.fn(async () => narrow).mockResolvedValueOnce(wide);
+    const { client, got, errors } = open(server.url, { token, channels: ['a', 'b'] });
+    const lost: unknown[] = [];
+    client.on('error', ({ channel }) => lost.push(channel));
+    await become(client, 'online');
+    await until(() => expect(lost).toEqual(['b']));
+    await server.ask('POST', '/send-message', { sender: 'bob', channel: 'a', message: 1 });
+    await until(() => expect(got).toEqual([1]));
+    expect(errors).toEqual(['forbidden']);
   });
 
   it('renews the token of an event stream by a new one', async () => {

@@ -77,7 +77,7 @@ describe('tabs of one user', () => {
     const b = tab({ channels: ['y'] });
     await w.settle();
     w.socket().welcome();
-    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'y' }]);
+    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'y', ref: 'y' }]);
     b.client.subscribe('z');
     await w.settle();
     expect(w.socket().sent.at(-1)).toEqual({ type: 'subscribe', channel: 'z' });
