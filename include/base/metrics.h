@@ -61,7 +61,8 @@ void metrics_observe(struct metrics_histogram *histogram, int64_t us);
 /* The sum over all workers, in Prometheus' text format 0.0.4. */
 void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count);
 
-/* One gauge that is no worker's. */
+/* One gauge or counter that is no worker's. */
 void metrics_write_gauge(struct buf *buf, const char *name, const char *help, int64_t value);
+void metrics_write_counter(struct buf *buf, const char *name, const char *help, int64_t value);
 
 #endif

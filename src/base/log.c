@@ -1,11 +1,13 @@
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/log_out.h"
 #include "base/text.h"
 
 #define LINE_SIZE 4096 /* a longer line is cut; the newline always fits */
@@ -170,8 +172,8 @@ static void add_head(struct line *line, enum log_level level, const char *event,
         add_text(line, event);
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields,
-               size_t count)
+static void put(enum log_level level, const char *event, const struct log_field *fields,
+                size_t count)
 {
     bool json = atomic_load_explicit(&current_format, memory_order_relaxed) == LOG_FORMAT_JSON;
     struct line line = {.size = 0};
@@ -181,7 +183,98 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     if (json)
         line.text[line.size++] = '}';
     line.text[line.size++] = '\n';
-    /* A log that cannot be written is nobody's to repair from here. */
-    ssize_t written = write(STDERR_FILENO, line.text, line.size);
-    (void)written;
+    log_out_put(line.text, line.size);
+}
+
+/* ---- how much of a kind ---- */
+
+static struct {
+    pthread_mutex_t mutex;    /* guards all quotas */
+    struct log_quota *listed; /* those that held lines back */
+    uint64_t told_lost;
+} all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+struct log_quota *log_quota_of(enum err err)
+{
+    static struct log_quota quotas[ERR_COUNT] = {
+#define QUOTA(name, word, ...) [ERR_##name] = {.code = (word)},
+        ERR_TABLE(QUOTA)
+#undef QUOTA
+    };
+    return &quotas[err];
+}
+
+/* False: this one is only counted. */
+static bool take(struct log_quota *quota, enum log_level level, const char *event)
+{
+    int64_t second = clock_mono_ms() / 1000;
+    pthread_mutex_lock(&all.mutex);
+    if (quota->second != second)
+        quota->told = 0;
+    quota->second = second;
+    bool has_room = quota->told < LOG_LINES_A_SECOND;
+    quota->told += has_room;
+    quota->held += !has_room;
+    if (!has_room && !quota->event) {
+        quota->event = event;
+        quota->level = level;
+        quota->next = all.listed;
+        all.listed = quota;
+    }
+    pthread_mutex_unlock(&all.mutex);
+    return has_room;
+}
+
+void log_write(struct log_quota *quota, enum log_level level, const char *event,
+               const struct log_field *fields, size_t count)
+{
+    if (!quota || take(quota, level, event))
+        put(level, event, fields, count);
+}
+
+static void tell_held(struct log_quota *quota)
+{
+    const struct log_field fields[] = {LOG_TEXT("event", quota->event),
+                                       LOG_TEXT("code", quota->code),
+                                       LOG_NUMBER("count", quota->held)};
+    put(quota->level, "more lines of one kind", fields, sizeof fields / sizeof *fields);
+    quota->held = 0;
+    quota->event = NULL;
+}
+
+static void tell_lost(void)
+{
+    uint64_t lost = log_out_lost();
+    const struct log_field field = LOG_NUMBER("count", lost - all.told_lost);
+    if (lost == all.told_lost || !log_out_is_open(LINE_SIZE))
+        return;
+    all.told_lost = lost;
+    put(LOG_WARN, "lines of the log were lost", &field, 1);
+}
+
+void log_tick(void)
+{
+    pthread_mutex_lock(&all.mutex);
+    tell_lost();
+    for (; all.listed; all.listed = all.listed->next)
+        tell_held(all.listed);
+    pthread_mutex_unlock(&all.mutex);
+}
+
+uint64_t log_lost(void)
+{
+    return log_out_lost();
+}
+
+/* ---- its life ---- */
+
+void log_start(void)
+{
+    log_out_start();
+}
+
+void log_stop(void)
+{
+    log_tick();
+    log_out_stop();
 }

@@ -129,8 +129,19 @@ void metrics_write(struct buf *buf, const struct metrics *const *all, size_t cou
                     "One commit of the broker's, for all that had come since the last.");
 }
 
+static void write_one(struct buf *buf, const char *name, const char *type, const char *help,
+                      int64_t value)
+{
+    write_head(buf, name, type, help);
+    buf_add_format(buf, "pushwire_%s %lld\n", name, (long long)value);
+}
+
 void metrics_write_gauge(struct buf *buf, const char *name, const char *help, int64_t value)
 {
-    write_head(buf, name, "gauge", help);
-    buf_add_format(buf, "pushwire_%s %lld\n", name, (long long)value);
+    write_one(buf, name, "gauge", help, value);
+}
+
+void metrics_write_counter(struct buf *buf, const char *name, const char *help, int64_t value)
+{
+    write_one(buf, name, "counter", help, value);
 }

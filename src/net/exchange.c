@@ -307,11 +307,10 @@ void exchange_note_refusal(struct exchange *exchange, enum err err, const char *
     const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
     exchange->answer.err = err;
     network_format(exchange_client(exchange), client);
-    log_info("refused", LOG_TEXT("method", exchange->head.method),
-             LOG_TEXT("path", exchange->target.path), LOG_TEXT("code", err_code(err)),
-             LOG_TEXT("why", why), LOG_TEXT("key", identity_key_id(who)),
-             LOG_TEXT("user", identity_user(who)), LOG_TEXT("client", client),
-             LOG_TEXT("request_id", exchange->answer.request_id));
+    log_refused(err, LOG_TEXT("method", exchange->head.method),
+                LOG_TEXT("path", exchange->target.path), LOG_TEXT("why", why),
+                LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
+                LOG_TEXT("client", client), LOG_TEXT("request_id", exchange->answer.request_id));
 }
 
 void exchange_refuse(struct exchange *exchange, enum err err, const char *why)

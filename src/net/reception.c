@@ -379,12 +379,12 @@ static void log_access(const struct exchange *exchange)
     char client[NETWORK_TEXT_SIZE];
     const struct identity *who = exchange->who ? exchange->who : &identity_anyone;
     network_format(exchange_client(exchange), client);
-    log_info("request", LOG_TEXT("method", exchange->head.method),
-             LOG_TEXT("path", exchange->target.path), LOG_NUMBER("status", exchange->answer.status),
-             LOG_TEXT("code", exchange->answer.err ? err_code(exchange->answer.err) : NULL),
-             LOG_NUMBER("us", clock_mono_us() - exchange->began_us), LOG_TEXT("client", client),
-             LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
-             LOG_TEXT("request_id", exchange->answer.request_id));
+    log_request(LOG_TEXT("method", exchange->head.method), LOG_TEXT("path", exchange->target.path),
+                LOG_NUMBER("status", exchange->answer.status),
+                LOG_TEXT("code", exchange->answer.err ? err_code(exchange->answer.err) : NULL),
+                LOG_NUMBER("us", clock_mono_us() - exchange->began_us), LOG_TEXT("client", client),
+                LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
+                LOG_TEXT("request_id", exchange->answer.request_id));
 }
 
 /* Who is asked is held until answered: a client may leave at any moment, also between the question

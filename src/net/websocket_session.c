@@ -541,8 +541,8 @@ static void log_refusal(const struct websocket_session *self, const struct addre
 {
     char peer[STREAM_PEER_SIZE];
     stream_peer(&self->websocket.stream, peer);
-    log_info("refused", LOG_TEXT("frame", "auth"), LOG_BYTES("user", user->name, user->length),
-             LOG_TEXT("code", err_code(err)), LOG_TEXT("why", why), LOG_TEXT("peer", peer));
+    log_refused(err, LOG_TEXT("frame", "auth"), LOG_BYTES("user", user->name, user->length),
+                LOG_TEXT("why", why), LOG_TEXT("peer", peer));
 }
 
 /* The first one: whoever brings no good token has had their chance. */

@@ -81,6 +81,7 @@ static void *end_at_last(void *context)
     for (int i = 0; i < LAST_SECONDS; i++)
         sleep(1);
     log_error("ending without what does not end, perhaps for want of a disk that answers");
+    log_stop();
     _exit(1);
 }
 
@@ -177,6 +178,7 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         log_warn("stopping, nothing is reloaded");
     } else if (server->stopping) {
         log_warn("stopping at once");
+        log_stop();
         _exit(128 + signal_number);
     } else {
         begin_stop(server, signal_number);
@@ -215,6 +217,7 @@ static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     broker_tick(server->broker);
+    log_tick();
 }
 
 static void init_loop(struct server *server)
@@ -456,15 +459,9 @@ static void run(struct server *server)
     assert(busy == 0);
 }
 
-int server_run(const struct config *config)
+static int serve(const struct config *config)
 {
     struct server server = {.config = config, .started = config};
-    log_set_level((enum log_level)config->log_level);
-    log_set_format(config->log_format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
-    hash_seed();
-    json_object_seed(0); /* jansson's own tables hash what clients choose, too */
     server.status.max_fds = raise_nofile();
     /* The broker first: it says under which key names are hashed. */
     if (!bind_all(&server) || !make_broker(&server) || !read_credentials(&server)) {
@@ -479,4 +476,18 @@ int server_run(const struct config *config)
     destroy(&server);
     log_info("stopped");
     return 0;
+}
+
+int server_run(const struct config *config)
+{
+    log_set_level((enum log_level)config->log_level);
+    log_set_format(config->log_format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
+    hash_seed();
+    json_object_seed(0); /* jansson's own tables hash what clients choose, too */
+    log_start();
+    int code = serve(config);
+    log_stop();
+    return code;
 }

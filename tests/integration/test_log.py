@@ -1,9 +1,20 @@
 """The log: one event a line, in two forms, without secrets and control bytes."""
 
+import fcntl
 import json
+import os
 import re
+import signal
+import socket
+import subprocess
+import threading
 
-from harness import raw, request, run, run_binary, wait_until
+import pytest
+
+from frames import Client, text
+from guarded import Files, token
+from harness import (BINARY, DEADLINE, AnswerReader, clean_environment, http_client, raw, request,
+                     run, run_binary, wait_until)
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn |info |debug) [a-z].*")
 
@@ -114,3 +125,87 @@ def test_without_access_log_requests_are_silent(start):
     server.send()
     server.http.get("/nothing")
     assert not any("request" in line for line in stopped(server))
+
+
+# ---- a log that nobody reads, or that a stranger would fill ----
+
+def count_in(lines, event):
+    """How many lines of this event there were, told one by one or as a count."""
+    counts = [re.search(r"event=" + event + r" .*count=(\d+)", line) for line in lines]
+    return (sum(f"  {event} " in line for line in lines)
+            + sum(int(found.group(1)) for found in counts if found))
+
+
+def ask_many(address, count, data):
+    """The statuses of so many requests on one connection, a hundred at a time."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as sock:
+        answers, statuses = AnswerReader(sock), []
+        for _ in range(count // 100):
+            sock.sendall(data * 100)
+            statuses += [answers.next().status for _ in range(100)]
+    return statuses
+
+
+@pytest.fixture
+def unread(tmp_path):
+    """A server with an access log, its address, and a pipe that nobody has read since it was ready."""
+    process = subprocess.Popen([BINARY, "--listen", "127.0.0.1:0", "--broker", "memory",
+                                "--access-log", "--drain", "1s"],
+                               cwd=tmp_path, stderr=subprocess.PIPE, env=clean_environment())
+    fcntl.fcntl(process.stderr.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(process.stderr.fileno(), True)
+    line = b""
+    while b" ready " not in line:
+        line = process.stderr.readline()
+        assert line
+    yield process, re.search(rb"listen=(\S+)", line).group(1).decode()
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+def test_a_log_that_nobody_reads_holds_nobody(unread):
+    process, address = unread
+    assert set(ask_many(address, 6000, request("GET", "/nothing"))) == {404}
+    with http_client(f"http://{address}") as http:
+        lost = re.search(r"^pushwire_log_lines_lost_total (\d+)", http.get("/metrics").text, re.M)
+    assert int(lost.group(1)) > 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE) == 0
+
+
+def test_what_is_lost_is_counted_and_told(unread):
+    process, address = unread
+    lines = []
+    ask_many(address, 6000, request("GET", "/nothing"))
+    reader = threading.Thread(target=lambda: lines.extend(process.stderr))
+    reader.start()
+    told = wait_until(lambda: next((line for line in lines if b"lines of the log were lost" in line),
+                                   None))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE) == 0
+    reader.join(DEADLINE)
+    lost = int(re.search(rb"count=(\d+)", told).group(1))
+    assert sum(b"/nothing" in line for line in lines) + lost == 6000
+
+
+def test_refusals_fill_no_log(start, tmp_path):
+    server = start("--keys-file", str(Files(tmp_path / "files").keys_file))
+    assert set(ask_many(server.address, 3000, request("GET", "/users/x"))) == {401}
+    lines = stopped(server)
+    assert count_in(lines, "refused") == 3000
+    assert sum("  refused " in line for line in lines) < 3000
+
+
+def test_refused_frames_of_a_session_fill_no_log(start, tmp_path):
+    server = start(*Files(tmp_path / "files").args)
+    with Client(server.port, f"/ws/ada?format=json&token={token('ada')}") as client:
+        assert client.recv_json()["type"] == "welcome"
+        for _ in range(30):
+            for _ in range(100):
+                client.send(text(json.dumps({"type": "auth", "token": "x"})))
+            assert {client.recv_json()["code"] for _ in range(100)} == {"unauthorized"}
+    lines = stopped(server)
+    assert count_in(lines, "refused") == 3000
+    assert sum("  refused " in line for line in lines) < 3000

@@ -3,6 +3,7 @@
 #include <dirent.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
 #include "model/access.h"
@@ -74,6 +75,10 @@ void status_metrics_serve(struct exchange *exchange)
                         (int64_t)stats.bytes);
     metrics_write_gauge(&body, "disk_free_bytes", "Room left on the disk of the data folder.",
                         (int64_t)stats.disk_free);
+    metrics_write_counter(
+        &body, "log_lines_lost_total",
+        "Lines of the log that nobody read in time, or that could not be written.",
+        (int64_t)log_lost());
     metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
     metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
                         (int64_t)status->max_fds);
