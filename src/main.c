@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <sqlite3.h>
@@ -5,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 #include <wslay/wslay.h>
 
@@ -60,11 +62,25 @@ static int act(enum config_action action, const struct config *config)
     return run_command(config);
 }
 
+/* A stream that was closed would be the next file that is opened, and lines of the log would get
+ * into it. */
+static bool fill_streams(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+        ;
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char *argv[])
 {
     struct config config;
     enum config_action action;
     char *error;
+    if (!fill_streams())
+        return 1;
     umask(077); /* what this process makes is nobody else's to read */
     if (config_load(&config, argc, argv, environ, &action, &error) != 0) {
         fprintf(stderr, "pushwire: %s\n", error);

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 
@@ -209,3 +210,33 @@ def test_refused_frames_of_a_session_fill_no_log(start, tmp_path):
     lines = stopped(server)
     assert count_in(lines, "refused") == 3000
     assert sum("  refused " in line for line in lines) < 3000
+
+
+def test_a_stream_that_was_closed_is_no_file(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+    process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BINARY, "--broker",
+                                "sqlite", "--log-level", "debug", "--access-log",
+                                f"--listen=127.0.0.1:{address[1]}"],
+                               cwd=tmp_path, env=clean_environment())
+    try:
+        with http_client(f"http://127.0.0.1:{address[1]}") as http:
+            wait_until(lambda: can_connect(address))
+            assert http.get("/nothing").status_code == 404
+        streams = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert streams == ["/dev/null"] * 3
+    assert (tmp_path / "pushwire-data/lock").read_text() == f"{process.pid}\n"
+    with sqlite3.connect(tmp_path / "pushwire-data/messages.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def can_connect(address):
+    with socket.socket() as sock:
+        return sock.connect_ex(address) == 0
