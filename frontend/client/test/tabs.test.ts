@@ -80,7 +80,7 @@ describe('tabs of one user', () => {
     expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'y', ref: 'y' }]);
     b.client.subscribe('z');
     await w.settle();
-    expect(w.socket().sent.at(-1)).toEqual({ type: 'subscribe', channel: 'z' });
+    expect(w.socket().sent.at(-1)).toEqual({ type: 'subscribe', channel: 'z', ref: 'z' });
     w.socket().message('1', 'm', { channel: 'x' });
     w.socket().message('2', 'm', { channel: 'y' });
     w.socket().message('3', 'm', { channel: 'z' });
