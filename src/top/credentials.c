@@ -47,7 +47,8 @@ static bool make_path(const struct config *config, const char *name, char ret_pa
         return false;
     }
     if (mkdir(ret_path, 0700) != 0 && errno != EEXIST) {
-        fail(ret_error, "%s: %s", ret_path, strerror(errno));
+        fail(ret_error, "%s: cannot be made: %s; give another --data-dir", ret_path,
+             strerror(errno));
         return false;
     }
     return data_path(config, name, ret_path);
@@ -63,7 +64,8 @@ struct revocations *credentials_open_revocations(const struct config *config, ch
         return NULL;
     struct revocations *revocations = revocations_open(path, kept_ms, clock_wall_ms());
     if (!revocations)
-        fail(ret_error, "%s: %s", path, strerror(errno));
+        fail(ret_error, "%s: %s; whose tokens are revoked is kept there, give another --data-dir",
+             path, strerror(errno));
     return revocations;
 }
 
@@ -134,7 +136,8 @@ static bool add_made_secret(struct token_keys *keys, const struct config *files,
     int err = file_create(path, text, strlen(text));
     if (!err || err == EEXIST)
         return add_file(keys, token_keys_add_secrets, path, ret_error);
-    fail(ret_error, "%s: %s", path, strerror(err));
+    fail(ret_error, "%s: cannot be made: %s; give another --data-dir, or a --jwt-secret-file", path,
+         strerror(err));
     return false;
 }
 

@@ -33,8 +33,12 @@
 #include "top/endpoint.h"
 #include "top/part.h"
 
-#define MIB       ((uint64_t)1024 * 1024)
-#define SPARE_FDS 8 /* each upgrade holds two descriptors for a moment */
+#define MIB ((uint64_t)1024 * 1024)
+/* What is held besides sockets of clients. */
+#define LOOP_FDS    8  /* of the main thread's loop, or of a worker */
+#define BROKER_FDS  10 /* the lock, the file and its log, thrice */
+#define SPARE_FDS   8  /* each upgrade holds two descriptors for a moment */
+#define SOCKETS_MIN 8
 
 #define LAST_SECONDS 5 /* for what has to end by itself, once all else has */
 
@@ -251,12 +255,27 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* From the very start: a library without one fails in ways of its own. */
+static bool has_descriptors(const struct server *server)
+{
+    const struct config *config = server->config;
+    size_t listening = config->listen.count + 1; /* localhost is two */
+    size_t needed = status_open_fds() + LOOP_FDS + BROKER_FDS +
+                    (size_t)config->workers * (LOOP_FDS + listening) + SPARE_FDS + SOCKETS_MIN;
+    if (server->status.max_fds >= needed)
+        return true;
+    log_error("too few descriptors, raise `ulimit -n` or the unit's LimitNOFILE",
+              LOG_NUMBER("limit", server->status.max_fds), LOG_NUMBER("needed", needed));
+    return false;
+}
+
 static struct budget *make_budget(const struct server *server)
 {
     const struct config *config = server->config;
     size_t nofile = server->status.max_fds;
-    size_t kept_back = status_open_fds() + 8 * (size_t)config->workers + SPARE_FDS;
-    size_t sockets = nofile > kept_back + 8 ? nofile - kept_back : 8;
+    size_t kept_back =
+        status_open_fds() + LOOP_FDS + LOOP_FDS * (size_t)config->workers + SPARE_FDS;
+    size_t sockets = nofile > kept_back + SOCKETS_MIN ? nofile - kept_back : SOCKETS_MIN;
     size_t sessions =
         config->max_sessions ? (size_t)config->max_sessions : nofile - min_size(64, nofile / 2);
     return budget_create(&(struct budget_limits){
@@ -464,7 +483,8 @@ static int serve(const struct config *config)
     struct server server = {.config = config, .started = config};
     server.status.max_fds = raise_nofile();
     /* The broker first: it says under which key names are hashed. */
-    if (!bind_all(&server) || !make_broker(&server) || !read_credentials(&server)) {
+    if (!has_descriptors(&server) || !bind_all(&server) || !make_broker(&server) ||
+        !read_credentials(&server)) {
         destroy(&server);
         return 1;
     }

@@ -182,6 +182,29 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     assert "give another --data-dir" in refusal(tmp_path / "file" / "data")
 
 
+# ---- read-only ----
+
+@pytest.fixture
+def read_only_disk(small_disk):
+    (small_disk / "keys").write_text("")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    return small_disk
+
+
+def test_a_disk_that_is_read_only_is_enough_for_memory(start, read_only_disk):
+    server = start("--broker", "memory", folder=read_only_disk)
+    assert server.send()["kept"]
+    server.stop()
+
+
+def test_what_needs_a_disk_says_so_and_names_the_way_out(read_only_disk):
+    for args in (["--broker", "sqlite"], ["--broker", "memory", "--keys-file", "keys"]):
+        done = run_binary("--listen", "127.0.0.1:0", *args, cwd=read_only_disk)
+        assert done.returncode == 1
+        (line,) = [line for line in done.stderr.splitlines() if " error " in line]
+        assert "Read-only file system; give another --data-dir" in line
+
+
 # ---- whose eyes ----
 
 def test_no_file_is_for_others_in_a_folder_that_is(start, tmp_path):

@@ -2,12 +2,15 @@
 soon as there is room."""
 
 import asyncio
+import contextlib
+import re
+import subprocess
 import time
 
 import pytest
 import websockets
 
-from harness import AnswerReader, http_client, request, run, wait_until
+from harness import BINARY, AnswerReader, clean_environment, http_client, request, run, wait_until
 
 LIMIT = 64
 
@@ -16,6 +19,28 @@ LIMIT = 64
 def small(start):
     return start("--keepalive", "75s", "--workers", "1",
                  wrapper=["sh", "-c", f'ulimit -n {LIMIT}; exec "$@"', "sh"])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_it_runs_with_few_or_says_how_many_it_takes(start, tmp_path, workers):
+    def limited(limit):
+        return ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"]
+
+    for limit in (12, 16, 20, 24, 32):
+        done = subprocess.run([*limited(limit), BINARY, "--listen=127.0.0.1:0",
+                               f"--workers={workers}"], cwd=tmp_path, capture_output=True, text=True,
+                              env=clean_environment(), check=False)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "too few descriptors" in line and f"limit={limit} " in line
+    needed = re.search(r"needed=(\d+)", line).group(1)
+    server = start("--workers", workers, wrapper=limited(needed))
+    assert server.send()["id"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            sock = stack.enter_context(server.connect())
+            sock.sendall(request())
+            assert AnswerReader(sock).next().status == 200
 
 
 def cpu_seconds(server):
