@@ -18,6 +18,7 @@ struct kept {
     struct message *message; /* one reference */
     struct list log;         /* the broker's, all kept messages in id order */
     uint32_t mailboxes;      /* how many hold it */
+    size_t expiry;           /* its place among the expiries */
 };
 
 struct mailbox {
@@ -54,6 +55,9 @@ uint32_t mailbox_after(const struct mailbox *mailbox, uint64_t id);
 
 /* Takes out the oldest; as_gap: its loss must be told. */
 struct kept *mailbox_pop(struct mailbox *mailbox, bool as_gap);
+
+/* Takes out the one at an index; as_gap: its loss must be told. */
+void mailbox_remove(struct mailbox *mailbox, uint32_t i, bool as_gap);
 
 /* Takes out all that `wanted` says and calls `released` for each; order stays. */
 void mailbox_remove_if(struct mailbox *mailbox,

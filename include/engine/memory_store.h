@@ -1,7 +1,8 @@
 /* memory_store.h - messages kept in memory: a mailbox for each address, one log of all.
  *
  * The memory broker's whole store and the SQLite broker's window on what is newest. Bounded by its
- * limits: the oldest go first and leave a gap. Not locked: the broker's lock guards it. */
+ * limits: what is over goes first, then the oldest, and these leave a gap. Not locked: the broker's
+ * lock guards it. */
 #ifndef ENGINE_MEMORY_STORE_H
 #define ENGINE_MEMORY_STORE_H
 
@@ -30,9 +31,9 @@ uint64_t memory_store_charge(const struct message *message);
 /* Could it be kept at all, within keep_total? */
 bool memory_store_fits(const struct memory_store *store, const struct message *message);
 
-/* Takes a reference; its id is above all others'. The limits prune what is oldest. False: out of
- * memory, nothing changed. */
-bool memory_store_add(struct memory_store *store, struct message *message);
+/* Takes a reference; its id is above all others'. The limits prune what is oldest; what has expired
+ * by now_ms does not count for them. False: out of memory, nothing changed. */
+bool memory_store_add(struct memory_store *store, struct message *message, int64_t now_ms);
 
 /* Appends to the page what broker_read asks for, but head and above_head; where it ascends, only
  * what lies above this id. now_ms: what has expired by then is let go first. False: out of memory.

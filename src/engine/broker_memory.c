@@ -52,7 +52,7 @@ static int sequence(struct broker_memory *memory, struct publish *publish, struc
                    age_ms(memory) + publish->draft.ttl_ms);
     if (publish->key && !idempotency_add(memory->keys, publish->key, message->id, keeps, now_ms))
         return ERR_OUT_OF_MEMORY;
-    if (keeps && !memory_store_add(memory->store, message)) {
+    if (keeps && !memory_store_add(memory->store, message, age_ms(memory))) {
         if (publish->key)
             idempotency_remove(memory->keys, publish->key);
         return ERR_OUT_OF_MEMORY;

@@ -113,16 +113,38 @@ static void let_go(struct mailbox *mailbox, struct kept *kept)
     mailbox->bytes -= message_footprint(kept->message);
 }
 
+static void take_out(struct mailbox *mailbox, struct kept *kept, bool as_gap)
+{
+    let_go(mailbox, kept);
+    if (as_gap && kept->message->id > mailbox->pruned_upto)
+        mailbox->pruned_upto = kept->message->id;
+    shrink(mailbox);
+}
+
 struct kept *mailbox_pop(struct mailbox *mailbox, bool as_gap)
 {
     struct kept *kept = mailbox_at(mailbox, 0);
     mailbox->first = (mailbox->first + 1) & (mailbox->capacity - 1);
     mailbox->count--;
-    let_go(mailbox, kept);
-    if (as_gap && kept->message->id > mailbox->pruned_upto)
-        mailbox->pruned_upto = kept->message->id;
-    shrink(mailbox);
+    take_out(mailbox, kept, as_gap);
     return kept;
+}
+
+void mailbox_remove(struct mailbox *mailbox, uint32_t i, bool as_gap)
+{
+    struct kept *kept = mailbox_at(mailbox, i);
+    /* Most often it is one of the newest or of the oldest. */
+    if (i < mailbox->count / 2) {
+        for (; i; i--)
+            *slot(mailbox, i) = *slot(mailbox, i - 1);
+        *slot(mailbox, 0) = kept;
+        mailbox_pop(mailbox, as_gap);
+        return;
+    }
+    for (; i + 1 < mailbox->count; i++)
+        *slot(mailbox, i) = *slot(mailbox, i + 1);
+    mailbox->count--;
+    take_out(mailbox, kept, as_gap);
 }
 
 void mailbox_remove_if(struct mailbox *mailbox,

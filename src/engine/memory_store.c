@@ -7,11 +7,13 @@
 #include "base/mem.h"
 #include "base/minmax.h"
 #include "engine/broker.h"
+#include "engine/expiries.h"
 #include "engine/mailbox.h"
 
 #define ADDRESS_COST 192 /* a mailbox and its ring, charged for each receiver of a message */
 #define MAX_IDLE     65536
 #define EXPIRE_SLICE 10000
+#define EXPIRE_PACE  2 /* as one comes, so many go that are over */
 
 struct memory_store {
     struct memory_store_limits limits;
@@ -19,6 +21,7 @@ struct memory_store {
     struct list idle;     /* empty mailboxes worth remembering, oldest first */
     size_t idle_count;
     struct list log; /* every kept message in id order */
+    struct expiries expiries;
     uint64_t log_count;
     uint64_t log_bytes;
     uint64_t floor; /* pruned_upto of every address without a mailbox */
@@ -37,6 +40,7 @@ static void release(struct kept *kept, void *owner)
     if (kept->mailboxes)
         return;
     list_remove(&kept->log);
+    expiries_remove(&store->expiries, kept);
     store->log_count--;
     store->log_bytes -= memory_store_charge(kept->message);
     message_unref(kept->message);
@@ -97,12 +101,6 @@ static void wake_mailbox(struct memory_store *store, struct mailbox *mailbox)
     store->idle_count--;
 }
 
-/* Must its going be told? A publisher's own ttl that has run out is no loss. */
-static bool is_loss(const struct message *message, int64_t now_ms)
-{
-    return !(message->own_ttl && message_expired(message, now_ms));
-}
-
 static struct kept *oldest(const struct memory_store *store)
 {
     return list_first(&store->log, struct kept, log);
@@ -131,6 +129,37 @@ static bool is_expired(const struct kept *kept, const void *now_ms)
     return message_expired(kept->message, *(const int64_t *)now_ms);
 }
 
+/* What is past its time next; NULL: nothing is. */
+static struct kept *first_over(const struct memory_store *store, int64_t now_ms)
+{
+    struct kept *kept = expiries_first(&store->expiries);
+    return kept && message_expired(kept->message, now_ms) ? kept : NULL;
+}
+
+/* Takes a message out of every mailbox that holds it. A publisher's own ttl is no loss. */
+static void drop_over(struct memory_store *store, struct kept *kept)
+{
+    const struct message *message = kept->message;
+    bool as_gap = !message->own_ttl;
+    for (uint32_t i = 0; i < message->address_count && kept->mailboxes; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+        uint32_t at = mailbox ? mailbox_after(mailbox, message->id - 1) : 0;
+        if (!mailbox || at == mailbox->count || mailbox_at(mailbox, at) != kept)
+            continue; /* erased, or pruned there */
+        mailbox_remove(mailbox, at, as_gap);
+        settle(store, mailbox);
+    }
+    release(kept, store);
+}
+
+static bool drop_one_over(struct memory_store *store, int64_t now_ms)
+{
+    struct kept *kept = first_over(store, now_ms);
+    if (kept)
+        drop_over(store, kept);
+    return kept != NULL;
+}
+
 /* Lets go of what is past its time at one address. The default retention's work is told as a gap,
  * a publisher's own ttl is not. */
 static void expire(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
@@ -146,13 +175,30 @@ static void expire(struct memory_store *store, struct mailbox *mailbox, int64_t 
     mailbox_remove_if(mailbox, is_expired, &now_ms, release, store);
 }
 
-static void prune_address(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
+static bool is_beyond(const struct memory_store *store, const struct mailbox *mailbox)
 {
     const struct memory_store_limits *limits = &store->limits;
-    while (mailbox->count > 1 &&
-           (mailbox->count > limits->keep_messages || mailbox->bytes > limits->keep_bytes)) {
-        bool as_gap = is_loss(mailbox_at(mailbox, 0)->message, now_ms);
-        release(mailbox_pop(mailbox, as_gap), store);
+    return mailbox->count > 1 &&
+           (mailbox->count > limits->keep_messages || mailbox->bytes > limits->keep_bytes);
+}
+
+/* What is over does not count, though it lies there still. */
+static void prune_address(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
+{
+    if (is_beyond(store, mailbox) && first_over(store, now_ms))
+        expire(store, mailbox, now_ms);
+    while (is_beyond(store, mailbox))
+        release(mailbox_pop(mailbox, true), store);
+}
+
+static void prune_all(struct memory_store *store, int64_t now_ms)
+{
+    const struct memory_store_limits *limits = &store->limits;
+    for (int i = 0; i < EXPIRE_PACE && drop_one_over(store, now_ms); i++)
+        continue;
+    while (store->log_bytes > limits->keep_total && store->log_count > 1) {
+        if (!drop_one_over(store, now_ms))
+            drop_oldest(store, true);
     }
 }
 
@@ -171,7 +217,7 @@ static void unreserve(struct memory_store *store, const struct message *message)
     }
 }
 
-/* Every mailbox and all room, so that adding cannot fail half-way. */
+/* Every mailbox and all other room, so that adding cannot fail half-way. */
 static bool reserve(struct memory_store *store, const struct message *message)
 {
     for (uint32_t i = 0; i < message->address_count; i++) {
@@ -179,10 +225,10 @@ static bool reserve(struct memory_store *store, const struct message *message)
         if (!mailbox || !mailbox_reserve(mailbox))
             return false;
     }
-    return true;
+    return expiries_reserve(&store->expiries);
 }
 
-bool memory_store_add(struct memory_store *store, struct message *message)
+bool memory_store_add(struct memory_store *store, struct message *message, int64_t now_ms)
 {
     struct kept *kept = malloc(sizeof *kept);
     if (!kept || !reserve(store, message)) {
@@ -192,16 +238,16 @@ bool memory_store_add(struct memory_store *store, struct message *message)
     }
     *kept = (struct kept){.message = message_ref(message)};
     list_append(&store->log, &kept->log);
+    expiries_add(&store->expiries, kept);
     store->log_count++;
     store->log_bytes += memory_store_charge(message);
     for (uint32_t i = 0; i < message->address_count; i++) {
         struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
         wake_mailbox(store, mailbox);
         mailbox_push(mailbox, kept);
-        prune_address(store, mailbox, message->sent_at_ms);
+        prune_address(store, mailbox, now_ms);
     }
-    while (store->log_bytes > store->limits.keep_total && store->log_count > 1)
-        drop_oldest(store, is_loss(oldest(store)->message, message->sent_at_ms));
+    prune_all(store, now_ms);
     return true;
 }
 
@@ -351,12 +397,8 @@ void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto)
 void memory_store_expire(struct memory_store *store, int64_t now_ms)
 {
     /* In slices, so that publishers never wait long for the lock. */
-    for (int i = 0; i < EXPIRE_SLICE && store->log_count; i++) {
-        const struct message *message = oldest(store)->message;
-        if (!message_expired(message, now_ms))
-            break;
-        drop_oldest(store, is_loss(message, now_ms));
-    }
+    for (int i = 0; i < EXPIRE_SLICE && drop_one_over(store, now_ms); i++)
+        continue;
 }
 
 const struct message *memory_store_oldest(const struct memory_store *store)
@@ -402,6 +444,7 @@ struct memory_store *memory_store_create(const struct memory_store_limits *limit
     map_init(&store->mailboxes);
     list_init(&store->idle);
     list_init(&store->log);
+    expiries_init(&store->expiries);
     return store;
 }
 
@@ -416,6 +459,7 @@ void memory_store_destroy(struct memory_store *store)
         mailbox_destroy(mailbox);
     }
     assert(list_empty(&store->log));
+    expiries_finish(&store->expiries);
     map_finish(&store->mailboxes);
     free(store);
 }

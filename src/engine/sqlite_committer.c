@@ -257,7 +257,7 @@ static bool show(struct sqlite_committer *committer, struct publish *publish)
     struct sqlite_shared *shared = committer->shared;
     struct message *message = publish->message;
     if (publish->kept && (!sqlite_writer_note(committer->writer, message) ||
-                          !memory_store_add(shared->window, message)))
+                          !memory_store_add(shared->window, message, 0)))
         return false;
     shared->head = message->id;
     if (publish->kept)
@@ -363,7 +363,7 @@ static const struct memory_store_limits unlimited = {SIZE_MAX, UINT64_MAX, UINT6
 static bool reload_message(void *context, struct message *message)
 {
     struct reload *reload = context;
-    return memory_store_add(reload->window, message);
+    return memory_store_add(reload->window, message, 0);
 }
 
 static void reload_erased(void *context, const struct address *address, uint64_t upto)

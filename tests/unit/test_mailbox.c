@@ -146,6 +146,21 @@ static void the_next_expiry_is_the_earliest(void **state)
     put_away(mailbox, 2);
 }
 
+static void one_is_taken_from_anywhere(void **state)
+{
+    (void)state;
+
+    for (uint32_t at = 0; at < 7; at++) {
+        struct mailbox *mailbox = filled(7);
+        mailbox_remove(mailbox, at, at % 2);
+        assert_int_equal(mailbox->count, 6);
+        assert_int_equal(mailbox->pruned_upto, at % 2 ? (at + 1) * 10 : 0);
+        for (uint32_t i = 0; i < 6; i++)
+            assert_int_equal(mailbox_at(mailbox, i)->message->id, (i + 1 + (i >= at)) * 10);
+        put_away(mailbox, 7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +170,7 @@ int main(void)
         cmocka_unit_test(what_is_pruned_is_remembered_as_a_gap),
         cmocka_unit_test(some_are_taken_out_of_the_middle),
         cmocka_unit_test(the_next_expiry_is_the_earliest),
+        cmocka_unit_test(one_is_taken_from_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
