@@ -15,8 +15,9 @@
 #include "model/address.h"
 
 struct device {
-    struct list link; /* of its user, the one that moved longest ago first */
-    uint64_t user;    /* hash of the user's address */
+    struct list link;  /* of its user, the one that moved longest ago first */
+    struct list order; /* of all, likewise */
+    uint64_t user;     /* hash of the user's address */
     uint64_t cursor;
     int64_t moved_at_ms; /* wall clock */
     size_t length;
@@ -25,9 +26,10 @@ struct device {
 
 struct devices {
     struct map users;
+    struct list order;
     size_t count;
     size_t per_user; /* the one that moved longest ago goes */
-    size_t max;      /* in all; further ones are refused */
+    size_t max;      /* in all; likewise */
 };
 
 void devices_init(struct devices *devices, size_t per_user, size_t max);
@@ -37,7 +39,7 @@ void devices_finish(struct devices *devices);
 struct device *devices_find(const struct devices *devices, uint64_t user, const char *name,
                             size_t length);
 
-/* Adds it, or moves its cursor up. NULL: out of memory, or there are too many. */
+/* Adds it, or moves its cursor up. NULL: out of memory. */
 struct device *devices_move(struct devices *devices, uint64_t user, const char *name, size_t length,
                             uint64_t cursor, int64_t now_ms);
 

@@ -9,6 +9,8 @@
 
 #include "base/map.h"
 
+#define SIGHTINGS_MAX 100000
+
 struct sighting {
     uint64_t user;
     int64_t at_ms; /* wall clock */
@@ -21,7 +23,8 @@ struct sightings {
 void sightings_init(struct sightings *sightings);
 void sightings_finish(struct sightings *sightings);
 
-/* Without memory the time is not known. */
+/* Without memory, and where more have left than a disk that is away can be told of, the time is not
+ * known. */
 void sightings_note(struct sightings *sightings, uint64_t user, int64_t at_ms);
 
 /* 0: none is noted. */

@@ -100,9 +100,6 @@ int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head);
 int sqlite_writer_set_age(struct sqlite_writer *writer, const struct age *age);
 int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
 
-/* Is there room for one more device among all there are? */
-bool sqlite_writer_takes_devices(const struct sqlite_writer *writer);
-
 /* A device of a user: made with a cursor, and then the user's that moved longest ago goes where it
  * has more than so many; moved up, if it is there; removed. */
 int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,

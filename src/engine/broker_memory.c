@@ -196,7 +196,7 @@ static int use_device(struct broker_memory *memory, struct device_call *call)
         device = devices_move(devices, call->user.hash, call->device, call->length,
                               call->has_cursor ? call->cursor : 0, now_ms);
     if (!device)
-        return devices->count < devices->max ? ERR_OUT_OF_MEMORY : ERR_NO_ROOM;
+        return ERR_OUT_OF_MEMORY;
     call->cursor = device->cursor;
     return 0;
 }

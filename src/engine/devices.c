@@ -12,6 +12,7 @@ struct owner {
 void devices_init(struct devices *devices, size_t per_user, size_t max)
 {
     map_init(&devices->users);
+    list_init(&devices->order);
     devices->count = 0;
     devices->per_user = per_user;
     devices->max = max;
@@ -30,6 +31,7 @@ static struct owner *find_owner(const struct devices *devices, uint64_t user)
 static void remove_device(struct devices *devices, struct owner *owner, struct device *device)
 {
     list_remove(&device->link);
+    list_remove(&device->order);
     free(device);
     devices->count--;
     if (--owner->count)
@@ -88,6 +90,12 @@ static struct owner *get_owner(struct devices *devices, uint64_t user)
     return NULL;
 }
 
+static void remove_oldest(struct devices *devices)
+{
+    struct device *device = list_first(&devices->order, struct device, order);
+    remove_device(devices, find_owner(devices, device->user), device);
+}
+
 static struct device *add(struct devices *devices, uint64_t user, const char *name, size_t length)
 {
     struct device *device = malloc(sizeof *device);
@@ -99,10 +107,13 @@ static struct device *add(struct devices *devices, uint64_t user, const char *na
     *device = (struct device){.user = user, .length = length};
     memcpy(device->name, name, length);
     list_append(&owner->devices, &device->link);
+    list_append(&devices->order, &device->order);
     owner->count++;
     devices->count++;
     if (owner->count > devices->per_user)
         remove_device(devices, owner, list_first(&owner->devices, struct device, link));
+    if (devices->count > devices->max)
+        remove_oldest(devices);
     return device;
 }
 
@@ -110,7 +121,7 @@ struct device *devices_move(struct devices *devices, uint64_t user, const char *
                             uint64_t cursor, int64_t now_ms)
 {
     struct device *device = devices_find(devices, user, name, length);
-    if (!device && devices->count < devices->max)
+    if (!device)
         device = add(devices, user, name, length);
     if (!device || (device->moved_at_ms && cursor <= device->cursor))
         return device;
@@ -118,6 +129,8 @@ struct device *devices_move(struct devices *devices, uint64_t user, const char *
     device->moved_at_ms = now_ms;
     list_remove(&device->link);
     list_append(&find_owner(devices, user)->devices, &device->link);
+    list_remove(&device->order);
+    list_append(&devices->order, &device->order);
     return device;
 }
 

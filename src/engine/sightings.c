@@ -32,7 +32,7 @@ void sightings_note(struct sightings *sightings, uint64_t user, int64_t at_ms)
         sighting->at_ms = at_ms;
         return;
     }
-    sighting = malloc(sizeof *sighting);
+    sighting = sightings->users.count < SIGHTINGS_MAX ? malloc(sizeof *sighting) : NULL;
     if (!sighting)
         return;
     *sighting = (struct sighting){user, at_ms};

@@ -186,8 +186,6 @@ static int file_device(struct sqlite_committer *committer, struct batch *batch,
     int err = begin(committer, batch, opens);
     if (err)
         return err;
-    if (opens && !sqlite_writer_takes_devices(committer->writer))
-        return ERR_NO_ROOM; /* which is nobody else's trouble */
     if (!call->has_cursor)
         call->cursor = 0;
     struct device device = {

@@ -33,7 +33,9 @@ static const char *const texts[STATEMENTS] = {
     [DESCENDING] = ("SELECT id FROM mail WHERE address = ? AND id > ? AND id <= ?"
                     " ORDER BY id DESC LIMIT ?"),
     [MESSAGE] = ("SELECT " SQLITE_MESSAGE_COLUMNS " FROM message WHERE id = ?"),
-    [ADDRESS] = "SELECT pruned_upto, erased_upto FROM address WHERE hash = ?",
+    [ADDRESS] = ("SELECT pruned_upto, erased_upto FROM address WHERE hash = ?1"
+                 " UNION ALL SELECT " SQLITE_FILE_FLOOR ", 0"
+                 " WHERE NOT EXISTS (SELECT 1 FROM address WHERE hash = ?1)"),
     [SEEN] = "SELECT at FROM seen WHERE hash = ?",
     [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",
     [ACKS] = "SELECT name, moved_at FROM device WHERE address = ? AND cursor >= ?",

@@ -14,6 +14,7 @@
 #include "engine/age.h"
 #include "engine/devices.h"
 #include "engine/litter.h"
+#include "engine/remnants.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/address.h"
@@ -23,7 +24,7 @@
 #define BULK_ENTRIES 100000
 #define LITTER_SHARE 8 /* of what is kept, at most one in so many is litter */
 #define MAX_LITTER   250000
-#define MAX_DEVICES  1000000
+#define TRIM_EVERY   60 /* looks */
 #define LOG_FRAME    (4096 + 24)
 #define PACE         2 /* of what is over, at least so many go while one is added */
 #define MAX_OWED     40000
@@ -54,7 +55,8 @@ static const char *const texts[STATEMENTS] = {
     [ADD_KEY] = "INSERT INTO key(id, scope, hash, body, kept) VALUES (?,?,?,?,?)",
     [SAW] = "INSERT OR REPLACE INTO seen(hash, at) VALUES (?,?)",
     [SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES (?,?)",
-    [ERASED] = ("INSERT INTO address(hash, erased_upto) VALUES (?1, ?2) ON CONFLICT(hash)"
+    [ERASED] = ("INSERT INTO address(hash, pruned_upto, erased_upto)"
+                " VALUES (?1, " SQLITE_FILE_FLOOR ", ?2) ON CONFLICT(hash)"
                 " DO UPDATE SET erased_upto = max(erased_upto, ?2)"),
     [MAIL_OF] = "SELECT id FROM mail WHERE address = ? ORDER BY id",
     [UNMAIL] = "DELETE FROM mail WHERE address = ?",
@@ -75,6 +77,8 @@ struct sqlite_writer {
     struct litter *litter;
     struct mail_index *index;
     struct retention *retention;
+    struct remnants *remnants;
+    unsigned looks;
     bool in_transaction;
     uint64_t last;
     uint64_t newest; /* message, when it was opened */
@@ -83,7 +87,6 @@ struct sqlite_writer {
     int64_t messages;
     int64_t more_messages; /* by this transaction */
     int64_t newest_ms;
-    int64_t devices;
     int64_t keys;
     int64_t more_keys;               /* by this transaction */
     struct retention_look last_look; /* as far as the caller says it */
@@ -138,8 +141,6 @@ static int read_state(struct sqlite_writer *writer)
         rc = sqlite_file_number(writer->db, "SELECT sent_at FROM message ORDER BY id DESC LIMIT 1",
                                 &writer->newest_ms);
     if (rc == SQLITE_OK)
-        rc = sqlite_file_number(writer->db, "SELECT count(*) FROM device", &writer->devices);
-    if (rc == SQLITE_OK)
         rc = sqlite_file_number(writer->db, "SELECT count(*) FROM key", &writer->keys);
     snprintf(sql, sizeof sql, "SELECT count(*) FROM message WHERE id > %lld", (long long)indexed);
     if (rc == SQLITE_OK)
@@ -155,6 +156,7 @@ struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *opt
                                          struct sqlite_file_error *ret_error)
 {
     struct sqlite_writer *writer = mem_alloc(sizeof *writer);
+    struct remnants_limits remnants = remnants_limits_of(options->retention.keep_total);
     writer->options = *options;
     writer->db = sqlite_file_open(options->folder, options->full_sync, ret_error);
     if (!writer->db) {
@@ -165,6 +167,7 @@ struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *opt
         (writer->litter = litter_create(writer->db)) &&
         (writer->index = mail_index_create(writer->db, &options->index, writer->litter)) &&
         (writer->retention = retention_create(writer->db, &options->retention)) &&
+        (writer->remnants = remnants_create(writer->db, &remnants)) &&
         read_state(writer) == SQLITE_OK) {
         sqlite3_wal_hook(writer->db, on_commit, writer);
         return writer;
@@ -182,6 +185,7 @@ void sqlite_writer_close(struct sqlite_writer *writer)
     mail_index_destroy(writer->index);
     litter_destroy(writer->litter);
     retention_destroy(writer->retention);
+    remnants_destroy(writer->remnants);
     sqlite_file_finalize(writer->statements, STATEMENTS);
     sqlite_file_close(writer->db);
     free(writer);
@@ -532,11 +536,6 @@ static sqlite3_stmt *bind_device(struct sqlite_writer *writer, int which,
     return statement;
 }
 
-bool sqlite_writer_takes_devices(const struct sqlite_writer *writer)
-{
-    return writer->devices < MAX_DEVICES;
-}
-
 int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device *device,
                               size_t per_user)
 {
@@ -546,11 +545,8 @@ int sqlite_writer_open_device(struct sqlite_writer *writer, const struct device 
     int err = run(writer, OPEN_DEVICE, "open a device");
     if (err)
         return err;
-    writer->devices += sqlite3_changes(writer->db);
     sqlite3_bind_int64(bind_device(writer, TRIM_DEVICES, device), 3, (int64_t)per_user);
-    err = run(writer, TRIM_DEVICES, "open a device");
-    writer->devices -= err ? 0 : sqlite3_changes(writer->db);
-    return err;
+    return run(writer, TRIM_DEVICES, "open a device");
 }
 
 int sqlite_writer_move_device(struct sqlite_writer *writer, const struct device *device)
@@ -567,7 +563,6 @@ int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct devic
     bind_device(writer, FORGET_DEVICE, device);
     int err = run(writer, FORGET_DEVICE, "forget a device");
     *ret_found = !err && sqlite3_changes(writer->db);
-    writer->devices -= *ret_found;
     return err;
 }
 
@@ -682,7 +677,10 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t ke
 {
     writer->last_look.now_ms = now_ms;
     writer->last_look.keys_upto = keys_upto;
-    return look(writer);
+    int err = look(writer);
+    if (!err && writer->looks++ % TRIM_EVERY == 0)
+        err = judge(writer, remnants_trim(writer->remnants, writer->indexed_upto), "trim");
+    return err;
 }
 
 /* Either the index or the litter has its turn, and only a whole bulk or all of the litter ends it.

@@ -219,6 +219,16 @@ static struct page read_after(const char *user, uint64_t after)
             assert_true((page).ids[i_] == ids_[i_]);                                               \
     } while (0)
 
+static void set_on_disk(const char *sql)
+{
+    char path[64];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 /* ---- lives ---- */
 
 static void what_was_published_outlives_the_broker(void **state)
@@ -368,6 +378,31 @@ static void what_is_kept_outlives_a_life_on_a_clock_that_is_behind(void **state)
     assert_ids(read_after("alice", 0), c);
 }
 
+/* Its row went, with all that was known of it alone. */
+static void an_address_without_a_row_has_lost_up_to_the_floor(void **state)
+{
+    struct sqlite_options options = wide;
+    uint64_t ids[60];
+    char sql[128];
+
+    options.recent_bytes = 4096; /* the file has the first of them */
+    open_desk_with(&options);
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        ids[i] = send("alice");
+    close_broker();
+    snprintf(sql, sizeof sql, "INSERT INTO meta VALUES ('floor', %llu)",
+             (unsigned long long)ids[1]);
+    set_on_disk(sql);
+    open_broker();
+    for (int i = 0; i < 2; i++) {
+        assert_true(read_after("alice", ids[0]).addresses[0].gap);
+        assert_false(read_after("alice", ids[1]).addresses[0].gap);
+        assert_false(read_after("alice", 0).addresses[0].gap);
+        erase("alice"); /* makes a row */
+    }
+    close_desk(state);
+}
+
 static void a_folder_has_one_owner(void **state)
 {
     char error[600] = "";
@@ -463,16 +498,6 @@ static void devices_outlive_the_broker(void **state)
     assert_false(ask_device(DEVICE_ACK, "phone", b).found);
     reopen();
     assert_false(ask_device(DEVICE_FORGET, "phone", 0).found);
-}
-
-static void set_on_disk(const char *sql)
-{
-    char path[64];
-    sqlite3 *db;
-    snprintf(path, sizeof path, "%s/%s", desk.folder, SQLITE_FILE_NAME);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
 }
 
 /* Nothing that a client says makes a device of which acknowledgements are ignored for ever. */
@@ -632,6 +657,7 @@ int main(void)
                                         open_desk_at_a_clock, close_desk),
         cmocka_unit_test_setup_teardown(what_is_kept_outlives_a_life_on_a_clock_that_is_behind,
                                         open_desk_at_a_clock, close_desk),
+        cmocka_unit_test(an_address_without_a_row_has_lost_up_to_the_floor),
         desk_test(a_folder_has_one_owner),
         desk_test(keys_outlive_the_broker),
         desk_test(what_is_erased_stays_erased),

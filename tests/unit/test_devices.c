@@ -79,19 +79,23 @@ static void the_one_that_moved_longest_ago_goes(void **state)
     assert_int_equal(devices.count, 3);
 }
 
-static void beyond_the_total_none_is_added(void **state)
+static void beyond_the_total_the_one_of_all_that_moved_longest_ago_goes(void **state)
 {
     (void)state;
 
     move(1, "a", 1, 100);
-    move(1, "b", 1, 100);
-    move(2, "a", 1, 100);
-    move(2, "b", 1, 100);
-    move(3, "a", 1, 100);
-    assert_null(move(4, "a", 1, 100));
-    assert_int_equal(move(3, "a", 2, 200)->cursor, 2); /* those that are there go on */
-    assert_true(devices_forget(&devices, 1, "a", 1));
-    assert_non_null(move(4, "a", 1, 300));
+    move(1, "b", 1, 200);
+    move(2, "a", 1, 300);
+    move(2, "b", 1, 400);
+    move(3, "a", 1, 500);
+    move(1, "a", 2, 600);
+    assert_non_null(move(4, "a", 1, 700));
+    assert_null(find(1, "b"));
+    assert_non_null(find(1, "a"));
+    assert_non_null(move(5, "a", 1, 800));
+    assert_null(find(2, "a"));
+    assert_non_null(find(2, "b"));
+    assert_int_equal(devices.count, 5);
 }
 
 static void what_is_forgotten_is_gone_with_its_user(void **state)
@@ -154,7 +158,7 @@ int main(void)
         devices_test(one_that_has_nothing_yet_has_moved_all_the_same),
         devices_test(names_are_exact_and_of_one_user),
         devices_test(the_one_that_moved_longest_ago_goes),
-        devices_test(beyond_the_total_none_is_added),
+        devices_test(beyond_the_total_the_one_of_all_that_moved_longest_ago_goes),
         devices_test(what_is_forgotten_is_gone_with_its_user),
         devices_test(a_copy_is_sorted_as_the_file_is),
         devices_test(what_moved_since_a_copy_stays),

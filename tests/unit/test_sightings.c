@@ -75,6 +75,17 @@ static void who_was_seen_anew_is_not_forgotten(void **state)
     free(copy);
 }
 
+static void a_disk_that_is_away_costs_so_much_and_no_more(void **state)
+{
+    (void)state;
+
+    for (uint64_t user = 1; user <= SIGHTINGS_MAX + 10; user++)
+        sightings_note(&sightings, user * 0x9e3779b97f4a7c15u, 100);
+    assert_int_equal(sightings.users.count, SIGHTINGS_MAX);
+    sightings_note(&sightings, 0x9e3779b97f4a7c15u, 200); /* those that are there go on */
+    assert_int_equal(sightings_find(&sightings, 0x9e3779b97f4a7c15u), 200);
+}
+
 #define sightings_test(name) cmocka_unit_test_setup_teardown(name, open_sightings, close_sightings)
 
 int main(void)
@@ -84,6 +95,7 @@ int main(void)
         sightings_test(a_copy_is_sorted_as_the_file_is),
         sightings_test(of_none_there_is_no_copy),
         sightings_test(who_was_seen_anew_is_not_forgotten),
+        sightings_test(a_disk_that_is_away_costs_so_much_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
