@@ -38,6 +38,8 @@ const char *exchange_name(const struct exchange *exchange, size_t *ret_length);
 
 /* A query parameter, decoded, borrowed; NULL: not there. */
 const char *exchange_query(struct exchange *exchange, const char *name);
+/* The next one of that name after the value `last`; NULL: from the first. */
+const char *exchange_query_next(struct exchange *exchange, const char *name, const char *last);
 
 /* A request header that came once, or NULL; and whether a list header has a token. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
@@ -139,5 +141,6 @@ void exchange_write_problem(const struct exchange *exchange, struct buf *buf, en
                             const char *detail);
 
 bool exchange_is_head(const struct exchange *exchange);
+bool exchange_is_post(const struct exchange *exchange);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef NET_RECEIVING_H
 #define NET_RECEIVING_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "engine/catch_up.h"
@@ -16,12 +17,20 @@ struct worker;
 struct receiving {
     struct catch_up_start start; /* its names lie in `names` */
     struct address *channels;    /* owned */
-    char *names;                 /* owned */
+    char *names;                 /* owned: the address's */
+    char *more_names;            /* owned: those that came as JSON */
 };
 
-/* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b and ?device= of a
- * request. False: a problem was answered, and there is nothing to finish. */
+/* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b, each ?channel= and
+ * ?device= of a request, and "channels" of a POST's body, as an address has no room for many.
+ * False: a problem was answered, and there is nothing to finish. */
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
+
+#define RECEIVING_CHANNELS "channels is a list of names."
+
+/* Adds the names of a JSON array, once; NULL: none. Else ERR_BAD_FIELD, ERR_TOO_MANY_CHANNELS or
+ * ERR_OUT_OF_MEMORY, and nothing is added. */
+int receiving_add(struct receiving *receiving, const json_t *names);
 void receiving_finish(struct receiving *receiving);
 
 #define RECEIVING_LATE (-2)

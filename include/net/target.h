@@ -41,5 +41,7 @@ bool target_decode_words(struct target *target);
 
 /* A query parameter, decoded, borrowed; NULL: not there. */
 const char *target_query(const struct target *target, const char *name);
+/* The next one of that name after the value `last`; NULL: from the first. */
+const char *target_query_next(const struct target *target, const char *name, const char *last);
 
 #endif

@@ -106,6 +106,11 @@ const char *exchange_query(struct exchange *exchange, const char *name)
     return target_query(&exchange->target, name);
 }
 
+const char *exchange_query_next(struct exchange *exchange, const char *name, const char *last)
+{
+    return target_query_next(&exchange->target, name, last);
+}
+
 struct quota *exchange_quota(const struct exchange *exchange)
 {
     return exchange->all->quota;
@@ -408,6 +413,11 @@ int exchange_adopt(struct exchange *exchange)
 bool exchange_is_head(const struct exchange *exchange)
 {
     return strcmp(exchange->head.method, "HEAD") == 0;
+}
+
+bool exchange_is_post(const struct exchange *exchange)
+{
+    return strcmp(exchange->head.method, "POST") == 0;
 }
 
 void exchange_write_head(const struct exchange *exchange, struct buf *buf, int status,

@@ -1,5 +1,6 @@
 #include "net/receiving.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "engine/broker.h"
 #include "engine/worker.h"
 #include "model/identity.h"
+#include "net/api/json_body.h"
 #include "net/exchange.h"
 
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
@@ -35,6 +37,16 @@ static size_t count_words(const char *list)
     return count;
 }
 
+/* How many channels the address names, at most, and how long they are, each with a NUL. */
+static size_t count_channels(struct exchange *exchange, const char *list, size_t *ret_size)
+{
+    size_t count = count_words(list);
+    *ret_size = strlen(list) + 1;
+    for (const char *name = NULL; (name = exchange_query_next(exchange, "channel", name)); count++)
+        *ret_size += strlen(name) + 1;
+    return count;
+}
+
 static bool has_channel(const struct receiving *receiving, const struct address *channel)
 {
     for (size_t i = 0; i < receiving->start.channel_count; i++) {
@@ -44,18 +56,36 @@ static bool has_channel(const struct receiving *receiving, const struct address 
     return false;
 }
 
-/* Names a comma parts; a comma within a name cannot be said here, but by a subscribe frame. False:
- * one of them is no name. */
-static bool add_channels(struct receiving *receiving, const char *list)
+/* There is room for it. False: it is no name. */
+static bool add_channel(struct receiving *receiving, const char *name, size_t length)
 {
-    while (*list) {
-        size_t length = strcspn(list, ",");
-        if (!address_is_name(list, length))
+    if (!address_is_name(name, length))
+        return false;
+    struct address channel = address_make(ADDRESS_CHANNEL, name, length);
+    if (!has_channel(receiving, &channel))
+        receiving->channels[receiving->start.channel_count++] = channel;
+    return true;
+}
+
+/* Names a comma parts, and after them each that has a parameter to itself, whatever is in it; they
+ * are copied to `to`. False: one of them is no name. */
+static bool add_channels(struct exchange *exchange, struct receiving *receiving, const char *list,
+                         char *to)
+{
+    memcpy(to, list, strlen(list) + 1);
+    for (; *to; to += *to == ',') {
+        size_t length = strcspn(to, ",");
+        if (!add_channel(receiving, to, length))
             return false;
-        struct address channel = address_make(ADDRESS_CHANNEL, list, length);
-        if (!has_channel(receiving, &channel))
-            receiving->channels[receiving->start.channel_count++] = channel;
-        list += length + (list[length] == ',');
+        to += length;
+    }
+    to++;
+    for (const char *name = NULL; (name = exchange_query_next(exchange, "channel", name));) {
+        size_t length = strlen(name);
+        memcpy(to, name, length + 1);
+        if (!add_channel(receiving, to, length))
+            return false;
+        to += length + 1;
     }
     return true;
 }
@@ -64,15 +94,15 @@ static bool add_channels(struct receiving *receiving, const char *list)
 static bool copy_names(struct exchange *exchange, struct receiving *receiving, const char *list,
                        const char *device)
 {
-    size_t length, device_length = strlen(device);
+    size_t length, size, device_length = strlen(device);
     const char *user = exchange_id(exchange, &length);
-    size_t list_size = strlen(list) + 1, words = count_words(list);
+    size_t words = count_channels(exchange, list, &size);
     if (words > CATCH_UP_MAX_CHANNELS) {
         exchange_problem(exchange, ERR_TOO_MANY_CHANNELS, "channels",
                          "See max_channels_per_session.");
         return false;
     }
-    receiving->names = malloc(length + device_length + list_size);
+    receiving->names = malloc(length + device_length + size);
     receiving->channels = malloc(words * sizeof *receiving->channels);
     if (!receiving->names || !receiving->channels) {
         exchange_problem(exchange, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
@@ -80,16 +110,82 @@ static bool copy_names(struct exchange *exchange, struct receiving *receiving, c
     }
     memcpy(receiving->names, user, length);
     memcpy(receiving->names + length, device, device_length);
-    memcpy(receiving->names + length + device_length, list, list_size);
     receiving->start.user = address_make(ADDRESS_USER, receiving->names, length);
     receiving->start.device = device_length ? receiving->names + length : NULL;
     receiving->start.device_length = device_length;
     receiving->start.channels = receiving->channels;
-    if (add_channels(receiving, receiving->names + length + device_length))
+    if (add_channels(exchange, receiving, list, receiving->names + length + device_length))
         return true;
-    exchange_problem(exchange, ERR_BAD_PARAMETER, "channels",
-                     "channels is a list of names: channels=news,sport.");
+    exchange_problem(
+        exchange, ERR_BAD_PARAMETER, "channels",
+        "channels is a list of names, channels=news,sport; one with a comma is said by "
+        "channel=a%%2Cb.");
     return false;
+}
+
+/* ---- names that come as JSON ---- */
+
+/* 0 and how long they are, or why not. */
+static int measure(const struct receiving *receiving, const json_t *names, size_t *ret_size)
+{
+    size_t i;
+    const json_t *name;
+    *ret_size = 1; /* never nothing */
+    if (!json_is_array(names))
+        return ERR_BAD_FIELD;
+    if (receiving->start.channel_count + json_array_size(names) > CATCH_UP_MAX_CHANNELS)
+        return ERR_TOO_MANY_CHANNELS;
+    json_array_foreach(names, i, name)
+    {
+        if (!json_is_string(name) ||
+            !address_is_name(json_string_value(name), json_string_length(name)))
+            return ERR_BAD_FIELD;
+        *ret_size += json_string_length(name);
+    }
+    return 0;
+}
+
+int receiving_add(struct receiving *receiving, const json_t *names)
+{
+    size_t i, size, count = receiving->start.channel_count + json_array_size(names);
+    const json_t *name;
+    if (!names || json_is_null(names))
+        return 0;
+    int err = measure(receiving, names, &size);
+    if (err)
+        return err;
+    assert(!receiving->more_names);
+    struct address *channels = realloc(receiving->channels, (count + 1) * sizeof *channels);
+    if (channels)
+        receiving->start.channels = receiving->channels = channels;
+    char *to = channels ? malloc(size) : NULL;
+    if (!to)
+        return ERR_OUT_OF_MEMORY;
+    receiving->more_names = to;
+    json_array_foreach(names, i, name)
+    {
+        size_t length = json_string_length(name);
+        memcpy(to, json_string_value(name), length);
+        add_channel(receiving, to, length);
+        to += length;
+    }
+    return 0;
+}
+
+/* What a POST says beside its address. */
+static bool read_body(struct exchange *exchange, struct receiving *receiving)
+{
+    json_t *body = json_body_read(exchange);
+    if (!body)
+        return false;
+    int err = receiving_add(receiving, json_object_get(body, "channels"));
+    json_decref(body);
+    if (err)
+        exchange_problem(exchange, (enum err)err, "channels",
+                         err == ERR_BAD_FIELD           ? RECEIVING_CHANNELS
+                         : err == ERR_TOO_MANY_CHANNELS ? "See max_channels_per_session."
+                                                        : "Try again in a moment.");
+    return !err;
 }
 
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
@@ -105,7 +201,8 @@ bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
     }
     if (!read_after(exchange, &receiving->start))
         return false;
-    if (copy_names(exchange, receiving, list ? list : "", device ? device : ""))
+    if (copy_names(exchange, receiving, list ? list : "", device ? device : "") &&
+        (!exchange_is_post(exchange) || read_body(exchange, receiving)))
         return true;
     receiving_finish(receiving);
     return false;
@@ -192,5 +289,6 @@ void receiving_finish(struct receiving *receiving)
 {
     free(receiving->channels);
     free(receiving->names);
+    free(receiving->more_names);
     *receiving = (struct receiving){0};
 }

@@ -76,7 +76,13 @@ bool target_split(struct target *target)
 
 const char *target_query(const struct target *target, const char *name)
 {
-    for (const char *at = target->query; at && *at; at += strlen(at) + 1) {
+    return target_query_next(target, name, NULL);
+}
+
+const char *target_query_next(const struct target *target, const char *name, const char *last)
+{
+    const char *at = last ? last + strlen(last) + 1 : target->query;
+    for (; at && *at; at += strlen(at) + 1) {
         const char *value = at + strlen(at) + 1;
         if (strcmp(at, name) == 0)
             return value;

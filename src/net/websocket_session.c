@@ -545,19 +545,41 @@ static void log_refusal(const struct websocket_session *self, const struct addre
                 LOG_TEXT("why", why), LOG_TEXT("peer", peer));
 }
 
-/* The first one: whoever brings no good token has had their chance. */
+/* From now on it is who's, or with NULL, where nobody needs a pass, anyone's. */
+static void let_in(struct websocket_session *self, struct identity *who)
+{
+    struct opening *opening = self->opening;
+    if (who) {
+        pass_renew(opening->pass, who);
+    } else {
+        pass_destroy(opening->pass);
+        opening->pass = NULL;
+    }
+    locate(self);
+}
+
+/* The first one: whoever brings no good token has had their chance. It may name the channels for
+ * which the address had no room. */
 static void authenticate(const struct asked *asked)
 {
     struct websocket_session *self = asked->self;
-    const struct receiving *receiving = &self->opening->receiving;
+    struct receiving *receiving = &self->opening->receiving;
+    const bool open = access_is_open(passes_access(self->place.door->passes));
     struct identity *who = NULL;
-    const char *why;
-    int err = identify(asked, &who, &why);
+    const char *why = NULL;
+    int err = open ? 0 : identify(asked, &who, &why);
+    int added = err ? 0 : receiving_add(receiving, json_object_get(asked->frame, "channels"));
+    if (added == ERR_BAD_FIELD) {
+        identity_destroy(who);
+        send_error(self, ERR_BAD_FIELD, json_object_get(asked->frame, "ref"), RECEIVING_CHANNELS);
+        return;
+    }
+    why = added ? "the frame's channels" : why;
+    err = added ? added : err;
     if (!err)
-        err = receiving_check(receiving, who, &why);
+        err = receiving_check(receiving, who ? who : &identity_anyone, &why);
     if (!err) {
-        pass_renew(self->opening->pass, who);
-        locate(self);
+        let_in(self, who);
         return;
     }
     log_refusal(self, &receiving->start.user, (enum err)err, why);
@@ -768,14 +790,22 @@ static struct websocket_session *session_create(struct door *door, bool json)
     return self;
 }
 
+/* Does it say that a frame follows with what the handshake has no room for? */
+static bool wants_frame(struct exchange *exchange)
+{
+    const char *by = exchange_query(exchange, "auth");
+    return by && strcmp(by, "frame") == 0;
+}
+
 /* Why it will be closed at once, if it will; a JSON session may still bring its token. */
 static int admit(struct exchange *exchange, struct websocket_session *self)
 {
     struct door *door = self->place.door;
     struct opening *opening = self->opening;
     const char *why;
-    bool may_wait = self->websocket.json && !exchange_has_credentials(exchange);
-    if (may_wait && !access_is_open(passes_access(door->passes))) {
+    bool lacks_token =
+        !access_is_open(passes_access(door->passes)) && !exchange_has_credentials(exchange);
+    if (self->websocket.json && (lacks_token || wants_frame(exchange))) {
         opening->pass = pass_create_waiting(door->passes, &self->session);
         return opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
     }

@@ -76,6 +76,9 @@ ROUTES = [
     ("GET", "/poll/ada?wait=0", None, {"ada", "ada+"}),
     ("GET", "/poll/ada?wait=0&channels=news", None, {"ada", "ada+"}),
     ("GET", "/poll/ada?wait=0&channels=other", None, set()),
+    ("GET", "/poll/ada?wait=0&channel=other", None, set()),
+    ("POST", "/poll/ada?wait=0", {"channels": ["news"]}, {"ada", "ada+"}),
+    ("POST", "/poll/ada?wait=0", {"channels": ["other", "news"]}, set()),
 ]
 
 
@@ -132,7 +135,7 @@ def test_every_route_of_the_source_is_in_the_table():
                                     path.split("?")[0])))
              for method, path, _, _ in ROUTES}
     streams = {("GET", "/ws/:id"), ("GET", "/ws"), ("GET", "/rooms/:id"), ("GET", "/sse/:id"),
-               ("GET", "/ws-echo")}  # below; the echo is for loopback only
+               ("POST", "/sse/:id"), ("GET", "/ws-echo")}  # below; the echo is for loopback only
     routes.discard(("POST", "/send-messages"))  # above
     assert routes - streams == tried & routes == tried
 

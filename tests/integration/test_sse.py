@@ -98,8 +98,8 @@ def test_pages_of_this_machine_may_read_it_and_others_may_not(shared, user):
     assert answer.headers["access-control-allow-origin"] == PAGE
 
 
-def test_only_get_and_head(shared, user):
-    answer = shared.http.post(f"/sse/{user}")
+def test_only_get_head_and_post(shared, user):
+    answer = shared.http.delete(f"/sse/{user}")
     assert answer.status_code == 405 and "GET" in answer.headers["allow"]
     assert shared.http.get("/sse/").status_code in (400, 404)
     assert shared.http.get("/sse/a%2Fb").status_code == 400

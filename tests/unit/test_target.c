@@ -64,6 +64,24 @@ static void words_of_the_path_are_found_by_a_pattern(void **state)
     target_finish(&target);
 }
 
+static void one_may_be_there_many_times(void **state)
+{
+    struct target target;
+    const char *last = NULL;
+    (void)state;
+
+    assert_true(splits(&target, "/a?c=1%2C2&b=x&c=&c=3"));
+    assert_string_equal(last = target_query_next(&target, "c", last), "1,2");
+    assert_string_equal(last = target_query_next(&target, "c", last), "");
+    assert_string_equal(last = target_query_next(&target, "c", last), "3");
+    assert_null(target_query_next(&target, "c", last));
+    assert_null(target_query_next(&target, "d", NULL));
+    target_finish(&target);
+    assert_true(splits(&target, "/a"));
+    assert_null(target_query_next(&target, "c", NULL));
+    target_finish(&target);
+}
+
 /* Too long for the room of its own; and of lone names each gains a NUL. */
 static void a_long_one_has_room(void **state)
 {
@@ -82,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_is_decoded_once),
+        cmocka_unit_test(one_may_be_there_many_times),
         cmocka_unit_test(words_of_the_path_are_found_by_a_pattern),
         cmocka_unit_test(a_long_one_has_room),
     };
