@@ -141,6 +141,16 @@ static int append(struct sqlite_committer *committer, struct batch *batch,
     return batch->err;
 }
 
+/* The key of what is not kept outlives a restart, too. A disk that is full or away only forgets it:
+ * the message needs no disk. */
+static void file_key(struct sqlite_committer *committer, struct batch *batch,
+                     const struct publish *publish)
+{
+    if (publish->key && begin(committer, batch, true) == 0)
+        batch->err =
+            sqlite_writer_add_key(committer->writer, publish->message->id, publish->key, false);
+}
+
 /* Gives the message its number and its place in the log. */
 static int sequence(struct sqlite_committer *committer, struct batch *batch,
                     struct publish *publish)
@@ -162,6 +172,8 @@ static int sequence(struct sqlite_committer *committer, struct batch *batch,
             idempotency_remove(committer->keys, publish->key);
         return err;
     }
+    if (!keeps)
+        file_key(committer, batch, publish);
     publish->id = committer->last = id;
     publish->kept = publish->durable = keeps;
     return 0;

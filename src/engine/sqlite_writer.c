@@ -128,9 +128,11 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 
 static int read_state(struct sqlite_writer *writer)
 {
-    int64_t given = 0, indexed = 0, newest = 0, tail = 0;
+    int64_t keyed = 0, given = 0, indexed = 0, newest = 0, tail = 0;
     char sql[96];
     int rc = sqlite_file_get(writer->db, "last", &given);
+    if (rc == SQLITE_OK)
+        rc = sqlite_file_number(writer->db, "SELECT max(id) FROM key", &keyed);
     if (rc == SQLITE_OK)
         rc = sqlite_file_get(writer->db, "indexed_upto", &indexed);
     if (rc == SQLITE_OK)
@@ -146,7 +148,7 @@ static int read_state(struct sqlite_writer *writer)
     if (rc == SQLITE_OK)
         rc = sqlite_file_number(writer->db, sql, &tail);
     writer->newest = (uint64_t)newest;
-    writer->last = (uint64_t)(given > newest ? given : newest);
+    writer->last = max_u64(max_u64((uint64_t)given, (uint64_t)newest), (uint64_t)keyed);
     writer->indexed_upto = (uint64_t)indexed;
     writer->messages += tail; /* the number was noted together with indexed_upto */
     return rc;
