@@ -276,7 +276,8 @@ static bool read_times(const json_t *json, const struct token_rules *rules, int6
         return false;
     claims->end_ms = expires + TOKEN_LEEWAY_MS;
     *ret_why = "the token is not valid yet";
-    if (not_before > now_ms + TOKEN_LEEWAY_MS)
+    /* One issued in the future would pass any age, and every revocation. */
+    if (not_before > now_ms + TOKEN_LEEWAY_MS || claims->issued_ms > now_ms + TOKEN_LEEWAY_MS)
         return false;
     *ret_why = "the token is valid for longer than token_max_age";
     if (expires - (claims->issued_ms == INT64_MIN ? now_ms : claims->issued_ms) > rules->max_age_ms)

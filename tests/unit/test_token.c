@@ -113,6 +113,11 @@ static void times_hold_within_the_leeway(void **state)
     assert_int_equal(judge("{\"sub\":\"a\",\"exp\":" TOMORROW ",\"nbf\":1769860830}"), 0);
     assert_int_equal(judge("{\"sub\":\"a\",\"exp\":" TOMORROW ",\"nbf\":1769860831}"),
                      ERR_UNAUTHORIZED);
+    assert_int_equal(judge("{\"sub\":\"a\",\"exp\":" TOMORROW ",\"iat\":1769860830}"), 0);
+    assert_int_equal(judge("{\"sub\":\"a\",\"exp\":" TOMORROW ",\"iat\":1769860831}"),
+                     ERR_UNAUTHORIZED);
+    assert_int_equal(judge("{\"sub\":\"a\",\"exp\":253402300799,\"iat\":253402300000}"),
+                     ERR_UNAUTHORIZED);
 }
 
 static void exp_is_required_and_near(void **state)
