@@ -21,6 +21,9 @@ ptrdiff_t text_percent_decode(char *ret_text, const char *text, size_t length);
 /* A token of RFC 9110 section 5.6.2, at least one character. */
 bool text_is_token(const char *text, size_t length);
 
+/* One or more of them, with commas and spaces between and around them. */
+bool text_is_token_list(const char *text);
+
 /* Is `token` one of the comma-separated words of a header's value, ASCII case set aside?
  * (RFC 9110 section 5.6.1) */
 bool text_list_has(const char *list, const char *token);

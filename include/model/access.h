@@ -21,7 +21,7 @@ struct keys;
 struct revocations;
 
 struct access_options {
-    char *const *origins; /* as `https://app.example.com`; copied */
+    char *const *origins; /* proper by origin_is_listed_form; copied */
     size_t origin_count;
     char *const *proxies; /* proper by network_is; copied */
     size_t proxy_count;
@@ -42,12 +42,12 @@ bool access_is_open(const struct access *access);
 /* A Host header's value: in open mode localhost, 127.0.0.1 or [::1], any port, else any. */
 bool access_host_allowed(const struct access *access, const char *host);
 
-/* An Origin header's value: one of the list, exactly; in open mode http(s) on localhost, 127.0.0.1
- * or [::1] at any port; or the page of this very server, whose host and port are those of Host. */
-bool access_origin_allowed(const struct access *access, const char *origin, const char *host);
-
-/* Is this an origin in its one proper form, for checking a list? */
-bool access_is_origin(const char *origin);
+/* An Origin header's value: one of the list; or ours, which is in open mode http(s) on localhost,
+ * 127.0.0.1 or [::1] at any port, and always the page of this very server, whose host and port are
+ * those of Host. */
+enum access_origin { ACCESS_ORIGIN_REFUSED, ACCESS_ORIGIN_OURS, ACCESS_ORIGIN_LISTED };
+enum access_origin access_judge_origin(const struct access *access, const char *origin,
+                                       const char *host);
 
 /* Whose credentials are these: a key or a token; NULL: none were brought? 0 and the identity, to be
  * destroyed; ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_OUT_OF_MEMORY, and a few words in *ret_why.

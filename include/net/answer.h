@@ -21,6 +21,7 @@ struct answer {
     int status;
     enum err err;       /* what was refused, for log and metrics */
     const char *origin; /* allowed, and to be told so; or NULL */
+    bool credentials;   /* that origin may send what the browser has of them */
     bool varies;        /* even without an Origin another one would get another answer */
     struct {
         const char *name;

@@ -11,6 +11,7 @@
 #include "base/config_errors.h"
 #include "base/mem.h"
 #include "base/network.h"
+#include "base/origin.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -35,18 +36,6 @@ static bool is_address(const char *text)
     return text[host] == ':' && !units_parse_number(text + host + 1, &port) && port <= 65535;
 }
 
-/* scheme://host[:port] as browsers send it: lower case, nothing after it. */
-static bool is_origin(const char *text)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789+-._:[]";
-
-    size_t scheme = strcspn(text, ":");
-    if (!scheme || strspn(text, letters) < scheme || strncmp(text + scheme, "://", 3))
-        return false;
-    const char *host = text + scheme + 3;
-    return *host && *host != ':' && !host[strspn(host, letters)];
-}
-
 /* What stands between quotes as it is. */
 static bool is_plain(const char *text)
 {
@@ -60,7 +49,8 @@ static bool is_plain(const char *text)
 static const struct config_form form_address = {
     is_address, "host:port", "is not an address, say localhost:8000 or [::1]:8000"};
 static const struct config_form form_origin = {
-    is_origin, "origin", "is not an origin, say https://app.example.com or http://localhost:3000"};
+    origin_is_listed_form, "origin",
+    "is not an origin, say https://app.example.com or http://localhost:3000"};
 
 static const struct config_form form_network = {
     network_is, "network", "is not a network, say 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"};

@@ -113,6 +113,18 @@ bool text_is_token(const char *text, size_t length)
     return length > 0;
 }
 
+bool text_is_token_list(const char *text)
+{
+    bool any = false;
+    for (; *text; text++) {
+        bool is = is_token_char((unsigned char)*text);
+        if (!is && *text != ',' && *text != ' ')
+            return false;
+        any = any || is;
+    }
+    return any;
+}
+
 bool text_equal_nocase(const char *text, size_t length, const char *word)
 {
     return strlen(word) == length && strncasecmp(text, word, length) == 0;

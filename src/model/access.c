@@ -3,17 +3,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/origin.h"
 #include "model/identity.h"
 #include "model/keys.h"
 #include "model/revocations.h"
 
 struct access {
     atomic_uint refs;
-    char **origins;
+    struct origin *origins; /* each owns the text it begins at */
     size_t origin_count;
     struct network *proxies;
     size_t proxy_count;
@@ -25,14 +25,22 @@ struct access {
     struct revocations *revocations;
 };
 
+static void add_origin(struct access *access, const char *text)
+{
+    char *copy = mem_strdup(text);
+    if (origin_parse_listed(copy, &access->origins[access->origin_count]))
+        access->origin_count++;
+    else
+        free(copy);
+}
+
 struct access *access_create(const struct access_options *options)
 {
     struct access *access = mem_alloc(sizeof *access);
     atomic_init(&access->refs, 1);
     access->origins = mem_alloc(options->origin_count * sizeof *access->origins);
-    access->origin_count = options->origin_count;
     for (size_t i = 0; i < options->origin_count; i++)
-        access->origins[i] = mem_strdup(options->origins[i]);
+        add_origin(access, options->origins[i]);
     access->proxies = mem_alloc(options->proxy_count * sizeof *access->proxies);
     for (size_t i = 0; i < options->proxy_count; i++)
         access->proxy_count += network_parse(options->proxies[i], &access->proxies[i]);
@@ -58,7 +66,7 @@ void access_unref(struct access *access)
     if (!access || atomic_fetch_sub_explicit(&access->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < access->origin_count; i++)
-        free(access->origins[i]);
+        free((char *)(uintptr_t)access->origins[i].scheme);
     free(access->origins);
     free(access->proxies);
     keys_unref(access->keys);
@@ -75,21 +83,12 @@ bool access_is_open(const struct access *access)
 
 /* ---- hosts and origins ---- */
 
-/* What follows a host name: nothing, or `:` and one to five digits. */
-static bool is_port_or_end(const char *text)
-{
-    if (!*text)
-        return true;
-    size_t digits = strspn(text + 1, "0123456789");
-    return *text == ':' && digits > 0 && digits <= 5 && text[1 + digits] == '\0';
-}
+static const char *const this_machine[] = {"localhost", "127.0.0.1", "[::1]"};
 
-static bool is_this_machine(const char *host)
+static bool is_this_machine(const struct origin *origin)
 {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t length = strlen(names[i]);
-        if (strncasecmp(host, names[i], length) == 0 && is_port_or_end(host + length))
+    for (size_t i = 0; i < sizeof this_machine / sizeof *this_machine; i++) {
+        if (origin_has_host(origin, this_machine[i]))
             return true;
     }
     return false;
@@ -97,37 +96,25 @@ static bool is_this_machine(const char *host)
 
 bool access_host_allowed(const struct access *access, const char *host)
 {
-    return !access->open || access->insecure_open || is_this_machine(host);
+    struct origin here;
+    return !access->open || access->insecure_open ||
+           (origin_parse_host(host, &here) && is_this_machine(&here));
 }
 
-/* The part after the scheme, or NULL. */
-static const char *origin_host(const char *origin)
+enum access_origin access_judge_origin(const struct access *access, const char *text,
+                                       const char *host)
 {
-    if (strncmp(origin, "http://", 7) == 0)
-        return origin + 7;
-    if (strncmp(origin, "https://", 8) == 0)
-        return origin + 8;
-    return NULL;
-}
-
-bool access_origin_allowed(const struct access *access, const char *origin, const char *host)
-{
+    struct origin origin;
+    if (!origin_parse(text, &origin))
+        return ACCESS_ORIGIN_REFUSED;
     for (size_t i = 0; i < access->origin_count; i++) {
-        if (strcmp(origin, access->origins[i]) == 0)
-            return true;
+        if (origin_matches(&access->origins[i], &origin))
+            return ACCESS_ORIGIN_LISTED;
     }
-    const char *from = origin_host(origin);
-    return from && ((access->open && is_this_machine(from)) || strcasecmp(from, host) == 0);
-}
-
-bool access_is_origin(const char *origin)
-{
-    const char *host = origin_host(origin);
-    if (!host || !*host)
-        return false;
-    size_t name = *host == '[' ? strcspn(host, "]") + 1
-                               : strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.");
-    return name > 0 && name <= strlen(host) && is_port_or_end(host + name);
+    if (origin_is_web(&origin) &&
+        ((access->open && is_this_machine(&origin)) || origin_is_of(&origin, host)))
+        return ACCESS_ORIGIN_OURS;
+    return ACCESS_ORIGIN_REFUSED;
 }
 
 /* ---- credentials ---- */

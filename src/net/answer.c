@@ -15,10 +15,17 @@ void answer_add_field(struct answer *answer, const char *name, const char *value
     answer->fields[answer->field_count++].value = value;
 }
 
+/* What a script may read of an answer, besides what the Fetch standard lets it. */
+#define EXPOSED "Allow, Retry-After, WWW-Authenticate, X-Request-Id"
+
 static void add_cors(struct answer *answer)
 {
-    if (answer->origin)
+    if (answer->origin) {
         MHD_add_response_header(answer->response, "Access-Control-Allow-Origin", answer->origin);
+        MHD_add_response_header(answer->response, "Access-Control-Expose-Headers", EXPOSED);
+    }
+    if (answer->credentials)
+        MHD_add_response_header(answer->response, "Access-Control-Allow-Credentials", "true");
     if (answer->origin || answer->varies)
         MHD_add_response_header(answer->response, "Vary", "Origin");
 }
@@ -98,6 +105,11 @@ void answer_write_head(const struct answer *answer, struct buf *buf, int status,
     for (size_t i = 0; i < answer->field_count; i++)
         buf_add_format(buf, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
     if (answer->origin)
-        buf_add_format(buf, "Access-Control-Allow-Origin: %s\r\n", answer->origin);
+        buf_add_format(buf,
+                       "Access-Control-Allow-Origin: %s\r\n"
+                       "Access-Control-Expose-Headers: " EXPOSED "\r\n",
+                       answer->origin);
+    if (answer->credentials)
+        buf_add_text(buf, "Access-Control-Allow-Credentials: true\r\n");
     buf_add_text(buf, "Connection: close\r\n");
 }

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/network.h"
+#include "base/origin.h"
 #include "base/text.h"
 #include "engine/worker.h"
 #include "model/access.h"
@@ -55,11 +56,14 @@ static void set_request_id(struct exchange *exchange)
 
 /* ---- the route, and whether it may be taken ---- */
 
+/* Pages send headers that are none of ours (of frameworks, of tracing), and may: what an allowed
+ * origin asks for it gets. */
 static void answer_preflight(struct exchange *exchange)
 {
+    const char *headers = exchange_header(exchange, "Access-Control-Request-Headers");
     exchange_add_header(exchange, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-    exchange_add_header(exchange, "Access-Control-Allow-Headers",
-                        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID");
+    if (headers && text_is_token_list(headers))
+        exchange_add_header(exchange, "Access-Control-Allow-Headers", headers);
     exchange_add_header(exchange, "Access-Control-Max-Age", "600");
     exchange_answer_static(exchange, MHD_HTTP_NO_CONTENT, NULL, "", 0);
 }
@@ -85,6 +89,15 @@ static void answer_methods(struct exchange *exchange, struct buf *allow)
         exchange_problem(exchange, ERR_METHOD_NOT_ALLOWED, NULL, "Use %s.", allow->data);
 }
 
+/* An image, a frame or a link of another site's page names no origin; where nobody needs
+ * credentials it would take cursors and sessions of others. */
+static bool is_slipped_in(const struct exchange *exchange)
+{
+    const char *site = exchange_header(exchange, "Sec-Fetch-Site");
+    return access_is_open(exchange->all->access) && !exchange->answer.origin && site &&
+           strcasecmp(site, "cross-site") == 0;
+}
+
 /* Before the body: who may not ask need not say. */
 static void check_right(struct exchange *exchange)
 {
@@ -92,7 +105,15 @@ static void check_right(struct exchange *exchange)
     const char *why = identity_need(right);
     struct address id = {.name = exchange->target.id,
                          .length = (uint32_t)exchange->target.id_length};
-    if (right == RIGHT_OPEN || right == RIGHT_RECEIVE)
+    if (right == RIGHT_OPEN)
+        return;
+    if (is_slipped_in(exchange)) {
+        exchange_problem(exchange, ERR_ORIGIN_NOT_ALLOWED, NULL,
+                         "Ask by a script of a page whose origin is allowed, not by a link, an "
+                         "image or a frame of another site.");
+        return;
+    }
+    if (right == RIGHT_RECEIVE)
         return;
     int err = exchange_identify(exchange, &why);
     if (!err) {
@@ -134,6 +155,17 @@ static void find_client(struct exchange *exchange)
         access_find_client(access, exchange_client(exchange), forwarded, &exchange->client);
 }
 
+static void refuse_origin(struct exchange *exchange, const char *origin)
+{
+    struct origin ignored;
+    exchange_problem(
+        exchange, ERR_ORIGIN_NOT_ALLOWED, NULL, "%s",
+        origin_parse(origin, &ignored)
+            ? "List this origin in allowed_origins if its pages may connect."
+            : "This page has no origin that could be allowed, as a file or a sandboxed "
+              "frame has none: serve it over HTTP.");
+}
+
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */
 static bool check_access(struct exchange *exchange)
 {
@@ -144,12 +176,16 @@ static bool check_access(struct exchange *exchange)
                          "Use localhost, 127.0.0.1 or [::1]; --insecure-open serves any name.");
         return false;
     }
-    if (origin && !access_origin_allowed(exchange->all->access, origin, host ? host : "")) {
-        exchange_problem(exchange, ERR_ORIGIN_NOT_ALLOWED, NULL,
-                         "List this origin in allowed_origins if its pages may connect.");
+    if (!origin)
+        return true;
+    enum access_origin judged =
+        access_judge_origin(exchange->all->access, origin, host ? host : "");
+    if (judged == ACCESS_ORIGIN_REFUSED) {
+        refuse_origin(exchange, origin);
         return false;
     }
     exchange->answer.origin = origin;
+    exchange->answer.credentials = judged == ACCESS_ORIGIN_LISTED;
     return true;
 }
 

@@ -75,6 +75,11 @@ static void tokens_are_told_from_other_text(void **state)
 
     assert_true(text_is_token("pushwire.v1.json", 16));
     assert_true(text_is_token("!#$%&'*+-.^_`|~", 15));
+    assert_true(text_is_token_list("x-requested-with, baggage,sentry-trace"));
+    assert_false(text_is_token_list(""));
+    assert_false(text_is_token_list(" , "));
+    assert_false(text_is_token_list("a\tb"));
+    assert_false(text_is_token_list("a: b"));
     assert_false(text_is_token("", 0));
     assert_false(text_is_token("a b", 3));
     assert_false(text_is_token("a\0b", 3));
