@@ -10,8 +10,9 @@
 #include "net/handshake.h"
 #include "net/websocket.h"
 
-#define MAX_MESSAGE   (16 * 1024 * 1024)
-#define MAX_FRAGMENTS 65536
+#define MAX_MESSAGE (16 * 1024 * 1024)
+#define MAX_FRAGMENTS                                                                              \
+    65537 /* Autobahn cuts 4 MiB in pieces of 64 bytes, and sends an empty one last */
 
 struct echo {
     struct websocket websocket;

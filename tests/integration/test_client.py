@@ -234,7 +234,7 @@ def test_where_a_proxy_blocks_websockets_it_goes_another_way(browser, start, sit
     proxy = through("nginx", server, changes)
     with Page(browser, page_at(site, proxy)) as page:
         page.becomes("online")
-        assert server.metric("sessions", transport=transport) == 1
+        wait_until(lambda: server.metric("sessions", transport=transport) == 1)  # not between polls
         for n in range(3):
             tell(server, n, receiver="ann")
         page.has([0, 1, 2])

@@ -291,11 +291,11 @@ def test_9_a_mebibyte_in_chopped_writes_comes_back(echo, size):
         sender.join()
 
 
-def test_9_65536_fragments_make_a_message_and_one_more_does_not(echo):
+def test_9_65537_fragments_make_a_message_and_one_more_does_not(echo):
     with Client(echo.port, timeout=60) as client:
-        client.send(start(b"a") + more() * 32767 + more(b"b") * 32766 + last(b"c"))
-        assert client.recv() == Frame(TEXT, b"a" + b"b" * 32766 + b"c")
-        client.send(start(b"a") + more() * 65536)
+        client.send(start(b"a") + more() * 32767 + more(b"b") * 32767 + last(b"c"))
+        assert client.recv() == Frame(TEXT, b"a" + b"b" * 32767 + b"c")
+        client.send(start(b"a") + more() * 65537)
         client.expect_close(1008)
 
 
