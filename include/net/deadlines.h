@@ -32,7 +32,12 @@ struct deadline { /* of one connection */
     enum deadline_phase phase;
     int fd;                            /* borrowed */
     struct MHD_Connection *connection; /* the listener's to fill in */
-    struct exchange *exchange;         /* DEADLINE_WAIT: who waits */
+    /* parking.c's: of a body on its way, when last looked at */
+    uint64_t calls;
+    int unread;
+    bool looked_at;
+    bool parked;
+    struct exchange *exchange; /* from the head to the answer: whose */
 };
 
 struct deadlines {

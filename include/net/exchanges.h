@@ -71,8 +71,9 @@ struct exchange {
 
     /* How far the reception has got. */
     enum exchange_stage stage;
-    bool settled; /* libmicrohttpd has seen that nothing is left to read */
-    void *taker;  /* the intake's, while it is open */
+    uint64_t calls; /* of libmicrohttpd's for it */
+    bool settled;   /* libmicrohttpd has seen that nothing is left to read */
+    void *taker;    /* the intake's, while it is open */
     size_t taken;
 
     /* How it is answered. */

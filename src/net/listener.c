@@ -17,13 +17,15 @@
 #include "base/minmax.h"
 #include "engine/worker.h"
 #include "net/budget.h"
+#include "net/parking.h"
 #include "net/reception.h"
 
 #define BACKLOG     4096
 #define MAX_ACCEPTS 64 /* a turn: a storm of connections must not starve those that are open */
 #define MAX_RUNS    16 /* of libmicrohttpd a turn */
-#define MAX_IDLE    4  /* of these in a row, in which nothing came further */
+#define MAX_IDLE    2  /* of these in a row, in which nothing came further */
 #define MAX_REST_MS 64 /* until it is run again then */
+#define WAKE_MS     20 /* until it is looked after those who are parked */
 #define SECOND_MS   1000
 #define LINGER_MS   5000 /* to read why one was refused, and stop sending */
 
@@ -40,6 +42,7 @@ struct listener {
     uv_poll_t poll; /* on the daemon's epoll set */
     struct door *doors;
     size_t door_count;
+    struct parking parking;
     uv_timer_t rest; /* until libmicrohttpd is run again, though nothing came further */
     uint64_t rest_ms;
     struct worker_hook turn;
@@ -86,40 +89,54 @@ static void pump(struct listener *listener);
 
 static void on_rested(uv_timer_t *timer)
 {
-    pump(timer->data);
+    struct listener *listener = timer->data;
+    if (parking_wake(&listener->parking))
+        listener->exchanges.run_again = true;
+    pump(listener);
 }
 
-/* Some connection has work, says libmicrohttpd, but comes no further: the line of a chunk's size
- * that is longer than its buffer, for one, is asked for again and again. It costs less and less
- * until something else happens, or its deadline ends it. */
+/* Some connection has work, says libmicrohttpd, but comes no further. It costs less and less until
+ * something else happens. */
 static void rest(struct listener *listener)
 {
     listener->rest_ms = listener->rest_ms ? min_u64(2 * listener->rest_ms, MAX_REST_MS) : 1;
     uv_timer_start(&listener->rest, on_rested, listener->rest_ms, 0);
 }
 
-/* 0.9.75 tells nobody of resumed, added and adopted connections: whoever makes such work sets
- * run_again. Never called from within libmicrohttpd. */
-static void pump(struct listener *listener)
+/* Runs libmicrohttpd until it has nothing to do. False: it still says that it has. */
+static bool run(struct listener *listener, int *ret_idle)
 {
     struct exchanges *exchanges = &listener->exchanges;
-    int idle = 0;
-    for (int runs = 0; runs < MAX_RUNS; runs++) {
+    *ret_idle = 0;
+    for (int runs = 0; runs < MAX_RUNS && *ret_idle < MAX_IDLE; runs++) {
         uint64_t steps = exchanges->steps;
         exchanges->run_again = false;
         MHD_run(listener->daemon);
         if (!has_work(listener))
-            return;
-        idle = exchanges->run_again || exchanges->steps != steps ? 0 : idle + 1;
-        if (idle == 0)
-            listener->rest_ms = 0;
-        if (idle == MAX_IDLE) {
-            rest(listener);
-            return;
-        }
+            return true;
+        *ret_idle = exchanges->run_again || exchanges->steps != steps ? 0 : *ret_idle + 1;
     }
-    exchanges->run_again = true; /* what is left follows in this turn's next round */
-    worker_again(exchanges->worker);
+    return false;
+}
+
+/* 0.9.75 tells nobody of resumed, added and adopted connections: whoever makes such work sets
+ * run_again. Never called from within libmicrohttpd. */
+static void pump(struct listener *listener)
+{
+    int idle;
+    if (run(listener, &idle)) {
+        listener->rest_ms = 0;
+        if (listener->parking.count)
+            uv_timer_start(&listener->rest, on_rested, WAKE_MS, 0);
+        return;
+    }
+    parking_look(&listener->parking, clock_mono_ms());
+    if (idle == MAX_IDLE) {
+        rest(listener);
+        return;
+    }
+    listener->exchanges.run_again = true; /* what is left follows in this turn's next round */
+    worker_again(listener->exchanges.worker);
 }
 
 static void on_daemon_ready(uv_poll_t *poll, int status, int events)
@@ -241,44 +258,55 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     }
     deadlines_add(deadlines, deadline, fd, clock_mono_ms());
     deadline->connection = connection;
+    deadline->looked_at = deadline->parked = false;
 }
 
 /* Nothing has been answered in these phases, so these bytes cannot fall into another answer. */
-static void say_late(int fd)
+static void say(struct listener *listener, int fd, enum err err, const char *detail)
 {
-    static const char body[] = "{\"type\":\"/docs/errors#request_timeout\","
-                               "\"title\":\"The request took too long\",\"status\":408,"
-                               "\"code\":\"request_timeout\","
-                               "\"detail\":\"Send the whole request in time.\"}\n";
-    char answer[512];
+    char body[256], answer[512];
+    int status = err_status(err);
+    int length = snprintf(body, sizeof body,
+                          "{\"type\":\"/docs/errors#%s\",\"title\":\"%s\",\"status\":%d,"
+                          "\"code\":\"%s\",\"detail\":\"%s\"}\n",
+                          err_code(err), err_title(err), status, err_code(err), detail);
     int size = snprintf(answer, sizeof answer,
-                        "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n"
-                        "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                        sizeof body - 1, body);
+                        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\n"
+                        "Content-Length: %d\r\nConnection: close\r\n\r\n%s",
+                        status, MHD_get_reason_phrase_for((unsigned)status), length, body);
     ssize_t sent = send(fd, answer, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
+    metrics_add(&listener->exchanges.worker->metrics.refused[err], 1);
 }
 
 /* A connection whose bytes had all come when they were first read is not yet in libmicrohttpd's
  * epoll set, so that a shutdown alone would never be seen. It looks at one with a time of its own
  * in every run, whatever its state. */
-static void end_connection(const struct deadline *deadline)
+static void end_connection(struct listener *listener, struct deadline *deadline)
 {
+    parking_release(&listener->parking, deadline);
+    listener->exchanges.run_again = true;
     shutdown(deadline->fd, SHUT_RDWR);
     MHD_set_connection_option(deadline->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
 }
 
-static void end_late(struct listener *listener, const struct deadline *late)
+static void end_stuck(void *context, struct deadline *stuck)
+{
+    if (stuck->phase == DEADLINE_BODY)
+        say(context, stuck->fd, ERR_BAD_REQUEST, "The size of a chunk has no end.");
+    list_remove(&stuck->link);
+    end_connection(context, stuck);
+}
+
+static void end_late(struct listener *listener, struct deadline *late)
 {
     if (late->phase == DEADLINE_WAIT) {
         reception_give_up(late->exchange);
         return;
     }
-    if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY) {
-        metrics_add(&listener->exchanges.worker->metrics.refused[ERR_REQUEST_TIMEOUT], 1);
-        say_late(late->fd);
-    }
-    end_connection(late);
+    if (late->phase == DEADLINE_FIRST_HEAD || late->phase == DEADLINE_BODY)
+        say(listener, late->fd, ERR_REQUEST_TIMEOUT, "Send the whole request in time.");
+    end_connection(listener, late);
 }
 
 static void end_if_left(const struct deadline *deadline)
@@ -418,6 +446,8 @@ struct listener *listener_create(const struct listener_options *options, const i
         [DEADLINE_LINGER] = LINGER_MS,
     };
     deadlines_init(&listener->exchanges.deadlines, limit_ms);
+    listener->parking = (struct parking){
+        .deadlines = &listener->exchanges.deadlines, .end = end_stuck, .context = listener};
     listener->daemon = start_daemon(listener);
     if (!listener->daemon) {
         free(listener);
@@ -509,7 +539,7 @@ void listener_abort(struct listener *listener)
     for (int phase = 0; phase < DEADLINE_PHASES; phase++) {
         list_for_each(deadline, &listener->exchanges.deadlines.by_phase[phase], struct deadline,
                       link)
-            end_connection(deadline);
+            end_connection(listener, deadline);
     }
     listener->exchanges.run_again = true;
     worker_again(listener->exchanges.worker);

@@ -401,6 +401,7 @@ int reception_on_request(void *cls, struct MHD_Connection *connection, const cha
     all->steps++;
     if (!exchange) /* there was no memory for it */
         return MHD_NO;
+    exchange->calls++;
     if (exchange->stage == EXCHANGE_HEAD)
         return first_call(exchange, method, version);
     if (exchange->stage == EXCHANGE_BODY && *upload_data_size)

@@ -72,7 +72,7 @@ def lively(tmp_path_factory):
 @pytest.mark.workers
 def test_a_reset_while_the_broker_is_asked_hurts_nobody(lively, name):
     dice = random.Random(name)
-    for _ in range(scaled(300, 60)):
+    for _ in range(scaled(300, 30)):
         reset_after(lively, PENDING[name], dice.randrange(600))
     # An answer that went astray would now meet another client.
     for _ in range(20):
@@ -85,19 +85,26 @@ def chunked(target, chunks):
             b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
 
 
-@pytest.mark.parametrize("name", ENDLESS)
-@pytest.mark.parametrize("target", [b"/send-message", b"/send-messages", b"/nowhere"])
-def test_a_chunk_size_without_an_end_costs_nothing_and_ends(start, name, target):
-    server = start("--request-timeout", "2s", "--workers", "1")
+def send_what_it_takes(sock, data):
+    try:
+        sock.sendall(data)
+    except ConnectionError:
+        pass
+
+
+def test_chunk_sizes_without_an_end_cost_nothing_and_end(start):
+    server = start("--request-timeout", "1s", "--workers", "1")
     before = descriptors(server)
-    with server.connect() as sock:
-        try:
-            sock.sendall(chunked(target, ENDLESS[name]))
-        except ConnectionError:
-            pass
-        used = processor_seconds(server)
-        wait_until(lambda: server.metric("http_connections") == 1, deadline=15)
-        assert processor_seconds(server) - used < 1
+    socks = []
+    for target in (b"/send-message", b"/send-messages", b"/nowhere"):
+        for chunks in ENDLESS.values():
+            socks.append(server.connect())
+            send_what_it_takes(socks[-1], chunked(target, chunks))
+    used = processor_seconds(server)
+    wait_until(lambda: server.metric("http_connections") == 1, deadline=15)
+    assert processor_seconds(server) - used < 1
+    for sock in socks:
+        sock.close()
     wait_until(lambda: descriptors(server) <= before + 1)
     server.stop(deadline=8)
 
@@ -106,10 +113,7 @@ def test_many_of_them_hold_nobody_up_nor_the_stop(start):
     server = start("--request-timeout", "60s", "--drain", "1s", "--workers", "1")
     socks = [server.connect() for _ in range(50)]
     for sock in socks:
-        try:
-            sock.sendall(chunked(b"/send-message", ENDLESS["zeros"]))
-        except ConnectionError:
-            pass
+        send_what_it_takes(sock, chunked(b"/send-message", ENDLESS["zeros"]))
     assert server.send("alice")["status"] == "Message sent"
     used = processor_seconds(server)
     time.sleep(1)
@@ -139,3 +143,34 @@ def test_who_goes_on_sending_after_a_refusal_is_not_heard_for_ever(start):
         sock.sendall(chunked(b"/nowhere", b"5\r\nhello\r\n"))
         assert AnswerReader(sock).next().status == 404
         wait_until(lambda: server.metric("http_connections") == 1, deadline=15)
+
+
+def test_however_much_of_it_there_is_it_costs_nothing(start):
+    """Also where it fills the library's buffer to the byte, and nothing is left unread."""
+    server = start("--request-timeout", "2s", "--workers", "1")
+    socks = [server.connect() for _ in range(300)]
+    for i, sock in enumerate(socks):
+        send_what_it_takes(sock, chunked(b"/send-message", b"0" * (20000 + i)))
+    time.sleep(0.5)
+    used = processor_seconds(server)
+    time.sleep(1)
+    assert processor_seconds(server) - used < 0.3
+    wait_until(lambda: server.metric("http_connections") == 1, deadline=15)
+    for sock in socks:
+        sock.close()
+
+
+def test_who_sends_slowly_beside_them_is_heard(start):
+    server = start("--workers", "1")
+    stuck = [server.connect() for _ in range(20)]
+    for i, sock in enumerate(stuck):
+        send_what_it_takes(sock, chunked(b"/send-message", b"0" * (20200 + 5 * i)))
+    body = b'{"sender":"bob","receiver":"alice","message":"hi"}'
+    chunks = b"".join(b"%x\r\n%s\r\n" % (1, body[i:i + 1]) for i in range(len(body))) + b"0\r\n\r\n"
+    with server.connect() as sock:
+        for byte in chunked(b"/send-message", chunks):
+            sock.sendall(bytes([byte]))
+            time.sleep(0.004)
+        assert AnswerReader(sock).next().status == 200
+    for sock in stuck:
+        sock.close()
