@@ -50,6 +50,10 @@ void answer_finish(struct answer *answer);
 void answer_write_problem(const struct answer *answer, struct buf *buf, enum err err,
                           const char *field, const char *detail);
 
+/* Nothing on the way may hold an event stream back to pack it. */
+#define ANSWER_STREAM_TYPE  "text/event-stream"
+#define ANSWER_STREAM_CACHE "no-store, no-transform"
+
 /* The head of an answer that ends with the connection; fields may follow. */
 void answer_write_head(const struct answer *answer, struct buf *buf, int status,
                        const char *content_type);

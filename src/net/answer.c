@@ -97,11 +97,12 @@ void answer_write_problem(const struct answer *answer, struct buf *buf, enum err
 void answer_write_head(const struct answer *answer, struct buf *buf, int status,
                        const char *content_type)
 {
+    bool streams = strcmp(content_type, ANSWER_STREAM_TYPE) == 0;
     buf_add_format(buf,
                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n"
-                   "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nVary: Origin\r\n",
+                   "Cache-Control: %s\r\nX-Accel-Buffering: no\r\nVary: Origin\r\n",
                    status, MHD_get_reason_phrase_for((unsigned)status), content_type,
-                   answer->request_id);
+                   answer->request_id, streams ? ANSWER_STREAM_CACHE : "no-store");
     for (size_t i = 0; i < answer->field_count; i++)
         buf_add_format(buf, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
     if (answer->origin)

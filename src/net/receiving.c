@@ -17,10 +17,20 @@ bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
     return length < TEXT_ID_SIZE && text_parse_u64(text, length, ret_cursor);
 }
 
-static bool read_after(struct exchange *exchange, struct catch_up_start *start)
+/* Where a stream that comes back left off: the header of an EventSource; the parameter of those
+ * that are written in JavaScript, which can send none to another origin unasked, and who leave the
+ * address as it was at first; else what the address says. */
+static const char *find_after(struct exchange *exchange)
 {
     const char *last = exchange_header(exchange, "Last-Event-ID");
-    const char *after = last && *last ? last : exchange_query(exchange, "after");
+    if (!last || !*last)
+        last = exchange_query(exchange, "lastEventId");
+    return last && *last ? last : exchange_query(exchange, "after");
+}
+
+static bool read_after(struct exchange *exchange, struct catch_up_start *start)
+{
+    const char *after = find_after(exchange);
     start->has_after = after != NULL;
     if (!after || receiving_parse_cursor(after, &start->after))
         return true;

@@ -10,6 +10,7 @@
 #include "engine/worker.h"
 #include "model/message.h"
 #include "model/session.h"
+#include "net/answer.h"
 #include "net/door.h"
 #include "net/exchange.h"
 #include "net/pass.h"
@@ -17,7 +18,6 @@
 #include "net/stream.h"
 #include "net/wheel.h"
 
-#define CONTENT_TYPE    "text/event-stream"
 #define COMMENT_SECONDS 15
 #define CLOSING_SECONDS 5
 #define RETRY_MS        2000  /* an EventSource's own wait, until a bye names another */
@@ -307,7 +307,7 @@ static void greet(struct sse *self, const struct exchange *exchange, const struc
     session_format_id(self->session.id, id);
     text_format_id(self->session.cursor, cursor);
     buf_init(&buf);
-    exchange_write_head(exchange, &buf, 200, CONTENT_TYPE);
+    exchange_write_head(exchange, &buf, 200, ANSWER_STREAM_TYPE);
     buf_add_format(&buf,
                    "\r\nretry: %d\nid: %s\nevent: welcome\ndata: {\"type\":\"welcome\","
                    "\"session\":\"%s\",\"user\":",
@@ -366,8 +366,8 @@ static void refuse(struct exchange *exchange, enum err err, const char *why)
     exchange_note_refusal(exchange, err, why);
     buf_init(&body);
     write_bye(&body, err, REFUSED_MS);
-    exchange_add_header(exchange, "Cache-Control", "no-store");
-    exchange_answer(exchange, 200, CONTENT_TYPE, &body);
+    exchange_add_header(exchange, "Cache-Control", ANSWER_STREAM_CACHE);
+    exchange_answer(exchange, 200, ANSWER_STREAM_TYPE, &body);
 }
 
 /* What is known of a request until its stream is open. */
@@ -428,5 +428,5 @@ void sse_serve(struct exchange *exchange)
         exchange_problem(exchange, ERR_NOT_IMPLEMENTED, NULL,
                          "Not with this version of libmicrohttpd; use /ws or /poll.");
     else
-        exchange_answer_static(exchange, 200, CONTENT_TYPE, "", 0);
+        exchange_answer_static(exchange, 200, ANSWER_STREAM_TYPE, "", 0);
 }

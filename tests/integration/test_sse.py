@@ -56,7 +56,7 @@ def test_a_stream_is_written_as_event_streams_are(shared, user):
 def test_its_head_tells_proxies_and_browsers_not_to_hold_it_back(shared, user):
     with Events(shared, user) as sse:
         assert sse.headers["content-type"] == "text/event-stream"
-        assert sse.headers["cache-control"] == "no-store"
+        assert sse.headers["cache-control"] == "no-store, no-transform"
         assert sse.headers["x-accel-buffering"] == "no"
         assert sse.headers["vary"] == "Origin"
         assert sse.headers["x-request-id"]
@@ -112,10 +112,14 @@ def test_last_event_id_wins_over_after(shared, user):
     for query, headers, first in (
             ("after=0", [], 0), (f"after={ids[1]}", [], 2), ("", [f"Last-Event-ID: {ids[2]}"], 3),
             (f"after={ids[0]}", [f"Last-Event-ID: {ids[3]}"], 4),
-            (f"after={ids[1]}", ["Last-Event-ID:"], 2), ("", ["Last-Event-ID: 0"], 0)):
+            (f"after={ids[1]}", ["Last-Event-ID:"], 2), ("", ["Last-Event-ID: 0"], 0),
+            # event-source-polyfill comes back with the address it was given, and this
+            (f"after={ids[0]}&lastEventId={ids[3]}", [], 4), (f"lastEventId={ids[2]}", [], 3),
+            (f"after={ids[1]}&lastEventId=", [], 2),
+            (f"lastEventId={ids[1]}", [f"Last-Event-ID: {ids[3]}"], 4)):
         with Events(shared, user, query, headers) as sse:
             assert sse.messages(5 - first) == list(range(first, 5))
-    for query, headers in (("after=x", []), ("", ["Last-Event-ID: x"]), ("after=-1", []),
+    for query, headers in (("after=x", []), ("lastEventId=x", []), ("", ["Last-Event-ID: x"]), ("after=-1", []),
                            ("after=" + "9" * 20, [])):
         with Events(shared, user, query, headers, status=400) as sse:
             assert sse.headers["content-type"] == "application/problem+json"
