@@ -28,7 +28,8 @@
 
 #define KIB       ((size_t)1024)
 #define LATEST_MS 30000
-#define ENDS_FULL 0x80  /* of the first byte: it shuts down, and reads what comes; else it is gone \
+#define ENDS_FULL                                                                                  \
+    0x80                /* of the first byte: it shuts down, and reads what comes; else it is gone \
                          */
 #define PIECE_BITS 0x0f /* 1 byte to 32 KiB */
 
