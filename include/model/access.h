@@ -67,8 +67,8 @@ char *access_sign(const struct access *access, struct token_draft draft);
 
 bool access_trusts_proxies(const struct access *access);
 
-/* Who is behind a proxy that we trust: the last address of X-Forwarded-For (NULL: there is none)
- * that no such proxy has; else the peer. False: the peer itself. */
+/* Who is behind a proxy that we trust: the last address of X-Forwarded-For (NULL: there is none),
+ * with or without a port, that no such proxy has; else the peer. False: the peer itself. */
 bool access_find_client(const struct access *access, const struct sockaddr *peer,
                         const char *forwarded, union network_address *ret_client);
 

@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 
+struct buf;
+
 #define HEAD_MAX_FIELDS 100
 
 struct head_field {
@@ -49,11 +51,9 @@ enum err head_check(const struct head *head, size_t max_size, struct head_body *
  */
 const char *head_find(const struct head *head, const char *name);
 
-/* The last field of this name, or NULL. */
-const char *head_find_last(const struct head *head, const char *name);
-
-/* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): is the
- * token in any of them? */
+/* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): all of
+ * them, and a NUL, are added to the list; is the token in any of them? */
+void head_join(const struct head *head, const char *name, struct buf *list);
 bool head_list_has(const struct head *head, const char *name, const char *token);
 
 /* The first of its words that begins so (in this case), and what follows there; or NULL. */

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/origin.h"
+#include "base/text.h"
 #include "model/identity.h"
 #include "model/keys.h"
 #include "model/revocations.h"
@@ -220,6 +221,23 @@ static const char *last_word(const char *list, size_t *length, size_t *ret_size)
     return list + start;
 }
 
+/* An address as proxies write it: by itself, in brackets, or with the port it asked from. */
+static bool parse_node(const char *word, size_t size, union network_address *ret_address)
+{
+    bool brackets = size && word[0] == '[';
+    const char *end = memchr(word, brackets ? ']' : ':', size);
+    if (network_parse_address(word, size, ret_address))
+        return true;
+    if (!end)
+        return false;
+    const char *address = word + brackets, *port = end + brackets;
+    size_t left = (size_t)(word + size - port);
+    uint64_t ignored;
+    return (left == 0 || (*port == ':' && text_parse_u64(port + 1, left - 1, &ignored))) &&
+           network_parse_address(address, (size_t)(end - address), ret_address) &&
+           (ret_address->any.sa_family == AF_INET6) == brackets;
+}
+
 bool access_find_client(const struct access *access, const struct sockaddr *peer,
                         const char *forwarded, union network_address *ret_client)
 {
@@ -230,7 +248,7 @@ bool access_find_client(const struct access *access, const struct sockaddr *peer
         return false;
     while (left) {
         const char *word = last_word(forwarded, &left, &size);
-        if (!network_parse_address(word, size, &found))
+        if (!parse_node(word, size, &found))
             break; /* what stands before it nobody vouches for */
         *ret_client = found;
         any = true;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "base/text.h"
 
 static size_t count_named(const struct head *head, const char *name,
@@ -25,14 +26,17 @@ const char *head_find(const struct head *head, const char *name)
     return count_named(head, name, &field) == 1 ? field->value : NULL;
 }
 
-const char *head_find_last(const struct head *head, const char *name)
+void head_join(const struct head *head, const char *name, struct buf *list)
 {
-    for (size_t i = head->count; i > 0; i--) {
-        const struct head_field *field = &head->fields[i - 1];
-        if (text_equal_nocase(field->name, field->name_length, name))
-            return field->value;
+    for (size_t i = 0; i < head->count; i++) {
+        const struct head_field *field = &head->fields[i];
+        if (!text_equal_nocase(field->name, field->name_length, name))
+            continue;
+        if (list->size)
+            buf_add(list, ",", 1);
+        buf_add(list, field->value, field->value_length);
     }
-    return NULL;
+    buf_add(list, "", 1);
 }
 
 static const char *find_word(const char *list, const char *beginning, size_t *ret_length)

@@ -150,9 +150,12 @@ static void find_client(struct exchange *exchange)
     const struct access *access = exchange->all->access;
     if (!access_trusts_proxies(access))
         return;
-    const char *forwarded = head_find_last(&exchange->head, "X-Forwarded-For");
-    exchange->forwarded =
-        access_find_client(access, exchange_client(exchange), forwarded, &exchange->client);
+    struct buf list;
+    buf_init(&list);
+    head_join(&exchange->head, "X-Forwarded-For", &list);
+    exchange->forwarded = buf_ok(&list) && access_find_client(access, exchange_client(exchange),
+                                                              list.data, &exchange->client);
+    buf_finish(&list);
 }
 
 static void refuse_origin(struct exchange *exchange, const char *origin)
