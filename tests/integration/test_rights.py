@@ -365,6 +365,8 @@ def test_trusted_proxies_name_the_client(start, files):
     assert peer_of(start(*files.args, *trusting), made_up) == "192.0.2.7"
     chain = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "192.0.2.8, 10.1.2.3")]
     assert peer_of(start(*files.args, *trusting), chain) == "192.0.2.8"
+    behind = [("X-Forwarded-For", "203.0.113.9:4711"), ("X-Forwarded-For", "10.0.0.5")]
+    assert peer_of(start(*files.args, *trusting), behind) == "203.0.113.9"
 
 
 def test_sessions_are_counted_by_the_address_that_the_proxy_names(start, files):
