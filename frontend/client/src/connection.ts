@@ -8,7 +8,7 @@ import { UNREACHABLE } from './http.js';
 import { openEventSource } from './transport_sse.js';
 import { openPoll } from './transport_poll.js';
 import { openWebSocket } from './transport_ws.js';
-import { sayable, type Attempt, type Frame, type Open, type Transport } from './transport.js';
+import { type Attempt, type Frame, type Open, type Transport } from './transport.js';
 import { backoff, spread } from './time.js';
 import type { Token } from './token.js';
 import { PushwireError, type State, type TransportName } from './types.js';
@@ -301,7 +301,6 @@ export function openConnection(
     heartbeat = SILENCE_SECONDS;
     if (transport?.send) {
       heartbeat = Number(frame['heartbeat']) || SILENCE_SECONDS;
-      asked = new Set([...asked].filter(sayable));
     }
     watch();
     scheduleRenewal();

@@ -3,6 +3,9 @@
 // A transport is one attempt at one session. It tells each frame, and its end once, by a close code
 // of the contract (docs/wire.md), whatever its own way of ending is. After close() it says nothing.
 
+import { passes, problemOf } from './http.js';
+import { bearer, spread } from './time.js';
+
 export interface Frame {
   type: string;
   [field: string]: unknown;
@@ -35,17 +38,57 @@ export interface Transport {
 
 export type Open = (attempt: Attempt, hooks: Hooks) => Transport;
 
-/** Names with a comma can only be said by a `subscribe` frame. */
-export const sayable = (channel: string): boolean => !channel.includes(',');
+/** Servers and proxies take addresses of 8 kB; the rest is for paths and tokens. */
+const MOST_OF_CHANNELS = 3000;
+
+type Pair = readonly [string, string | undefined];
+
+// URLSearchParams is only half there in React Native.
+const encode = (pairs: Pair[]): string =>
+  pairs
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value!)}`)
+    .join('&');
+
+/** A comma parts names; one that has a comma has a parameter to itself. */
+function channelPairs({ channels }: Attempt): Pair[] {
+  const alone = channels.filter(channel => channel.includes(','));
+  const list = channels.filter(channel => !channel.includes(',')).join();
+  return [['channels', list], ...alone.map(channel => ['channel', channel] as const)];
+}
+
+/** The channels, if an address has no room for them: then each transport has its own way. */
+export const beyond = (attempt: Attempt): string[] | undefined =>
+  encode(channelPairs(attempt)).length > MOST_OF_CHANNELS ? attempt.channels : undefined;
 
 /** The address of this attempt, its query included. */
 export function address(attempt: Attempt, transport: string, more: Record<string, string> = {}) {
-  const query = new URLSearchParams(more);
-  const channels = attempt.channels.filter(sayable).join();
-  if (attempt.after !== undefined) query.set('after', attempt.after);
-  if (channels) query.set('channels', channels);
-  if (attempt.device) query.set('device', attempt.device);
+  const query = encode([
+    ...Object.entries(more),
+    ['after', attempt.after],
+    ...(beyond(attempt) ? [] : channelPairs(attempt)),
+    ['device', attempt.device],
+  ]);
   return `${attempt.base}/${transport}/${encodeURIComponent(attempt.user)}?${query}`;
+}
+
+/** How to ask by POST for what is beyond an address. */
+export const posted = (channels: string[] | undefined, token: string | undefined): RequestInit => {
+  const headers = bearer(token);
+  if (!channels) return { headers };
+  headers['Content-Type'] = 'application/json';
+  return { method: 'POST', headers, body: JSON.stringify({ channels }) };
+};
+
+/** 4400 stops, be it our mistake or that this user may not, which the problem tells. */
+const closeCode = (status: number) =>
+  status === 401 ? 4401 : status < 500 && !passes(status) ? 4400 : 1006;
+
+/** An answer that is no 2xx, as frames and a close tell it. */
+export async function refuse(response: Response, hooks: Hooks): Promise<void> {
+  const { code, retryMs } = await problemOf(response);
+  hooks.frame({ type: 'bye', code, retry_ms: retryMs && spread(retryMs) });
+  hooks.end(closeCode(response.status));
 }
 
 export function parse(text: unknown): Frame | undefined {

@@ -1,6 +1,5 @@
-import { passes, problemOf } from './http.js';
-import { bearer, fetchWithin, sleep, spread } from './time.js';
-import { address, type Frame, type Open } from './transport.js';
+import { fetchWithin, sleep } from './time.js';
+import { address, beyond, posted, refuse, type Frame, type Open } from './transport.js';
 
 const WAIT_SECONDS = 25;
 const SLACK_MS = 10_000;
@@ -16,10 +15,6 @@ interface Page {
   next: string;
   gap: object | null;
 }
-
-/** 4400 stops, be it our mistake or that this user may not, which the problem tells. */
-const closeCode = (status: number) =>
-  status === 401 ? 4401 : status < 500 && !passes(status) ? 4400 : LOST;
 
 export const openPoll: Open = (attempt, hooks) => {
   const closing = new AbortController();
@@ -40,13 +35,9 @@ export const openPoll: Open = (attempt, hooks) => {
     for (let wait = 0; !signal.aborted; wait = WAIT_SECONDS) {
       const began = Date.now();
       const url = address(at, 'poll', { wait: String(wait) });
-      const headers = bearer(await attempt.current());
-      const response = await fetchWithin(wait * 1000 + SLACK_MS, url, { headers }, signal);
-      if (!response.ok) {
-        const { code, retryMs } = await problemOf(response);
-        hooks.frame({ type: 'bye', code, retry_ms: retryMs && spread(retryMs) });
-        return end(closeCode(response.status));
-      }
+      const init = posted(beyond(at), await attempt.current());
+      const response = await fetchWithin(wait * 1000 + SLACK_MS, url, init, signal);
+      if (!response.ok) return refuse(response, { frame: hooks.frame, end });
       const page = (await response.json()) as Page;
       const frames: object[] = page.messages.map(message => ({ type: 'message', ...message }));
       if (page.gap) frames.unshift({ type: 'gap', ...page.gap });

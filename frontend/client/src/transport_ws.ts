@@ -1,10 +1,14 @@
-import { address, parse, type Open } from './transport.js';
+import { address, beyond, parse, type Open } from './transport.js';
 
 export const openWebSocket: Open = (attempt, hooks) => {
-  const url = address(attempt, 'ws').replace(/^http/, 'ws');
+  const { token } = attempt;
+  const channels = beyond(attempt);
+  const url = address(attempt, 'ws', channels ? { auth: 'frame' } : {}).replace(/^http/, 'ws');
   const protocols = ['pushwire.v1.json'];
-  if (attempt.token) protocols.push(`bearer.${attempt.token}`);
+  if (token && !channels) protocols.push(`bearer.${token}`);
   const socket = new (attempt.WebSocket ?? WebSocket)(url, protocols);
+  const send = (frame: object) => socket.send(JSON.stringify(frame));
+  if (channels) socket.onopen = () => send({ type: 'auth', token, channels });
   socket.onmessage = event => {
     const frame = parse(event.data);
     if (frame) hooks.frame(frame);
@@ -12,10 +16,10 @@ export const openWebSocket: Open = (attempt, hooks) => {
   socket.onerror = () => {}; // its close follows
   socket.onclose = event => hooks.end(event.code);
   return {
-    send: frame => socket.send(JSON.stringify(frame)),
+    send,
     close() {
       // A dead socket may take minutes to report its close.
-      socket.onmessage = socket.onclose = null;
+      socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     },
   };

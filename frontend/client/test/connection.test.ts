@@ -836,8 +836,9 @@ describe('channels', () => {
     w.socket().ends(1006);
     await w.pass(500);
     expect(w.socket().query.get('channels')).toBe('a');
+    expect(w.socket().query.getAll('channel')).toEqual(['x,y']); // with what it kept meanwhile
     w.socket().welcome();
-    expect(w.socket().sent).toEqual([{ type: 'subscribe', channel: 'x,y', ref: 'x,y' }]);
+    expect(w.socket().sent).toEqual([]);
     off3();
   });
 
@@ -888,6 +889,45 @@ describe('channels', () => {
     client.subscribe('a');
     w.socket().says({ type: 'unsubscribed', channel: 'a' });
     expect(w.socket().types).toEqual(['subscribe', 'unsubscribe', 'subscribe']);
+    expect(errors).toEqual([]);
+  });
+
+  it('for which an address has no room come beside it', async () => {
+    const w = world();
+    const channels = Array.from({ length: 60 }, (_, n) => `채널의-이름-${n}`);
+    const { ids } = watch({ channels, token: 't.o.k' });
+    await w.settle();
+    expect(w.socket().url).toBe('ws://server/ws/alice?auth=frame&after=0');
+    expect(w.socket().protocols).toEqual(['pushwire.v1.json']);
+    w.socket().onopen!();
+    expect(w.socket().sent).toEqual([{ type: 'auth', token: 't.o.k', channels }]);
+    w.socket().welcome();
+    expect(w.socket().sent).toHaveLength(1);
+    for (let i = 0; i < 3; i++) {
+      w.socket().ends(1006);
+      await w.pass(5000);
+    }
+    expect(w.sources).toHaveLength(0); // it cannot POST
+    expect(w.request().path).toBe('/sse/alice?after=0');
+    expect([w.request().token, w.request().body]).toEqual(['Bearer t.o.k', { channels }]);
+    w.request().streams([
+      'retry: 1\nevent: welcome\ndata: {"type":"welcome"}\n\n: a comment\n\nda',
+      'ta: {"type":"message","id":"7"}\n\n',
+    ]);
+    await w.settle();
+    expect(ids).toEqual(['7']);
+  });
+
+  it('for which an address has no room are polled for by POST', async () => {
+    const w = world();
+    const channels = Array.from({ length: 60 }, (_, n) => `채널의-이름-${n}`);
+    const { errors } = watch({ channels, transports: ['poll'] });
+    await w.settle();
+    for (const next of ['5', '6']) {
+      expect(w.request().body).toEqual({ channels });
+      w.request().answers({ messages: [], next, more: false, gap: null });
+      await w.settle();
+    }
     expect(errors).toEqual([]);
   });
 

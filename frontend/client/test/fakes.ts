@@ -18,6 +18,7 @@ import { afterEach, vi } from 'vitest';
 export type Frame = Record<string, unknown>;
 
 export class FakeSocket {
+  onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   onerror: (() => void) | null = null;
@@ -111,6 +112,13 @@ export class FakeRequest {
 
   answers(body: unknown, status = 200, headers: Record<string, string> = {}): void {
     this.#resolve(new Response(JSON.stringify(body), { status, headers }));
+  }
+
+  /** An answer that goes on. */
+  streams(chunks: string[]): void {
+    const start = (controller: ReadableStreamDefaultController) =>
+      chunks.forEach(chunk => controller.enqueue(new TextEncoder().encode(chunk)));
+    this.#resolve(new Response(new ReadableStream({ start })));
   }
 
   fails(): void {

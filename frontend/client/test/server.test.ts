@@ -166,6 +166,25 @@ describe.skipIf(!existsSync(BINARY))('with a server', { timeout: 60_000 }, () =>
     expect(gaps).toEqual([]);
   });
 
+  it.each(TRANSPORTS)('has channels of any name and number, by %s', async transport => {
+    const first = await start();
+    const longest = Array.from({ length: 98 }, (_, n) => `${n}`.padEnd(2, '-') + '가'.repeat(42));
+    const channels = ['geo:37.5,127.0', 'a,b', ...longest];
+    const { client: bob } = open(first.url, { user: 'bob', transports: ['poll'] });
+    for (const at of [0, 1, 99]) await bob.send({ channel: channels[at]!, message: at });
+    const few = open(first.url, { transports: [transport], channels: channels.slice(0, 2) });
+    const all = open(first.url, { user: 'carol', transports: [transport], channels });
+    await until(() => expect(few.got).toEqual([0, 1]));
+    await until(() => expect(all.got).toEqual([0, 1, 99]));
+    for (const { client } of [few, all]) await become(client, 'online');
+    await first.stop('SIGKILL');
+    await start([], first);
+    for (const at of [0, 50, 99])
+      await bob.send({ channel: channels[at]!, message: `again ${at}` });
+    await until(() => expect(few.got).toEqual([0, 1, 'again 0']));
+    await until(() => expect(all.got).toEqual([0, 1, 99, 'again 0', 'again 50', 'again 99']));
+  });
+
   it('waits before a full server, says so, and comes in when there is room', async () => {
     const server = await start(['--max-sessions', '1']);
     const first = open(server.url, { user: 'bob', transports: ['ws'] });
