@@ -39,7 +39,7 @@ def test_what_is_not_read_is_415_and_says_what_to_add(shared, content_type):
 
 
 @pytest.mark.parametrize("who", [{"Origin": "http://localhost:3000"},
-                                 {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "none"}],
+                                 {"Sec_Fetch_Site": "same-origin"}, {"Sec_Fetch_Site": "none"}],
                          ids=str)
 @pytest.mark.parametrize("content_type", [FORM, None, "text/plain"])
 def test_a_browser_must_say_json(shared, who, content_type):

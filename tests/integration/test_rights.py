@@ -270,7 +270,8 @@ def test_a_session_stays_within_its_token(guarded):
         assert (answer["code"], answer["ref"]) == ("missing_scope", "r")
 
 
-def test_the_log_says_who_was_refused_and_why_and_no_secret(guarded, files):
+def test_the_log_says_who_was_refused_and_why_and_no_secret(start, files):
+    guarded = start(*files.args)  # of one kind of refusal, only so many a second are told
     made = token("ada")
     guarded.http.get("/users/eve", headers={**bearer(made), "X-Request-Id": "refused-1"})
     guarded.http.get("/users/eve", headers={**files.as_key("plain"), "X-Request-Id": "refused-2"})
