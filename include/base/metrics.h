@@ -18,6 +18,8 @@ struct buf;
     X(published_message, "published_total", "kind=\"message\"", "counter",                         \
       "Messages accepted by the broker.")                                                          \
     X(http_connections, "http_connections", "", "gauge", "Open HTTP connections.")                 \
+    X(buffered, "buffered_bytes", "", "gauge",                                                     \
+      "Bytes of bodies, answers and sends in flight, as max_buffered counts them.")                \
     X(http_requests, "http_requests_total", "", "counter", "HTTP requests answered.")              \
     X(replayed, "replayed_total", "", "counter", "Messages sent from pages to sessions behind.")   \
     X(gaps, "gaps_total", "", "counter", "Gaps told to sessions.")                                 \

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Of a body or an answer so much does not count: who sends and reads little is served also while
  * others have used up the sum. There are no more of these than connections. */
@@ -16,6 +17,7 @@
 struct quota {
     size_t held;
     size_t limit;
+    _Atomic int64_t *gauge; /* shows `held`; NULL: nobody looks */
 };
 
 /* The holder of *held bytes now holds so many. False: that would be beyond the limit, and nothing

@@ -1,9 +1,13 @@
 #include "net/quota.h"
 
+#include "base/metrics.h"
+
 #define SHARE 8 /* of what is left, to each who asks: many find something */
 
 void quota_set(struct quota *quota, size_t *held, size_t bytes)
 {
+    if (quota->gauge && bytes != *held)
+        metrics_add(quota->gauge, (int64_t)bytes - (int64_t)*held);
     quota->held = quota->held - *held + bytes;
     *held = bytes;
 }

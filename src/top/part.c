@@ -302,6 +302,7 @@ struct part *part_create(const struct part_ground *ground, size_t index, struct 
             .channels_per_session = (size_t)config->max_channels_per_session,
             .channels = (size_t)(config->max_channels + config->workers - 1) / ground->part_count,
         });
+    part->quota.gauge = &part->worker->metrics.buffered;
     /* Hooks run in this order: requests are served, then what they queued is written. */
     add_routes(part);
     struct listener_options options = listener_options(part);

@@ -9,7 +9,7 @@ import pytest
 from disk import Disk, skip_where_impossible
 from frames import Client, text
 from harness import AnswerReader, request, scaled, wait_until
-from witness import Growth, memory
+from witness import Growth
 
 MIB = 1 << 20
 LIMIT = 16 * MIB
@@ -30,6 +30,7 @@ def deaf(server):
 
 
 def small_is_served(server):
+    assert server.metric("buffered_bytes") <= LIMIT
     assert server.send("carol")["status"] == "Message sent"
 
 
@@ -145,5 +146,6 @@ def test_many_senders_by_frames_share_the_limit(hanging):
     disk.mend()
     for client in clients:
         client.socket.close()
-    wait_until(lambda: memory(server) and server.metric("sessions") == 0)
+    wait_until(lambda: server.metric("sessions") == 0)
+    wait_until(lambda: server.metric("buffered_bytes") == 0)
     small_is_served(server)

@@ -30,6 +30,20 @@ static void test_who_is_alone_may_hold_what_is_larger_than_the_limit(void **stat
     assert_int_equal(quota.held, 0);
 }
 
+static void test_a_gauge_shows_the_sum(void **state)
+{
+    (void)state;
+    _Atomic int64_t gauge = 0;
+    struct quota quota = {.limit = 100, .gauge = &gauge};
+    size_t a = 0, b = 0;
+    assert_true(quota_try(&quota, &a, 60));
+    quota_set(&quota, &b, 50);
+    assert_int_equal(gauge, 110);
+    assert_false(quota_try(&quota, &a, 70));
+    quota_set(&quota, &b, 10);
+    assert_int_equal(gauge, 70);
+}
+
 static void test_what_cannot_be_refused_counts(void **state)
 {
     (void)state;
@@ -65,6 +79,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_sum_has_a_limit),
         cmocka_unit_test(test_who_is_alone_may_hold_what_is_larger_than_the_limit),
+        cmocka_unit_test(test_a_gauge_shows_the_sum),
         cmocka_unit_test(test_what_cannot_be_refused_counts),
         cmocka_unit_test(test_shares_grow_smaller_and_never_nothing),
     };
