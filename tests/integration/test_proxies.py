@@ -1,5 +1,6 @@
 """Behind nginx and HAProxy, by the very configurations that docs/proxies prints."""
 
+import json
 import os
 import re
 import shutil
@@ -138,6 +139,15 @@ def test_everything_passes(start, through, name):
     with Events(server, "ann", headers=[f"Last-Event-ID: {int(sent['id']) - 1}"],
                 port=proxy.port) as sse:
         assert sse.messages(1) == ["to all three"]
+
+
+@both
+def test_a_batch_of_two_megabytes_passes(start, through, name):
+    server = start()
+    line = json.dumps({"sender": "bob", "receiver": "ann", "message": "x" * 10_000}) + "\n"
+    answer = through(name, server).http.post("/send-messages", content=line * 200, headers={
+        "Content-Type": "application/x-ndjson"})
+    assert (answer.status_code, answer.text.count("\n")) == (200, 200)
 
 
 @both

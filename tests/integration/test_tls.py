@@ -9,10 +9,11 @@ import socket
 import ssl
 import subprocess
 
+import httpx
 import pytest
 
 from guarded import Files, bearer, token
-from harness import ROOT, wait_until
+from harness import DEADLINE, ROOT, wait_until
 from test_browser import Tab, browser  # noqa: F401, a fixture
 from test_proxies import free_port, replaced
 
@@ -176,6 +177,19 @@ def test_a_browser_receives_over_wss(browser, start, files, behind, proxy):
         get = f"fetch('/users/ada', {{headers: {json.dumps(bearer(made))}}}).then(r => r.status)"
         assert tab.run(get) == 200
     assert not any(made in line for line in server.log)
+
+
+@pytest.mark.parametrize("proxy", [haproxy, nginx,
+                                   pytest.param(caddy, marks=pytest.mark.long)])
+def test_a_batch_of_two_megabytes_passes(start, files, behind, proxy):
+    server = start(*files.args, "--trusted-proxies", "127.0.0.1")
+    port = behind(proxy, server)
+    line = json.dumps({"sender": "bob", "receiver": "ann", "message": "x" * 10_000}) + "\n"
+    with httpx.Client(base_url=f"https://localhost:{port}", verify=ANY, trust_env=False,
+                      timeout=DEADLINE) as http:
+        answer = http.post("/send-messages", content=line * 200, headers={
+            **files.as_key("plain"), "Content-Type": "application/x-ndjson"})
+    assert (answer.status_code, answer.text.count("\n")) == (200, 200)
 
 
 @with_each
