@@ -71,13 +71,23 @@ struct revocations *credentials_open_revocations(const struct config *config, ch
 
 /* ---- keys ---- */
 
+/* Some editors put a byte order mark first, which would become part of a secret, and some write
+ * UTF-16, which would be another secret altogether. */
+static bool drop_mark(struct buf *buf)
+{
+    if (buf->size >= 3 && memcmp(buf->data, "\xef\xbb\xbf", 3) == 0)
+        buf_consume(buf, 3);
+    return buf->size < 2 ||
+           (memcmp(buf->data, "\xff\xfe", 2) != 0 && memcmp(buf->data, "\xfe\xff", 2) != 0);
+}
+
 static bool read_file(const char *path, struct buf *ret_buf, char **ret_error)
 {
     buf_init(ret_buf);
     int err = file_read(path, MAX_FILE, ret_buf);
-    if (!err)
+    if (!err && drop_mark(ret_buf))
         return true;
-    fail(ret_error, "%s: %s", path, strerror(err));
+    fail(ret_error, "%s: %s", path, err ? strerror(err) : "is UTF-16; save it as UTF-8");
     buf_finish(ret_buf);
     return false;
 }

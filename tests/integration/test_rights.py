@@ -4,10 +4,13 @@ import json
 import re
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from frames import Client
-from guarded import OTHER_SECRET, bearer, token
+from guarded import OTHER_SECRET, Files, bearer, token
+from harness import run_binary
 from streams import Events
+from test_tokens import ec_jwk
 
 MESSAGE = {"receiver": "ada", "message": "hi"}
 
@@ -351,6 +354,30 @@ def test_metrics_have_a_port_of_their_own_without_credentials(start, files):
     import httpx
     assert httpx.get(url + "/metrics", trust_env=False).status_code == 200
     assert server.http.get("/metrics", headers=files.as_key("reader")).status_code == 404
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(start, tmp_path):
+    """Editors may write one first; also in the key set and in the configuration."""
+    made, key = Files(tmp_path / "marked"), ec.generate_private_key(ec.SECP256R1())
+    jwks, config = tmp_path / "jwks.json", tmp_path / "pushwire.yaml"
+    jwks.write_text(json.dumps({"keys": [ec_jwk(key, "curve")]}))
+    config.write_text("".join(f"{name}: {path}\n" for name, path in (
+        ("keys_file", made.keys_file), ("jwt_secret_file", made.secret_file), ("jwks_file", jwks))))
+    for path in (made.keys_file, made.secret_file, jwks, config):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    server = start("--config", config)
+    assert server.http.get("/users/ada", headers=made.as_key("reader")).status_code == 200
+    signed = token("ada", secret=key, algorithm="ES256", headers={"kid": "curve"})
+    for good in (token("ada"), signed):
+        assert server.http.get("/poll/ada?wait=0", headers=bearer(good)).status_code == 200
+
+
+@pytest.mark.parametrize("option", ["--keys-file", "--jwt-secret-file", "--jwks-file"])
+def test_credentials_in_utf_16_are_refused(tmp_path, option):
+    path = tmp_path / "file"
+    path.write_bytes(("s" * 40).encode("utf-16"))
+    done = run_binary(option, path, "--listen", "127.0.0.1:0", cwd=tmp_path)
+    assert done.returncode and f"{path}: is UTF-16; save it as UTF-8" in done.stderr
 
 
 def test_trusted_proxies_name_the_client(start, files):
