@@ -250,6 +250,26 @@ def test_keep_total_holds_while_many_publish(start):
     assert server.metric("broker_messages") > 5000
 
 
+@pytest.mark.parametrize("options, fields", [(("--ttl", "1h"), {"ttl": 1}), (("--ttl", "1s"), {})],
+                         ids=["own", "default"])
+def test_age_takes_as_fast_as_others_publish(start, options, fields):
+    server = keep(start, "--keep-messages", "10000000", *SMALL_WINDOW, *options)
+    for _ in range(10):
+        publish_many(server, 4000, **fields)
+    time.sleep(1)  # all of them are over
+    for _ in range(10):
+        publish_many(server, 2000, ttl=3600)
+    assert server.metric("broker_messages") <= 20_000 + 40_000 - 20_000
+
+
+def test_limits_take_as_fast_as_others_publish(start):
+    server = keep(start, "--keep-messages", "1000", *SMALL_WINDOW)
+    for _ in range(15):
+        publish_many(server, 4000)
+        assert server.metric("broker_messages") <= 12_000
+    assert len(numbers(server, "users/ben")) == 1000
+
+
 def test_what_is_over_does_not_push_out_what_is_not(start):
     server = keep(start, "--keep-total", "4MiB", "--keep-messages", "10000000")
     cursor = server.send("ann", "contract", ttl=86400)["id"]
