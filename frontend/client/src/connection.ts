@@ -11,7 +11,7 @@ import { openWebSocket } from './transport_ws.js';
 import { type Attempt, type Frame, type Open, type Transport } from './transport.js';
 import { backoff, spread } from './time.js';
 import type { Token } from './token.js';
-import { PushwireError, type State, type TransportName } from './types.js';
+import { PushwireError, type ConnectOptions, type State, type TransportName } from './types.js';
 
 const WELCOME_MS = 10_000;
 const PONG_MS = 3000;
@@ -42,7 +42,7 @@ export interface ConnectionOptions {
   token: Token;
   device?: string | undefined;
   transports: TransportName[];
-  WebSocket?: typeof WebSocket | undefined;
+  WebSocket?: ConnectOptions['WebSocket'] | undefined;
   /** The cursor to come back with. */
   after: () => string | undefined;
   /** Where clients send no frames: this device has everything up to that id. */

@@ -12,4 +12,5 @@ export type {
   Sent,
   State,
   TransportName,
+  WebSocketLike,
 } from './types.js';

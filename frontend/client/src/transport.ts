@@ -5,6 +5,7 @@
 
 import { passes, problemOf } from './http.js';
 import { bearer, spread } from './time.js';
+import type { ConnectOptions } from './types.js';
 
 export interface Frame {
   type: string;
@@ -22,7 +23,7 @@ export interface Attempt {
   token: string | undefined;
   /** The one to go on with; only a long poll asks. */
   current: () => Promise<string | undefined>;
-  WebSocket?: typeof WebSocket | undefined;
+  WebSocket?: ConnectOptions['WebSocket'] | undefined;
 }
 
 export interface Hooks {

@@ -9,12 +9,12 @@ export const openWebSocket: Open = (attempt, hooks) => {
   const socket = new (attempt.WebSocket ?? WebSocket)(url, protocols);
   const send = (frame: object) => socket.send(JSON.stringify(frame));
   if (channels) socket.onopen = () => send({ type: 'auth', token, channels });
-  socket.onmessage = event => {
+  socket.onmessage = (event: MessageEvent) => {
     const frame = parse(event.data);
     if (frame) hooks.frame(frame);
   };
   socket.onerror = () => {}; // its close follows
-  socket.onclose = event => hooks.end(event.code);
+  socket.onclose = (event: CloseEvent) => hooks.end(event.code);
   return {
     send,
     close() {

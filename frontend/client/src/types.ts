@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // What an application sees of the client. Times are RFC 3339, ids are 19 digits in rising order.
 
 export interface Message<T = unknown> {
@@ -32,6 +33,16 @@ export interface Events<T = unknown> {
   error: PushwireError;
 }
 
+/** What the client needs of a WebSocket: a browser's, Node's, and the one of `ws` have it. */
+export interface WebSocketLike {
+  onopen: any;
+  onmessage: any;
+  onclose: any;
+  onerror: any;
+  send(text: string): void;
+  close(): void;
+}
+
 export interface ConnectOptions {
   user: string;
   /** Where the server is, with its path if it has one; default: the page's origin. */
@@ -53,7 +64,7 @@ export interface ConnectOptions {
   /** Closes the client. */
   signal?: AbortSignal;
   /** For platforms without their own, as Node before 22. */
-  WebSocket?: typeof WebSocket;
+  WebSocket?: new (url: string, protocols: string[]) => WebSocketLike;
 }
 
 export type Outgoing =

@@ -1,21 +1,33 @@
 // What is published: small enough, complete, and usable where there is no browser.
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const MOST_BYTES = 7100;
+const MINUTES = 180_000;
 const HERE = fileURLToPath(new URL('..', import.meta.url));
+const FRONTEND = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pushwire-package-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const run = (command: string, ...args: string[]) =>
-  execFileSync(command, args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+/** Not synchronously: vitest gives up on a test that is silent for a minute. */
+const run = async (command: string, args: string[], cwd = folder, env = {}): Promise<string> =>
+  (await promisify(execFile)(command, args, { cwd, env: { ...process.env, ...env } })).stdout;
 
 it('is small: the core, minified and gzipped', async () => {
   const { outputFiles } = await build({
@@ -29,24 +41,89 @@ it('is small: the core, minified and gzipped', async () => {
   expect(gzipSync(outputFiles[0]!.contents, { level: 9 }).length).toBeLessThan(MOST_BYTES);
 });
 
-it('can be packed, and imported from there without a browser', { timeout: 60_000 }, () => {
-  const packed = JSON.parse(run('npm', 'pack', HERE, '--json', '--foreground-scripts=false'));
-  const files = packed[0].files.map((file: { path: string }) => file.path);
-  for (const name of ['index', 'react', 'testing']) {
-    expect(files).toContain(`dist/${name}.js`);
-    expect(files).toContain(`dist/${name}.d.ts`);
-  }
-  expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
-  expect(files.filter((file: string) => /test\/|src\//.test(file))).toEqual([]);
+/** As a fresh clone has it: nothing is installed, nothing built. Here `npm ci` is quick. */
+function clone(): string {
+  const all = join(folder, 'clone');
+  const filter = (path: string) => !['node_modules', 'dist'].includes(basename(path));
+  cpSync(HERE, join(all, 'client'), { recursive: true, filter });
+  for (const name of ['package.json', 'app/package.json'])
+    cpSync(join(FRONTEND, name), join(all, name));
+  const real = execFileSync('which', ['npm'], { encoding: 'utf8' }).trim();
+  const npm = join(folder, 'npm');
+  const install = `ln -s '${FRONTEND}/node_modules' '${all}/node_modules'`;
+  writeFileSync(npm, `#!/bin/sh\n[ "$1" = ci ] && exec ${install}\nexec '${real}' "$@"\n`);
+  chmodSync(npm, 0o755);
+  return join(all, 'client');
+}
 
-  const target = join(folder, 'node_modules', 'pushwire');
-  mkdirSync(target, { recursive: true });
-  run('tar', 'xzf', packed[0].filename, '-C', target, '--strip-components=1');
-  const script = `
+/** A program that uses all entries. */
+const CONSUMER = `
+import { connect, PushwireError, type Client, type Message } from 'pushwire';
+import { useNotifications, type Notifications } from 'pushwire/react';
+import { fakeClient, type FakeClient } from 'pushwire/testing';
+
+const client: Client<string> = connect<string>({ user: 'ann' });
+client.on('message', (message: Message<string>) => message.message.length);
+client.on('error', (error: PushwireError) => error.code.length);
+client[Symbol.dispose]();
+const fake: FakeClient<string> = fakeClient<string>();
+export const first = (): Notifications<string> => useNotifications<string>();
+// @ts-expect-error: no number, which holds only where the types were found
+export const wrong: number = [fake.state, first().unread, client.state][0];
+`;
+
+const SETTINGS = {
+  bundler: ['--module', 'esnext'],
+  nodenext: ['--module', 'nodenext'],
+  node10: ['--module', 'commonjs'],
+};
+
+const compile = (resolution: keyof typeof SETTINGS) =>
+  run(join(FRONTEND, 'node_modules/.bin/tsc'), [
+    ...['consumer.ts', '--noEmit', '--strict', '--skipLibCheck', 'false', '--types', 'react'],
+    ...['--target', 'ES2022', '--lib', 'ES2022,DOM', '--moduleResolution', resolution],
+    ...SETTINGS[resolution],
+  ]);
+
+describe('the package', { timeout: MINUTES }, () => {
+  let files: string[];
+
+  beforeAll(async () => {
+    const cwd = clone();
+    const pack = ['pack', '--json', '--foreground-scripts=false'];
+    const PATH = `${folder}:${process.env['PATH']}`;
+    const [packed] = JSON.parse(await run('npm', pack, cwd, { PATH }));
+    files = packed.files.map((file: { path: string }) => file.path);
+    const target = join(folder, 'node_modules', 'pushwire');
+    mkdirSync(target, { recursive: true });
+    await run('tar', ['xzf', join(cwd, packed.filename), '-C', target, '--strip-components=1']);
+    for (const name of ['@types', 'csstype']) // of React
+      symlinkSync(join(FRONTEND, 'node_modules', name), join(folder, 'node_modules', name));
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
+    writeFileSync(join(folder, 'consumer.ts'), CONSUMER);
+  }, MINUTES);
+
+  it('has all that is needed, and nothing else', () => {
+    for (const name of ['index', 'react', 'testing']) {
+      expect(files).toContain(`dist/${name}.js`);
+      expect(files).toContain(`dist/${name}.d.ts`);
+    }
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
+    expect(files.filter(file => /test\/|src\//.test(file))).toEqual([]);
+  });
+
+  it('can be imported without a browser', async () => {
+    const script = `
     import { connect, PushwireError } from 'pushwire';
     import { fakeClient } from 'pushwire/testing';
     const client = connect({ user: 'a', url: 'http://localhost:1', transports: ['poll'] });
     client.close();
     console.log(client.state, fakeClient().state, new PushwireError('x', 'y').code);`;
-  expect(run('node', '--input-type=module', '-e', script)).toBe('offline online x\n');
+    expect(await run('node', ['--input-type=module', '-e', script])).toBe('offline online x\n');
+  });
+
+  it.each(Object.keys(SETTINGS) as (keyof typeof SETTINGS)[])(
+    'has types that hold where they are checked, by %s',
+    async resolution => expect(await compile(resolution).catch(error => error.stdout)).toBe(''),
+  );
 });

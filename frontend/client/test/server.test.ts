@@ -107,7 +107,7 @@ function open(url: string, more: Partial<ConnectOptions> = {}) {
   const client: Client = connect({
     user: 'alice',
     url,
-    WebSocket: WebSocket as unknown as typeof globalThis.WebSocket,
+    WebSocket,
     ...more,
   });
   cleanUp.push(() => client.close());
@@ -284,7 +284,7 @@ describe.skipIf(!existsSync(BINARY))('with credentials', { timeout: 60_000 }, ()
     const token = vi.fn(async () => server.token(0, 600)).mockResolvedValueOnce(server.token(0, 3));
     const { client, got } = open(server.url, {
       token,
-      WebSocket: Recorder as unknown as typeof globalThis.WebSocket,
+      WebSocket: Recorder,
     });
     await until(() => expect(frames.map(frame => frame['type'])).toEqual(['welcome', 'renewed']));
     expect(token).toHaveBeenCalledTimes(2);
