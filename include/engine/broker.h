@@ -137,6 +137,7 @@ struct lookup {
 
 /* Who is there, and when they were. */
 struct presence {
+    bool online; /* with a session, or lingering */
     uint32_t sessions;
     int64_t last_seen_ms; /* wall clock; 0: not known, or online */
 };
@@ -196,6 +197,7 @@ struct broker_ops {
     int (*join)(struct broker *broker, struct inbox *inbox);
     int (*watch)(struct broker *broker, int member, const struct address *addresses, size_t count,
                  int delta, uint64_t *ret_head);
+    void (*linger)(struct broker *broker, const struct address *user);
     int (*publish)(struct broker *broker, struct publish *publish);
     int (*read)(struct broker *broker, struct read *read);
     int (*signal)(struct broker *broker, int member, struct signal *signal);
@@ -224,6 +226,9 @@ int broker_join(struct broker *broker, struct inbox *inbox);
  * dispatched: whoever starts there misses nothing. */
 int broker_watch(struct broker *broker, int member, const struct address *addresses, size_t count,
                  int delta, uint64_t *ret_head);
+
+/* A user whose poll is answered counts as online a moment longer: see lingering.h. */
+void broker_linger(struct broker *broker, const struct address *user);
 
 int broker_publish(struct broker *broker, int member, struct publish *publish);
 int broker_read(struct broker *broker, int member, struct read *read);

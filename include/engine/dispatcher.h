@@ -1,4 +1,4 @@
-/* dispatcher.h - the members of a broker, what they watch, and the way to their inboxes.
+/* dispatcher.h - the members of a broker, what they watch, who lingers, and the way to the inboxes.
  *
  * The part of a sequencer that all brokers share. Not locked: the broker's own lock guards it, so
  * that number, keep and push are one step. */
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/lingering.h"
 #include "engine/watch_table.h"
 #include "model/address.h"
 
@@ -25,6 +26,7 @@ struct dispatcher {
     size_t member_count;
     _Atomic uint64_t pushed; /* members, as bits, since the last dispatcher_wake */
     struct watch_table watches;
+    struct lingering lingering;
 };
 
 void dispatcher_init(struct dispatcher *dispatcher);
@@ -42,13 +44,17 @@ void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct 
 /* Sessions at an address, over all members. */
 uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address);
 
+/* Is there a session of this user, or will there be in a moment? */
+bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct address *user,
+                          int64_t mono_ms);
+
 /* Pushes to the inbox of every member that watches one of the message's addresses. `from` is the
  * member on whose thread this runs, or DISPATCHER_NOBODY. ret_delivered, one an address: sessions
  * watching; may be NULL. */
 void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *message,
                      uint32_t *ret_delivered);
 
-/* broker_signal, on the asking member's thread. */
+/* broker_signal, on the asking member's thread. Who is sent away does not linger either. */
 int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal);
 
 /* Takes a finished call back to the member that made it. From another thread than the member's. */

@@ -14,7 +14,6 @@
 #include "base/list.h"
 #include "base/metrics.h"
 
-struct address;
 struct broker;
 struct catch_up;
 struct catch_up_limits;
@@ -24,12 +23,6 @@ struct connection_manager;
 struct worker_hook {
     struct list link;
     void (*run)(struct worker_hook *hook);
-};
-
-/* Likewise; told of a user. */
-struct worker_user_hook {
-    struct list link;
-    void (*run)(struct worker_user_hook *hook, const struct address *user);
 };
 
 struct worker {
@@ -49,7 +42,6 @@ struct worker {
     uv_timer_t second;
     struct list turn_hooks;
     struct list second_hooks;
-    struct list dismiss_hooks;
     uv_thread_t thread;
     bool again;
     bool stopping;
@@ -79,9 +71,5 @@ void worker_again(struct worker *worker);
 
 /* Once a second while the process runs (seconds in which it was stopped do not count). */
 void worker_on_second(struct worker *worker, struct worker_hook *hook);
-
-/* When a user's sessions are closed from outside, also where this worker has none of them. Its
- * signal is answered afterwards. */
-void worker_on_dismiss(struct worker *worker, struct worker_user_hook *hook);
 
 #endif

@@ -17,8 +17,7 @@ struct polls *polls_create(struct worker *worker);
 /* Every poll has been answered and freed. */
 void polls_destroy(struct polls *polls);
 
-/* Answers all that wait, and forgets who counts as online; then, where time is up, cuts them off.
- */
+/* Answers all that wait; then, where time is up, cuts them off. */
 void polls_answer_all(struct polls *polls, enum err reason);
 void polls_abort_all(struct polls *polls);
 

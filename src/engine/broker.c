@@ -64,6 +64,11 @@ int broker_watch(struct broker *broker, int member, const struct address *addres
     return broker->ops->watch(broker, member, addresses, count, delta, ret_head);
 }
 
+void broker_linger(struct broker *broker, const struct address *user)
+{
+    broker->ops->linger(broker, user);
+}
+
 int broker_publish(struct broker *broker, int member, struct publish *publish)
 {
     publish->call.member = member;

@@ -128,6 +128,15 @@ static int memory_watch(struct broker *broker, int member, const struct address 
     return err;
 }
 
+static void memory_linger(struct broker *broker, const struct address *user)
+{
+    struct broker_memory *memory = self(broker);
+    pthread_mutex_lock(&memory->mutex);
+    lingering_note(&memory->dispatcher.lingering, user->hash, memory->limits.mono_ms());
+    note_departures(memory, user, 1);
+    pthread_mutex_unlock(&memory->mutex);
+}
+
 static uint32_t memory_count(struct broker *broker, const struct address *address)
 {
     struct broker_memory *memory = self(broker);
@@ -143,10 +152,11 @@ static int memory_inquire(struct broker *broker, struct inquiry *inquiry)
     pthread_mutex_lock(&memory->mutex);
     for (size_t i = 0; i < inquiry->count; i++) {
         const struct address *address = &inquiry->addresses[i];
-        uint32_t sessions = dispatcher_sessions(&memory->dispatcher, address);
+        bool online = dispatcher_is_online(&memory->dispatcher, address, memory->limits.mono_ms());
         inquiry->presence[i] = (struct presence){
-            .sessions = sessions,
-            .last_seen_ms = sessions ? 0 : memory_store_last_seen(memory->store, address),
+            .online = online,
+            .sessions = dispatcher_sessions(&memory->dispatcher, address),
+            .last_seen_ms = online ? 0 : memory_store_last_seen(memory->store, address),
         };
     }
     pthread_mutex_unlock(&memory->mutex);
@@ -266,6 +276,7 @@ static const struct broker_ops ops = {
     .destroy = memory_destroy,
     .join = memory_join,
     .watch = memory_watch,
+    .linger = memory_linger,
     .publish = memory_publish,
     .read = memory_read,
     .signal = memory_signal,

@@ -104,6 +104,15 @@ static int sqlite_watch(struct broker *broker, int member, const struct address 
     return err;
 }
 
+static void sqlite_linger(struct broker *broker, const struct address *user)
+{
+    struct sqlite_shared *shared = shared_of(broker);
+    sqlite_shared_lock(shared);
+    lingering_note(&shared->dispatcher.lingering, user->hash, shared->options.mono_ms());
+    note_departure(shared, user);
+    sqlite_shared_unlock(shared);
+}
+
 static uint32_t sqlite_count(struct broker *broker, const struct address *address)
 {
     struct sqlite_shared *shared = shared_of(broker);
@@ -178,6 +187,7 @@ static const struct broker_ops ops = {
     .destroy = sqlite_destroy,
     .join = sqlite_join,
     .watch = sqlite_watch,
+    .linger = sqlite_linger,
     .publish = sqlite_publish,
     .read = sqlite_read,
     .signal = sqlite_signal,

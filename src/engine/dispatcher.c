@@ -11,11 +11,13 @@ void dispatcher_init(struct dispatcher *dispatcher)
     dispatcher->member_count = 0;
     atomic_init(&dispatcher->pushed, 0);
     watch_table_init(&dispatcher->watches);
+    lingering_init(&dispatcher->lingering);
 }
 
 void dispatcher_finish(struct dispatcher *dispatcher)
 {
     watch_table_finish(&dispatcher->watches);
+    lingering_finish(&dispatcher->lingering);
 }
 
 int dispatcher_join(struct dispatcher *dispatcher, struct inbox *inbox)
@@ -47,6 +49,13 @@ void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct 
 uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address)
 {
     return watch_table_sessions(&dispatcher->watches, address->hash);
+}
+
+bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct address *user,
+                          int64_t mono_ms)
+{
+    return dispatcher_sessions(dispatcher, user) ||
+           lingering_has(&dispatcher->lingering, user->hash, mono_ms);
 }
 
 /* Notes that something was pushed to a member. After the push, never before: whoever leaves the
@@ -109,6 +118,8 @@ int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *
     signal->number = 0;
     signal->failed = false;
     buf_init(&signal->replies);
+    if (signal->verb == SIGNAL_CLOSE)
+        lingering_forget(&dispatcher->lingering, signal->address.hash);
     size_t cursor = 0;
     const struct watch *watch;
     while ((watch = watch_table_next(&dispatcher->watches, signal->address.hash, &cursor))) {

@@ -150,10 +150,14 @@ static bool answer_from_memory(struct sqlite_shared *shared, struct inquiry *inq
     bool all = true;
     for (size_t i = 0; i < inquiry->count; i++) {
         const struct address *address = &inquiry->addresses[i];
-        uint32_t sessions = dispatcher_sessions(&shared->dispatcher, address);
-        int64_t seen_ms = sessions ? 0 : sightings_find(&shared->sightings, address->hash);
-        inquiry->presence[i] = (struct presence){sessions, seen_ms};
-        all = all && (sessions || seen_ms);
+        bool online = dispatcher_is_online(&shared->dispatcher, address, shared->options.mono_ms());
+        int64_t seen_ms = online ? 0 : sightings_find(&shared->sightings, address->hash);
+        inquiry->presence[i] = (struct presence){
+            .online = online,
+            .sessions = dispatcher_sessions(&shared->dispatcher, address),
+            .last_seen_ms = seen_ms,
+        };
+        all = all && (online || seen_ms);
     }
     return all;
 }
@@ -173,7 +177,7 @@ static void serve_inquiry(struct sqlite_reader *reader, struct inquiry *inquiry)
 {
     for (size_t i = 0; reader && i < inquiry->count; i++) {
         struct presence *presence = &inquiry->presence[i];
-        if (!presence->sessions && !presence->last_seen_ms)
+        if (!presence->online && !presence->last_seen_ms)
             presence->last_seen_ms = sqlite_reader_last_seen(reader, &inquiry->addresses[i]);
     }
 }

@@ -126,20 +126,12 @@ static void list_users(struct worker *worker, struct signal_copy *copy)
     free(heap.names);
 }
 
-static void dismiss(struct worker *worker, struct signal_copy *copy)
-{
-    const struct address *user = &copy->signal->address;
-    connection_manager_each(worker->manager, user, close_one, copy);
-    list_for_each_safe(hook, &worker->dismiss_hooks, struct worker_user_hook, link)
-        hook->run(hook, user);
-}
-
 static void serve_signal(struct worker *worker, struct signal_copy *copy)
 {
     struct signal *signal = copy->signal;
     switch (signal->verb) {
     case SIGNAL_CLOSE:
-        dismiss(worker, copy);
+        connection_manager_each(worker->manager, &signal->address, close_one, copy);
         break;
     case SIGNAL_DESCRIBE:
         connection_manager_each(worker->manager, &signal->address, describe_one, copy);
@@ -287,7 +279,6 @@ struct worker *worker_create(int index, struct broker *broker, const struct catc
     worker->manager = connection_manager_create(&worker->metrics);
     list_init(&worker->turn_hooks);
     list_init(&worker->second_hooks);
-    list_init(&worker->dismiss_hooks);
     init_handles(worker);
     inbox_init(&worker->inbox, INBOX_BYTES, RECORD_DOUBT, wake_worker, worker);
     worker->member = broker_join(broker, &worker->inbox);
@@ -359,9 +350,4 @@ void worker_again(struct worker *worker)
 void worker_on_second(struct worker *worker, struct worker_hook *hook)
 {
     list_append(&worker->second_hooks, &hook->link);
-}
-
-void worker_on_dismiss(struct worker *worker, struct worker_user_hook *hook)
-{
-    list_append(&worker->dismiss_hooks, &hook->link);
 }

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/broker.h"
@@ -25,7 +24,6 @@
 #define MAX_WAIT        55 /* seconds; proxies cut a silent connection off after 60 */
 #define PAGE_COUNT      100
 #define PAGE_BYTES      ((size_t)256 * 1024)
-#define ONLINE_SECONDS  10
 #define CLOSING_SECONDS 5
 
 enum state { WAITING, ANSWERED, ENDED };
@@ -47,23 +45,13 @@ struct poll {
     uint8_t seconds; /* since it was answered */
 };
 
-/* A user who polled a moment ago. */
-struct recent {
-    struct list link; /* the wheel of recents */
-    struct address user;
-    char name[];
-};
-
 struct polls {
     struct worker *worker;
     struct wheel waits;
-    struct wheel recents;
-    struct map recents_by_user; /* owned */
-    struct list news;           /* polls to be answered at the end of this turn */
+    struct list news; /* polls to be answered at the end of this turn */
     struct list closing;
     struct worker_hook turn;
     struct worker_hook second;
-    struct worker_user_hook dismiss;
 };
 
 static struct poll *from_session(const struct session *session)
@@ -79,64 +67,6 @@ static struct poll *from_stream(struct stream *stream)
 static struct polls *all_of(const struct poll *self)
 {
     return self->place.door->polls;
-}
-
-/* ---- who counts as online ---- */
-
-static bool is_recent(const void *value, const void *key)
-{
-    return address_equal(&((const struct recent *)value)->user, key);
-}
-
-static void forget(struct polls *polls, struct recent *recent)
-{
-    struct worker *worker = polls->worker;
-    list_remove(&recent->link);
-    map_remove(&polls->recents_by_user, recent->user.hash, recent);
-    broker_watch(worker->broker, worker->member, &recent->user, 1, -1, NULL);
-    free(recent);
-}
-
-static struct recent *remember(struct polls *polls, const struct address *user)
-{
-    struct worker *worker = polls->worker;
-    struct recent *recent = malloc(sizeof *recent + user->length);
-    if (!recent)
-        return NULL;
-    memcpy(recent->name, user->name, user->length);
-    recent->user = *user;
-    recent->user.name = recent->name;
-    list_init(&recent->link);
-    if (broker_watch(worker->broker, worker->member, user, 1, +1, NULL) != 0) {
-        free(recent);
-        return NULL;
-    }
-    if (map_add(&polls->recents_by_user, user->hash, recent))
-        return recent;
-    broker_watch(worker->broker, worker->member, user, 1, -1, NULL);
-    free(recent);
-    return NULL;
-}
-
-/* Once more for the whole time. Without memory the user merely seems to have left. */
-static void count_online(struct polls *polls, const struct address *user)
-{
-    struct recent *recent = map_find(&polls->recents_by_user, user->hash, is_recent, user);
-    if (!recent)
-        recent = remember(polls, user);
-    if (!recent)
-        return;
-    list_remove(&recent->link);
-    wheel_add(&polls->recents, &recent->link, ONLINE_SECONDS);
-}
-
-/* Sent away: nobody comes back. It may have been another worker where the user waited. */
-static void on_dismiss(struct worker_user_hook *hook, const struct address *user)
-{
-    struct polls *polls = list_entry(hook, struct polls, dismiss);
-    struct recent *recent = map_find(&polls->recents_by_user, user->hash, is_recent, user);
-    if (recent)
-        forget(polls, recent);
 }
 
 /* ---- the answer ---- */
@@ -257,7 +187,7 @@ static void answer(struct poll *self, enum err reason)
     if (self->state != WAITING)
         return;
     if (reason != ERR_KICKED && !self->place.door->stopping)
-        count_online(all_of(self), &user);
+        broker_linger(self->place.door->worker->broker, &user);
     bool sent = reason == ERR_KICKED ? send_buf(self, &self->kicked) : send_page(self);
     leave(self, reason);
     if (!sent)
@@ -339,9 +269,6 @@ static void on_second(struct worker_hook *hook)
     wheel_turn(&polls->waits, &due);
     for (struct poll *self; (self = list_first(&due, struct poll, link));)
         answer(self, ERR_NONE);
-    wheel_turn(&polls->recents, &due);
-    for (struct recent *recent; (recent = list_first(&due, struct recent, link));)
-        forget(polls, recent);
     list_for_each_safe(closing, &polls->closing, struct poll, link) {
         if (closing->state != ENDED && ++closing->seconds > CLOSING_SECONDS)
             end(closing);
@@ -353,16 +280,12 @@ struct polls *polls_create(struct worker *worker)
     struct polls *polls = mem_alloc(sizeof *polls);
     polls->worker = worker;
     wheel_init(&polls->waits, MAX_WAIT);
-    wheel_init(&polls->recents, ONLINE_SECONDS);
-    map_init(&polls->recents_by_user);
     list_init(&polls->news);
     list_init(&polls->closing);
     polls->turn.run = end_turn;
     worker_on_turn(worker, &polls->turn);
     polls->second.run = on_second;
     worker_on_second(worker, &polls->second);
-    polls->dismiss.run = on_dismiss;
-    worker_on_dismiss(worker, &polls->dismiss);
     return polls;
 }
 
@@ -371,8 +294,6 @@ void polls_destroy(struct polls *polls)
     if (!polls)
         return;
     wheel_finish(&polls->waits);
-    wheel_finish(&polls->recents);
-    map_finish(&polls->recents_by_user);
     free(polls);
 }
 
@@ -383,9 +304,6 @@ void polls_answer_all(struct polls *polls, enum err reason)
     wheel_empty(&polls->waits, &all);
     for (struct poll *self; (self = list_first(&all, struct poll, link));)
         answer(self, reason);
-    wheel_empty(&polls->recents, &all);
-    for (struct recent *recent; (recent = list_first(&all, struct recent, link));)
-        forget(polls, recent);
 }
 
 void polls_abort_all(struct polls *polls)
@@ -444,7 +362,7 @@ static void answer_page(struct asked *asked)
     buf_finish(&messages);
     metrics_add(&door->worker->metrics.delivered[TRANSPORT_POLL], (int64_t)read->count);
     if (!door->stopping)
-        count_online(door->polls, &asked->receiving.start.user);
+        broker_linger(door->worker->broker, &asked->receiving.start.user);
     exchange_add_header(asked->exchange, "Cache-Control", "no-store");
     exchange_answer(asked->exchange, 200, JSON_TYPE, &body);
 }

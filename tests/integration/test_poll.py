@@ -234,6 +234,44 @@ def test_a_user_who_polls_is_online_in_between(start):
     assert server.metric("sessions") == 0
 
 
+def poll_at_each_worker(server, user):
+    for _ in range(32):  # connections go to one worker or another
+        with http_client(server.url) as one:
+            assert one.get(f"/poll/{user}?wait=0").status_code == 200
+
+
+def ask(server, user):
+    (one,) = server.http.post("/users/query", json={"users": [user]}).json()["users"]
+    return one
+
+
+def test_who_polled_a_moment_ago_is_online_and_no_session(start):
+    server = start("--workers", "4")
+    poll_at_each_worker(server, "ann")
+    told, asked = server.http.get("/users/ann").json(), ask(server, "ann")
+    assert told["online"] is asked["online"] is True
+    assert told["sessions"] == [] and asked["sessions"] == 0
+    assert told["last_seen"] and asked["last_seen"]
+    assert tell(server, 1, receiver="ann")["delivered"] == 0
+    assert tell(server, 1, broadcast=True)["delivered"] == 0
+    with waiting(server, "ann"):
+        assert ask(server, "ann")["sessions"] == 1
+        assert tell(server, 2, receiver="ann")["delivered"] == 1
+
+
+def test_polls_one_after_the_other_are_one_session(start):
+    server = start("--workers", "4", "--max-sessions-per-user", "1")
+    poll_at_each_worker(server, "ann")
+    for n in range(8):
+        with waiting(server, "ann") as one:
+            with http_client(server.url) as other:
+                assert other.get("/poll/ann?wait=5").status_code == 429
+            tell(server, n, receiver="ann")
+            assert bodies(one.page()) == [n]
+    with session(server, "ann"):
+        assert ask(server, "ann")["sessions"] == 1
+
+
 def test_a_poll_is_described_as_a_session(shared, user):
     with waiting(shared, user, "wait=20"):
         (one,) = shared.http.get(f"/users/{user}").json()["sessions"]
@@ -256,9 +294,7 @@ def test_a_polling_user_is_kicked_with_an_answer(shared, user):
 
 def test_who_is_kicked_is_offline_wherever_they_polled(start):
     server = start("--workers", "4")
-    for _ in range(32):  # connections go to one worker or another
-        with http_client(server.url) as one:
-            assert one.get("/poll/ann?wait=0").status_code == 200
+    poll_at_each_worker(server, "ann")
     assert is_online(server, "ann")
     assert server.http.delete("/users/ann/sessions").json()["closed"] == 0
     assert not is_online(server, "ann")

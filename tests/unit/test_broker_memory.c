@@ -5,6 +5,7 @@
 
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
+#include "engine/lingering.h"
 #include "model/idempotency.h"
 
 #define START    ((int64_t)1769860800000)
@@ -800,6 +801,7 @@ static void presence_is_known_without_asking_around(void **state)
     watch(1, a_user("alice"), -1);
     now_ms += 50;
     inquire(asked, 3, presence);
+    assert_true(presence[0].online && !presence[1].online);
     assert_int_equal(presence[0].sessions, 1);
     assert_int_equal(presence[0].last_seen_ms, 0);
     assert_int_equal(presence[1].sessions, 0);
@@ -809,6 +811,35 @@ static void presence_is_known_without_asking_around(void **state)
     inquire(asked, 3, presence);
     assert_int_equal(presence[1].last_seen_ms, START + 50);
     assert_ids(read_after("bob", 0, 10), id);
+}
+
+static void who_polled_a_moment_ago_is_online_without_a_session(void **state)
+{
+    struct address alice = a_user("alice");
+    struct presence presence;
+    uint32_t delivered = 9;
+    (void)state;
+
+    broker_linger(desk.broker, &alice);
+    inquire(&alice, 1, &presence);
+    assert_true(presence.online);
+    assert_int_equal(presence.sessions, 0);
+    assert_int_equal(presence.last_seen_ms, 0);
+    assert_int_equal(broker_count(desk.broker, &alice), 0);
+    publish_as(&alice, 1, DAY, false, &delivered);
+    assert_int_equal(delivered, 0);
+
+    now_ms += LINGERING_MS;
+    inquire(&alice, 1, &presence);
+    assert_false(presence.online);
+    assert_int_equal(presence.last_seen_ms, START);
+
+    broker_linger(desk.broker, &alice);
+    struct signal kick = {.verb = SIGNAL_CLOSE, .address = alice};
+    assert_int_equal(broker_signal(desk.broker, 0, &kick), 0);
+    inquire(&alice, 1, &presence);
+    assert_false(presence.online);
+    assert_int_equal(presence.last_seen_ms, START + LINGERING_MS);
 }
 
 static int signals_done;
@@ -1048,6 +1079,7 @@ int main(void)
         desk_test(addresses_long_idle_fold_into_one_floor),
         desk_test(a_key_makes_a_retry_harmless),
         desk_test(presence_is_known_without_asking_around),
+        desk_test(who_polled_a_moment_ago_is_online_without_a_session),
         desk_test(a_signal_reaches_every_member_that_watches),
         cmocka_unit_test(it_agrees_with_a_naive_model),
     };

@@ -117,8 +117,7 @@ static void answer_description(struct asking *asking)
     const struct signal *signal = &asking->signal;
     struct buf body;
     open_user(&body, &signal->address);
-    /* A user who polls is online between two polls, too. */
-    bool online = signal->number || asking->presence.sessions;
+    bool online = signal->number || asking->presence.online;
     buf_add_text(&body, online ? ",\"online\":true" : ",\"online\":false");
     buf_add_text(&body, ",\"sessions\":[");
     if (signal->replies.size) /* each begins with a comma */
@@ -343,9 +342,9 @@ static void write_presence(struct buf *body, const struct address *user,
 {
     buf_add_text(body, "{\"user\":");
     buf_add_json(body, user->name, user->length);
-    buf_add_format(body, ",\"online\":%s,\"sessions\":%u", presence->sessions ? "true" : "false",
+    buf_add_format(body, ",\"online\":%s,\"sessions\":%u", presence->online ? "true" : "false",
                    presence->sessions);
-    add_last_seen(body, presence->sessions > 0, presence->last_seen_ms);
+    add_last_seen(body, presence->online, presence->last_seen_ms);
     buf_add_text(body, "}");
 }
 
