@@ -247,7 +247,7 @@ def test_mail_channels_and_broadcasts_are_one_rising_order(start):
 
 def test_exactly_once_over_reconnects_while_everybody_publishes(start):
     server = start("--workers", "2")
-    count, publishers = scaled(600, least=100), 3
+    count, publishers = scaled(200, least=100), 3
     places = [{"receiver": "gil"}, {"channel": "a"}, {"channel": "b"}, {"broadcast": True}]
 
     async def publish(http, name):
