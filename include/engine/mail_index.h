@@ -38,6 +38,9 @@ void mail_index_destroy(struct mail_index *index); /* NULL is fine */
  * out of memory. */
 bool mail_index_note(struct mail_index *index, const struct message *message);
 
+/* The message noted last does not lie at its i-th address: it was erased there. */
+void mail_index_unnote(struct mail_index *index, const struct message *message, uint32_t i);
+
 /* Walks what is noted for an address and not filed yet: start with *cursor = 0, ends with false. */
 bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *cursor,
                      uint64_t *ret_id);

@@ -1,5 +1,6 @@
 #include "engine/mail_index.h"
 
+#include <assert.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,17 +160,29 @@ bool mail_index_note(struct mail_index *index, const struct message *message)
     return true;
 }
 
-static void remove_place(struct entries *entries, size_t from, uint64_t place)
+static void drop(struct entry *entry)
 {
-    for (size_t i = from; i < entries->count; i++) {
-        if (entries->items[i].place == place)
-            entries->items[i].size = UINT32_MAX; /* no message is as large: see is_dropped */
-    }
+    entry->size = UINT32_MAX; /* no message is as large */
 }
 
 static bool is_dropped(const struct entry *entry)
 {
     return entry->size == UINT32_MAX;
+}
+
+void mail_index_unnote(struct mail_index *index, const struct message *message, uint32_t i)
+{
+    struct entries *noted = &index->noted;
+    assert(message->id == index->noted_upto && i < message->address_count);
+    drop(&noted->items[noted->count - message->address_count + i]);
+}
+
+static void remove_place(struct entries *entries, size_t from, uint64_t place)
+{
+    for (size_t i = from; i < entries->count; i++) {
+        if (entries->items[i].place == place)
+            drop(&entries->items[i]);
+    }
 }
 
 void mail_index_forget(struct mail_index *index, uint64_t hash)

@@ -327,7 +327,7 @@ int sqlite_writer_load_tail(
             const struct erased *found = find_erased(list, count, message, i);
             if (!found)
                 continue;
-            mail_index_forget(writer->index, message->addresses[i].hash);
+            mail_index_unnote(writer->index, message, i);
             erased(context, &message->addresses[i], found->upto);
         }
         message_unref(message);
