@@ -46,6 +46,8 @@ bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *curs
                      uint64_t *ret_id);
 /* Drops it: the address was erased. */
 void mail_index_forget(struct mail_index *index, uint64_t hash);
+/* A message above what the last complete bulk had has left the log. */
+void mail_index_lose(struct mail_index *index, uint64_t id);
 
 /* Entries noted and not yet in a bulk, and what their messages cost in memory. */
 size_t mail_index_noted(const struct mail_index *index);

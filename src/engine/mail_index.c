@@ -192,6 +192,13 @@ void mail_index_forget(struct mail_index *index, uint64_t hash)
         remove_place(&index->bulk, index->next, place_of(hash));
 }
 
+void mail_index_lose(struct mail_index *index, uint64_t id)
+{
+    uint64_t *messages =
+        index->busy && id <= index->bulk_upto ? &index->bulk_messages : &index->noted_messages;
+    *messages -= *messages > 0; /* one that cannot be read was not noted */
+}
+
 bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *cursor,
                      uint64_t *ret_id)
 {

@@ -576,6 +576,19 @@ int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last)
 static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_ms,
                          uint64_t *erased)
 {
+/* The number of messages belongs to those up to indexed_upto: see read_state. */
+static int note_progress(struct sqlite_writer *writer, uint64_t upto)
+{
+    int64_t unfiled = (int64_t)mail_index_unfiled(writer->index);
+    int err =
+        set(writer, "messages", (uint64_t)(writer->messages + writer->more_messages - unfiled));
+    if (!err && upto) {
+        writer->next_indexed_upto = upto;
+        err = set(writer, "indexed_upto", upto);
+    }
+    return err;
+}
+
     sqlite3_stmt *statement = writer->statements[DROP];
     int rc;
     bool dropped = false, young = false;
@@ -590,6 +603,8 @@ static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_
     *erased += !dropped || young; /* one that others share is erased here all the same */
     return rc;
 }
+    if (dropped && id > max_u64(writer->indexed_upto, writer->next_indexed_upto))
+        mail_index_lose(writer->index, id);
 
 /* What is in the index already. */
 static int erase_filed(struct sqlite_writer *writer, const struct address *address, int64_t now_ms,
@@ -623,7 +638,8 @@ int sqlite_writer_erase(struct sqlite_writer *writer, const struct address *addr
         sqlite3_bind_int64(note, 2, (int64_t)upto);
         rc = sqlite_file_run(note);
     }
-    return judge(writer, rc, "erase");
+    int err = judge(writer, rc, "erase");
+    return err ? err : note_progress(writer, 0);
 }
 
 bool sqlite_writer_note(struct sqlite_writer *writer, const struct message *message)
@@ -701,19 +717,6 @@ static int file_or_remove(struct sqlite_writer *writer, int64_t until_us, int64_
 static size_t pace(const struct sqlite_writer *writer)
 {
     return retention_is_behind(writer->retention) ? min_u64(writer->owed, MAX_OWED) : 0;
-}
-
-/* The number of messages belongs to those up to indexed_upto: see read_state. */
-static int note_progress(struct sqlite_writer *writer, uint64_t upto)
-{
-    int64_t unfiled = (int64_t)mail_index_unfiled(writer->index);
-    int err =
-        set(writer, "messages", (uint64_t)(writer->messages + writer->more_messages - unfiled));
-    if (!err && upto) {
-        writer->next_indexed_upto = upto;
-        err = set(writer, "indexed_upto", upto);
-    }
-    return err;
 }
 
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from data_file import wait_for_index
 from harness import run, wait_until
 
 pytestmark = pytest.mark.workers
@@ -189,6 +190,24 @@ def test_what_is_long_gone_does_not_count(start, window):
     assert page(server, "users/ann", after=cursor)["gap"] is None
 
 
+@pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not-indexed"])
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_was_erased_is_counted_over_restarts(start, indexed, end):
+    server = keep(start)
+    server.send("ben", "stays")
+    for n in range(5):
+        server.send("ann", n)
+    server.send(["ann", "ben"], "for both")
+    if indexed:
+        wait_for_index(server)
+    assert server.http.delete("/users/ann/messages").json()["erased"] == 6
+    for life in range(3):
+        wait_until(lambda: server.metric("broker_messages") == 2)
+        getattr(server, end)()
+        server = keep(start, folder=server.folder)
+        assert "messages=2" in server.log_text()
+
+
 # ---- age ----
 
 def test_age_takes_what_is_kept_and_tells(start):
@@ -280,6 +299,21 @@ def test_what_is_over_does_not_push_out_what_is_not(start):
     wait_until(lambda: server.metric("broker_messages") == 2)
     assert numbers(server, "users/ann") == ["contract", "mail"]
     assert page(server, "users/ann", after=cursor)["gap"] is None
+
+
+def test_keys_do_not_push_messages_out(start):
+    server = keep(start, "--keep-total", "2MiB", "--keep-messages", "10000000")
+    for n in range(10):
+        server.send("ann", n)
+    for n in range(10):
+        lines = [json.dumps({"sender": "bob", "receiver": "ben", "message": "x", "ttl": 1,
+                             "key": f"{n}-{i}"}) for i in range(5_000)]
+        answer = server.http.post("/send-messages", content="\n".join(lines),
+                                  headers={"Content-Type": "application/x-ndjson"})
+        assert answer.status_code == 200
+    wait_until(lambda: server.metric("broker_messages") == 10)  # keys alone are above the total
+    assert server.metric("broker_bytes") > (2 << 20)
+    assert numbers(server, "users/ann") == list(range(10))
 
 
 def test_what_is_recent_and_what_is_not_make_one_row(start):

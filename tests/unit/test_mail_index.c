@@ -335,6 +335,38 @@ static void what_is_forgotten_is_not_filed(void **state)
     assert_int_equal(log_file_ask("SELECT id FROM mail"), 3);
 }
 
+static void what_is_erased_at_one_address_is_filed_at_the_other(void **state)
+{
+    struct address both[] = {a_user("ada"), a_user("bob")};
+    struct draft draft = a_draft(both, 2, 60000);
+    (void)state;
+
+    log_for("ada", 1);
+    struct message *message = log_file_add(&draft, 2);
+    assert_true(mail_index_note(desk.index, message));
+    mail_index_unnote(desk.index, message, 0);
+    message_unref(message);
+    file_all(2);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 2);
+    assert_int_equal(log_file_ask("SELECT count(DISTINCT address) FROM mail"), 2);
+}
+
+static void what_has_left_the_log_waits_for_no_bulk(void **state)
+{
+    (void)state;
+
+    for (uint64_t id = 1; id <= 4; id++)
+        log_for("ada", id);
+    assert_true(mail_index_begin(desk.index));
+    log_for("ada", 5);
+    log_for("ada", 6);
+    mail_index_lose(desk.index, 2);
+    mail_index_lose(desk.index, 6);
+    assert_int_equal(mail_index_unfiled(desk.index), 4);
+    file_all(4);
+    assert_int_equal(mail_index_unfiled(desk.index), 1);
+}
+
 #define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
 
 int main(void)
@@ -352,6 +384,8 @@ int main(void)
         cmocka_unit_test(bytes_are_limited_and_the_newest_stays),
         desk_test(what_others_share_stays_in_the_log),
         desk_test(what_is_forgotten_is_not_filed),
+        desk_test(what_is_erased_at_one_address_is_filed_at_the_other),
+        desk_test(what_has_left_the_log_waits_for_no_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
