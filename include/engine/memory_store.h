@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/age.h"
+
 struct address;
 struct memory_store;
 struct message;
@@ -36,10 +38,9 @@ bool memory_store_fits(const struct memory_store *store, const struct message *m
 bool memory_store_add(struct memory_store *store, struct message *message, int64_t now_ms);
 
 /* Appends to the page what broker_read asks for, but head and above_head; where it ascends, only
- * what lies above this id. now_ms: what has expired by then is let go first. False: out of memory.
- */
+ * what lies above this id. What is over is let go first. False: out of memory. */
 bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
-                       int64_t now_ms);
+                       struct expiry expiry);
 
 /* One message by its id, with a reference; NULL: it is not kept. Looks at each message in turn,
  * from the newest. */

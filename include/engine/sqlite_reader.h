@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/age.h"
+
 struct address;
 struct device_call;
 struct lookup;
@@ -18,17 +20,17 @@ struct sqlite_reader *sqlite_reader_open(const char *folder, struct sqlite_file_
 void sqlite_reader_close(struct sqlite_reader *reader); /* NULL is fine */
 
 /* Appends to the page what the index has up to and with `upto`, in the page's order, and tells the
- * gaps; `more` when the page is full. Gives at least one message, or all there are: none. now_ms:
- * what has expired by then is passed over. Returns 0, ERR_OUT_OF_MEMORY or ERR_BROKER_DOWN. */
+ * gaps; `more` when the page is full. Gives at least one message, or all there are: none.
+ * Passes over what is past its time. Returns 0, ERR_OUT_OF_MEMORY or ERR_BROKER_DOWN. */
 int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t upto,
-                       int64_t now_ms);
+                       struct expiry expiry);
 
 /* Where a device stands: *ret_found, *ret_cursor. Errors as above. */
 int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call *call,
                          bool *ret_found, uint64_t *ret_cursor);
 
 /* Fills in the message, if it is kept and not past its time, and who has it. Errors as above. */
-int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms);
+int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, struct expiry expiry);
 
 /* When a user's last session left; 0: not known. */
 int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct address *address);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "engine/age.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
 #include "engine/sightings.h"
@@ -78,6 +79,8 @@ void sqlite_shared_unlock(struct sqlite_shared *shared);
 int64_t sqlite_shared_age_ms(const struct sqlite_shared *shared);
 /* What has expired by then is past its time; 0, and nothing is, while the clock is in doubt. */
 int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared);
+/* The same for who reads. */
+struct expiry sqlite_shared_expiry(const struct sqlite_shared *shared);
 
 /* Under the lock: gives a call to the committer, who is told by sqlite_shared_flush, or to the
  * answers. */

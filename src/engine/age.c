@@ -1,5 +1,7 @@
 #include "engine/age.h"
 
+#include "model/message.h"
+
 /* What clocks are set by all the time. */
 #define AHEAD_MS  1000
 #define BEHIND_MS 60000
@@ -24,4 +26,9 @@ bool age_follow(struct age *age, int64_t age_ms, int64_t wall_ms)
     if (ahead)
         age->lag_ms = wall_ms - age_ms;
     return changed;
+}
+
+bool expiry_hides(const struct expiry *expiry, const struct message *message)
+{
+    return message_expired(message, message->own_ttl ? expiry->own_ms : expiry->any_ms);
 }

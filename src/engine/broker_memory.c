@@ -83,12 +83,13 @@ static int memory_publish(struct broker *broker, struct publish *publish)
 static int memory_read(struct broker *broker, struct read *read)
 {
     struct broker_memory *memory = self(broker);
+    int64_t now_ms = age_ms(memory);
     bool done = true;
     pthread_mutex_lock(&memory->mutex);
     read->head = memory->last;
     read->above_head = !read->descending && read->after > memory->last;
     if (!read->above_head)
-        done = memory_store_read(memory->store, read, 0, age_ms(memory));
+        done = memory_store_read(memory->store, read, 0, (struct expiry){now_ms, now_ms});
     pthread_mutex_unlock(&memory->mutex);
     return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }

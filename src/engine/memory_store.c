@@ -306,7 +306,7 @@ static int choose(const struct source *sources, size_t count, bool descending)
     return best;
 }
 
-static void fill(struct read *read, struct source *sources)
+static void fill(struct read *read, struct source *sources, const struct expiry *expiry)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < read->count; i++)
@@ -316,6 +316,8 @@ static void fill(struct read *read, struct source *sources)
         sources[i].next += read->descending ? -1u : 1u;
         if (read->count && read->messages[read->count - 1] == message)
             continue; /* it is in two of the mailboxes, and comes once */
+        if (expiry_hides(expiry, message))
+            continue;
         bytes += message->size;
         if (read->count == read->max_count || (read->count && bytes > read->max_bytes)) {
             read->more = true;
@@ -326,7 +328,7 @@ static void fill(struct read *read, struct source *sources)
 }
 
 bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
-                       int64_t now_ms)
+                       struct expiry expiry)
 {
     struct source few[4];
     struct source *sources = few;
@@ -336,8 +338,8 @@ bool memory_store_read(struct memory_store *store, struct read *read, uint64_t a
             return false;
     }
     for (size_t i = 0; i < read->address_count; i++)
-        sources[i] = open_source(store, read, &read->addresses[i], above, now_ms);
-    fill(read, sources);
+        sources[i] = open_source(store, read, &read->addresses[i], above, expiry.any_ms);
+    fill(read, sources, &expiry);
     if (sources != few)
         free(sources);
     return true;

@@ -58,7 +58,7 @@ static bool is_recent(const struct sqlite_shared *shared, const struct read *rea
 /* Under the lock: the part of the page that memory has. */
 static int read_window(struct sqlite_shared *shared, struct read *read, uint64_t above)
 {
-    return memory_store_read(shared->window, read, above, sqlite_shared_expiry_ms(shared))
+    return memory_store_read(shared->window, read, above, sqlite_shared_expiry(shared))
                ? 0
                : ERR_OUT_OF_MEMORY;
 }
@@ -116,7 +116,7 @@ static int read_upwards(struct sqlite_shared *shared, struct sqlite_reader *read
         sqlite_shared_lock(shared);
         uint64_t upto = shared->indexed_upto;
         sqlite_shared_unlock(shared);
-        int err = sqlite_reader_read(reader, read, upto, sqlite_shared_expiry_ms(shared));
+        int err = sqlite_reader_read(reader, read, upto, sqlite_shared_expiry(shared));
         if (err || read->more)
             return err;
         sqlite_shared_lock(shared);
@@ -134,7 +134,7 @@ static void serve_read(struct sqlite_shared *shared, struct sqlite_reader *reade
 {
     int err = ERR_BROKER_DOWN;
     if (reader && read->descending)
-        err = sqlite_reader_read(reader, read, read->upto, sqlite_shared_expiry_ms(shared));
+        err = sqlite_reader_read(reader, read, read->upto, sqlite_shared_expiry(shared));
     else if (reader)
         err = read_upwards(shared, reader, read);
     if (err)
@@ -277,7 +277,7 @@ int sqlite_answers_lookup(struct sqlite_answers *answers, struct lookup *lookup)
 static void serve_lookup(struct sqlite_shared *shared, struct sqlite_reader *reader,
                          struct lookup *lookup)
 {
-    int err = reader ? sqlite_reader_lookup(reader, lookup, sqlite_shared_expiry_ms(shared))
+    int err = reader ? sqlite_reader_lookup(reader, lookup, sqlite_shared_expiry(shared))
                      : ERR_BROKER_DOWN;
     sqlite_shared_lock(shared); /* and those that moved lately */
     if (!err && lookup->message && !broker_add_acks(lookup, &shared->devices))

@@ -75,7 +75,7 @@ void sqlite_reader_close(struct sqlite_reader *reader)
 struct paging {
     struct sqlite_reader *reader;
     struct read *read;
-    int64_t now_ms;
+    struct expiry expiry;
     size_t bytes;
     uint64_t above;   /* ids go on above this one */
     uint64_t upto;    /* and end with this one */
@@ -224,7 +224,7 @@ static int add(struct paging *paging, uint64_t id)
     struct message *message = fetch(paging, id, &err);
     if (!message)
         return err;
-    bool expired = message_expired(message, paging->now_ms);
+    bool expired = expiry_hides(&paging->expiry, message);
     if (expired)
         tell_expired(paging, message);
     if (expired || !is_asked_for(read, message)) {
@@ -284,12 +284,12 @@ static int read_page(struct paging *paging)
 }
 
 int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t upto,
-                       int64_t now_ms)
+                       struct expiry expiry)
 {
     struct paging paging = {
         .reader = reader,
         .read = read,
-        .now_ms = now_ms,
+        .expiry = expiry,
         .above = read->descending ? 0 : read->after,
         .upto = read->descending && read->before <= upto ? read->before - 1 : upto,
     };
@@ -340,12 +340,12 @@ static bool is_litter(struct sqlite_reader *reader, const struct message *messag
                                message->id) == SQLITE_ROW;
 }
 
-int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, int64_t now_ms)
+int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, struct expiry expiry)
 {
     struct paging paging = {.reader = reader};
     int err;
-    struct message *message = fetch(&paging, lookup->id, &err);
-    if (message && (message_expired(message, now_ms) || is_litter(reader, message))) {
+    struct message *message = fetch(reader, lookup->id, &damaged, &err);
+    if (message && (expiry_hides(&expiry, message) || is_litter(reader, message))) {
         message_unref(message);
         message = NULL;
     }

@@ -70,6 +70,11 @@ int64_t sqlite_shared_expiry_ms(const struct sqlite_shared *shared)
     return shared->options.mono_ms() < until_ms ? 0 : sqlite_shared_age_ms(shared);
 }
 
+struct expiry sqlite_shared_expiry(const struct sqlite_shared *shared)
+{
+    return (struct expiry){sqlite_shared_expiry_ms(shared), sqlite_shared_age_ms(shared)};
+}
+
 void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
 {
     if (list_empty(&shared->jobs))

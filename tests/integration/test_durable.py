@@ -10,6 +10,7 @@ import time
 import pytest
 
 from crowd import Place, Receiver, Sender, acknowledged, mail, numbers
+from data_file import wait_for_index
 from disk import Disk, lose_unsynced, skip_where_impossible, skip_with_sanitizers
 from frames import Client
 from guarded import Files
@@ -367,6 +368,28 @@ def test_a_clock_far_ahead_at_start_is_doubted_for_an_hour(start, disk):
     server.send("ann", "new")
     wait_until(lambda: server.log_text().count("ready") and server.metric("broker_messages") == 2)
     assert numbers(server, "ann") == ["kept", "new"]
+    server.stop()
+
+
+def test_what_has_a_ttl_of_its_own_is_not_shown_beyond_it_in_the_hour_of_doubt(start, disk):
+    first = keep(start, env=disk.env)
+    cursor = first.send("ann", "kept")["id"]
+    code = first.send("ann", "code", ttl=60)["id"]
+    first.kill()
+    disk.order(clock_ms=25 * HOUR)
+    server = keep(start, folder=first.folder, env=disk.env)
+    assert "the newest message is more than a day old" in server.log_text()
+    for _ in range(2):
+        assert numbers(server, "ann") == ["kept"]
+        assert mail(server, "ann", after=cursor) == ([], None)
+        assert server.http.get(f"/messages/{code}").status_code == 404
+        wait_for_index(server)
+        assert server.metric("broker_messages") == 2  # it has not gone
+        server.stop()
+        server = keep(start, folder=first.folder, env=disk.env)
+    disk.order(clock_ms=0)
+    wait_until(lambda: "the clock was set back" in server.log_text())
+    assert numbers(server, "ann") == ["kept", "code"]
     server.stop()
 
 

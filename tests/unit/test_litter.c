@@ -163,7 +163,7 @@ static bool is_found(uint64_t id)
     struct lookup lookup = {.id = id};
     struct sqlite_reader *reader = sqlite_reader_open(log_file.folder, &error);
     assert_non_null(reader);
-    assert_int_equal(sqlite_reader_lookup(reader, &lookup, 0), 0);
+    assert_int_equal(sqlite_reader_lookup(reader, &lookup, (struct expiry){0, 0}), 0);
     sqlite_reader_close(reader);
     bool found = lookup.message;
     message_unref(lookup.message);
