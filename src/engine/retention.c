@@ -23,6 +23,13 @@ struct entry {
     bool told; /* its going is a loss that receivers are told */
 };
 
+/* A message as it is collected. */
+struct row {
+    uint64_t id;
+    int64_t expires_at_ms;
+    const struct message *message; /* NULL: it cannot be read */
+};
+
 enum { OLDEST, OWN, DEFAULT, UNMAIL, TELL, DROP, KEYS, SURPLUS_KEY, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
@@ -207,37 +214,39 @@ static bool add_entry(struct retention *retention, const struct entry *entry)
     return true;
 }
 
-/* False: out of memory. */
-static bool collect(struct retention *retention, const struct message *message)
+/* What cannot be read leaves the log as others do; where it lies the index alone knows, and who
+ * finds it there passes over it. False: out of memory. */
+static bool collect(struct retention *retention, const struct row *row)
 {
-    bool over = message->own_ttl && message_expired(message, retention->look.now_ms);
+    const struct message *message = row->message;
+    bool over = message && message->own_ttl && message_expired(message, retention->look.now_ms);
     size_t before = retention->entry_count;
-    for (uint32_t i = 0; i < message->address_count; i++) {
-        struct entry entry = {(int64_t)message->addresses[i].hash, message->id, !over};
+    for (uint32_t i = 0; message && i < message->address_count; i++) {
+        struct entry entry = {(int64_t)message->addresses[i].hash, row->id, !over};
         if (!add_entry(retention, &entry)) {
             retention->entry_count = before;
             return false;
         }
     }
-    retention->ids[retention->id_count++] = message->id;
+    retention->ids[retention->id_count++] = row->id;
     return true;
 }
 
 /* One row. False: the step is at its end. */
-static bool collect_row(struct retention *retention, const struct message *message)
+static bool collect_row(struct retention *retention, const struct row *row)
 {
-    bool over = message_expired(message, retention->look.now_ms);
-    retention->from = message->id;
-    retention->from_ms = message->expires_at_ms;
+    bool over = row->expires_at_ms <= retention->look.now_ms;
+    retention->from = row->id;
+    retention->from_ms = row->expires_at_ms;
     retention->done++;
     if (retention->step == COLLECT_OLDEST)
-        retention->oldest = message->id;
+        retention->oldest = row->id;
     if (retention->step == COLLECT_OLDEST && over)
         return true; /* it has been collected */
     if (retention->step != COLLECT_OLDEST && !over)
         return false;
     /* Without memory the round is short; the next one finds the rest. */
-    retention->full = !collect(retention, message) || retention->id_count == MAX_ROUND;
+    retention->full = !collect(retention, row) || retention->id_count == MAX_ROUND;
     return !retention->full &&
            !(retention->step == COLLECT_OLDEST && retention->id_count >= retention->share);
 }
@@ -254,9 +263,12 @@ static int collect_rows(struct retention *retention, int which, bool *ret_end)
     sqlite3_bind_int64(statement, 2, (int64_t)retention->look.indexed_upto);
     sqlite3_bind_int64(statement, 3, CHUNK);
     while (!*ret_end && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct message *message = sqlite_message_read(statement);
+        bool damaged;
+        struct message *message = sqlite_message_read(statement, &damaged);
+        struct row row = {sqlite_message_id(statement), sqlite_message_expires_at_ms(statement),
+                          message};
         rows++;
-        *ret_end = !message || !collect_row(retention, message);
+        *ret_end = (!message && !damaged) || !collect_row(retention, &row);
         message_unref(message);
     }
     sqlite3_reset(statement);

@@ -1,9 +1,11 @@
 #include "engine/sqlite_message.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "model/address.h"
 #include "model/message.h"
 
@@ -64,13 +66,14 @@ bool sqlite_message_bind(sqlite3_stmt *statement, const struct message *message)
 }
 
 /* Returns how many there are; 0: damaged. */
-static size_t read_addresses(const unsigned char *at, size_t size, struct address *ret_addresses)
+static size_t read_addresses(const unsigned char *at, size_t size, size_t most,
+                             struct address *ret_addresses)
 {
     const unsigned char *end = at + size;
     size_t count = 0;
     while (at < end) {
-        if (count == MAX_ADDRESSES || end - at < 2 || at[0] >= ADDRESS_GUEST ||
-            end - at < 2 + at[1] || at[1] > ADDRESS_NAME_MAX)
+        if (count == most || end - at < 2 || at[0] >= ADDRESS_GUEST || end - at < 2 + at[1] ||
+            at[1] > ADDRESS_NAME_MAX)
             return 0;
         ret_addresses[count++] = address_make(at[0], (const char *)at + 2, at[1]);
         at += 2 + at[1];
@@ -78,21 +81,15 @@ static size_t read_addresses(const unsigned char *at, size_t size, struct addres
     return count;
 }
 
-struct message *sqlite_message_read(sqlite3_stmt *statement)
+/* False: something is missing, or memory. */
+static bool read_draft(sqlite3_stmt *statement, struct address *addresses, size_t most,
+                       struct draft *ret_draft)
 {
-    struct address one, *addresses = &one;
     const unsigned char *blob = sqlite3_column_blob(statement, ADDRESSES);
     size_t size = (size_t)sqlite3_column_bytes(statement, ADDRESSES);
-    if (!blob)
-        return NULL;
-    bool many = sqlite3_column_int(statement, SHARED);
-    if (many && !(addresses = malloc(MAX_ADDRESSES * sizeof *addresses)))
-        return NULL;
-    if (!many && (size < 2 || size != 2 + (size_t)blob[1]))
-        return NULL;
-    struct draft draft = {
+    *ret_draft = (struct draft){
         .addresses = addresses,
-        .address_count = read_addresses(blob, size, addresses),
+        .address_count = blob ? read_addresses(blob, size, most, addresses) : 0,
         .kind = (enum message_kind)sqlite3_column_int(statement, KIND),
         .sender = (const char *)sqlite3_column_text(statement, SENDER),
         .sender_length = (size_t)sqlite3_column_bytes(statement, SENDER),
@@ -101,14 +98,48 @@ struct message *sqlite_message_read(sqlite3_stmt *statement)
         .own_ttl = sqlite3_column_int(statement, OWN_TTL),
         .except = (uint64_t)sqlite3_column_int64(statement, EXEMPT),
     };
+    return ret_draft->address_count && ret_draft->sender && ret_draft->body;
+}
+
+/* Of a row that could not be read: not for want of memory? */
+static bool is_damaged(sqlite3_stmt *statement)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
+        return false;
+    if (!atomic_flag_test_and_set(&told))
+        log_error("a message in the file cannot be read, and others may be like it: they are "
+                  "passed over",
+                  LOG_NUMBER("id", sqlite_message_id(statement)));
+    return true;
+}
+
+struct message *sqlite_message_read(sqlite3_stmt *statement, bool *ret_damaged)
+{
+    struct address one, *addresses = &one;
+    bool many = sqlite3_column_int(statement, SHARED);
+    struct draft draft;
     struct message *message = NULL;
-    if (draft.address_count && draft.sender && draft.body)
-        message = message_create(0, 0, &draft);
-    if (message)
-        message_number(message, (uint64_t)sqlite3_column_int64(statement, ID),
+    *ret_damaged = false;
+    if (many && !(addresses = malloc(MAX_ADDRESSES * sizeof *addresses)))
+        return NULL;
+    if (!read_draft(statement, addresses, many ? MAX_ADDRESSES : 1, &draft))
+        *ret_damaged = is_damaged(statement);
+    else if ((message = message_create(0, 0, &draft)))
+        message_number(message, sqlite_message_id(statement),
                        sqlite3_column_int64(statement, SENT_AT),
-                       sqlite3_column_int64(statement, EXPIRES_AT));
+                       sqlite_message_expires_at_ms(statement));
     if (many)
         free(addresses);
     return message;
+}
+
+uint64_t sqlite_message_id(sqlite3_stmt *statement)
+{
+    return (uint64_t)sqlite3_column_int64(statement, ID);
+}
+
+int64_t sqlite_message_expires_at_ms(sqlite3_stmt *statement)
+{
+    return sqlite3_column_int64(statement, EXPIRES_AT);
 }

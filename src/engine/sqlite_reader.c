@@ -203,15 +203,18 @@ static bool is_asked_for(const struct read *read, const struct message *message)
     return false;
 }
 
-/* NULL and *ret_err 0: it is gone. */
-static struct message *fetch(struct paging *paging, uint64_t id, int *ret_err)
+/* NULL and *ret_err 0: it is gone, or *ret_damaged, it cannot be read. */
+static struct message *fetch(struct sqlite_reader *reader, uint64_t id, bool *ret_damaged,
+                             int *ret_err)
 {
-    sqlite3_stmt *statement = paging->reader->statements[MESSAGE];
+    sqlite3_stmt *statement = reader->statements[MESSAGE];
     struct message *message = NULL;
+    *ret_damaged = false;
     sqlite3_bind_int64(statement, 1, (int64_t)id);
     int rc = sqlite3_step(statement);
     *ret_err = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
-    if (rc == SQLITE_ROW && !(message = sqlite_message_read(statement)))
+    if (rc == SQLITE_ROW && !(message = sqlite_message_read(statement, ret_damaged)) &&
+        !*ret_damaged)
         *ret_err = ERR_OUT_OF_MEMORY;
     sqlite3_reset(statement);
     return message;
@@ -220,8 +223,11 @@ static struct message *fetch(struct paging *paging, uint64_t id, int *ret_err)
 static int add(struct paging *paging, uint64_t id)
 {
     struct read *read = paging->read;
+    bool damaged;
     int err;
-    struct message *message = fetch(paging, id, &err);
+    struct message *message = fetch(paging->reader, id, &damaged, &err);
+    for (size_t i = 0; damaged && i < read->address_count; i++)
+        broker_tell_loss(&read->addresses[i], id); /* at which of them it lay is not known */
     if (!message)
         return err;
     bool expired = expiry_hides(&paging->expiry, message);
@@ -342,7 +348,7 @@ static bool is_litter(struct sqlite_reader *reader, const struct message *messag
 
 int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, struct expiry expiry)
 {
-    struct paging paging = {.reader = reader};
+    bool damaged;
     int err;
     struct message *message = fetch(reader, lookup->id, &damaged, &err);
     if (message && (expiry_hides(&expiry, message) || is_litter(reader, message))) {

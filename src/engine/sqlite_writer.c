@@ -317,7 +317,10 @@ int sqlite_writer_load_tail(
     }
     sqlite3_bind_int64(statement, 1, (int64_t)writer->indexed_upto);
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct message *message = sqlite_message_read(statement);
+        bool damaged;
+        struct message *message = sqlite_message_read(statement, &damaged);
+        if (damaged)
+            continue;
         if (!message || !take(context, message) || !mail_index_note(writer->index, message)) {
             message_unref(message);
             rc = SQLITE_NOMEM;
@@ -573,9 +576,6 @@ int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last)
     return set(writer, "last", last);
 }
 
-static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_ms,
-                         uint64_t *erased)
-{
 /* The number of messages belongs to those up to indexed_upto: see read_state. */
 static int note_progress(struct sqlite_writer *writer, uint64_t upto)
 {
@@ -589,6 +589,9 @@ static int note_progress(struct sqlite_writer *writer, uint64_t upto)
     return err;
 }
 
+static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_ms,
+                         uint64_t *erased)
+{
     sqlite3_stmt *statement = writer->statements[DROP];
     int rc;
     bool dropped = false, young = false;
@@ -600,11 +603,11 @@ static int note_progress(struct sqlite_writer *writer, uint64_t upto)
     }
     sqlite3_reset(statement);
     writer->more_messages -= dropped;
+    if (dropped && id > max_u64(writer->indexed_upto, writer->next_indexed_upto))
+        mail_index_lose(writer->index, id);
     *erased += !dropped || young; /* one that others share is erased here all the same */
     return rc;
 }
-    if (dropped && id > max_u64(writer->indexed_upto, writer->next_indexed_upto))
-        mail_index_lose(writer->index, id);
 
 /* What is in the index already. */
 static int erase_filed(struct sqlite_writer *writer, const struct address *address, int64_t now_ms,
