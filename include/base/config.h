@@ -11,20 +11,18 @@
 
 #include "base/config_values.h"
 
-enum config_action {
-    CONFIG_RUN,
-    CONFIG_HELP,    /* --help, -h: nothing else was looked at, the values are the defaults */
-    CONFIG_VERSION, /* --version: likewise */
-    CONFIG_CHECK,   /* --check-config */
-    CONFIG_PRINT,   /* --print-config */
-};
+struct command;
 
-/* Reads all levels. argv[0] is skipped, argv[argc] is NULL; flags stand before and after the word
- * `serve`, and only before any other command, whose arguments are its own. envp ends in NULL. 0,
- * and *ret is to be config_finish()ed; or -1 and *ret_error, to be freed: one error a line, no
- * newline at its end. */
-int config_load(struct config *ret, int argc, char *const argv[], char *const envp[],
-                enum config_action *ret_action, char **ret_error);
+/* Reads all levels, for one of these commands (command.h), whose first is that without a word.
+ * argv[0] is skipped, argv[argc] is NULL; flags of the configuration stand before and after the
+ * word, the command's own after it. envp ends in NULL. 0, and *ret is to be config_finish()ed; or
+ * -1 and *ret_error, to be freed: one error a line, no newline at its end. */
+int config_load(struct config *ret, const struct command *commands, int argc, char *const argv[],
+                char *const envp[], enum config_action *ret_action, char **ret_error);
+
+/* What a flag of the command was given last, "" where it takes nothing; else what its variable
+ * says, if that is not empty; else NULL. Borrowed. */
+const char *config_option(const struct config *config, const char *flag);
 
 /* Reads again what config was read from, as it is now. */
 int config_load_again(const struct config *config, struct config *ret, char **ret_error);
@@ -48,7 +46,10 @@ void config_print(FILE *out, const struct config *config);
 /* The one line of --check-config when all is well. */
 void config_print_check(FILE *out, const struct config *config);
 
-/* The text of --help, and docs/configuration.md. */
+/* A commented file of all keys, each with its default: a configuration to begin with. */
+void config_print_template(FILE *out);
+
+/* Every key as a flag, on a screen; and docs/configuration.md. */
 void config_help(FILE *out);
 void config_docs(FILE *out);
 

@@ -36,6 +36,20 @@ struct config_source {
     size_t line; /* in the file */
 };
 
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_HELP,    /* --help, -h: nothing else was looked at, the values are the defaults */
+    CONFIG_VERSION, /* --version, -V: likewise */
+    CONFIG_CHECK,   /* --check-config */
+    CONFIG_PRINT,   /* --print-config */
+};
+
+/* A flag of the command, and its value: "" where it takes none. */
+struct config_given {
+    const char *name;
+    const char *value;
+};
+
 #define CONFIG_FIELD_STRING(key)   char *key; /* "" is off */
 #define CONFIG_FIELD_LIST(key)     struct config_list key;
 #define CONFIG_FIELD_INT(key)      int64_t key; /* 0 where the table has a word for 0 */
@@ -57,9 +71,13 @@ struct config {
     char *const *argv;
     char *const *envp;
 
-    const char *command;    /* first word that is no flag; "serve" without one */
-    char *const *arguments; /* what follows the command, borrowed from argv */
-    size_t argument_count;  /* always 0 for "serve", whose flags were read */
+    const struct command *commands; /* all there are, borrowed */
+    const struct command *command;  /* the one that was named, or the first */
+    bool is_named;                  /* there was a word for it */
+    const char **operands;          /* what follows the word and is no flag */
+    size_t operand_count;
+    struct config_given *given; /* the command's own flags, in the order given */
+    size_t given_count;
 };
 
 #endif

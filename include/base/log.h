@@ -64,6 +64,8 @@ bool log_wants(enum log_level level);
  * second at most for what was not written yet. */
 void log_start(void);
 void log_stop(void);
+/* Lines for people, as they are, in their turn. */
+void log_say(const char *text);
 /* About once a second. */
 void log_tick(void);
 /* How many lines were lost up to now. */

@@ -14,6 +14,10 @@ struct revocations;
  * even when the file is empty. */
 bool credentials_configured(const struct config *config);
 
+/* Does credentials_read make a secret, since none is configured and the server has made none yet?
+ * Then *ret_path (to be freed) is where. */
+bool credentials_lack_secret(const struct config *config, char **ret_path);
+
 /* NULL and an error. In open mode nothing is read or written. */
 struct revocations *credentials_open_revocations(const struct config *config, char **ret_error);
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/command.h"
+#include "base/command_line.h"
 #include "base/config_errors.h"
 #include "base/config_row.h"
 #include "base/config_yaml.h"
@@ -13,13 +15,29 @@
 
 enum { LARGEST_FILE = 1 << 20 };
 
+static const char variable_prefix[] = "PUSHWIRE_";
+
+static bool is_variable(const char *entry, const char *name)
+{
+    size_t length = strlen(name);
+    return !strncmp(entry, name, length) && entry[length] == '=';
+}
+
+static const char *find_value(char *const *envp, const char *name)
+{
+    for (; *envp; envp++)
+        if (is_variable(*envp, name))
+            return strchr(*envp, '=') + 1;
+    return NULL;
+}
+
 /* --- defaults --- */
 
 void config_init_defaults(struct config *config)
 {
     struct config_errors errors = {0};
 
-    *config = (struct config){.command = "serve"};
+    *config = (struct config){0};
     for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
         config_row_set(config, config_row(key), config_row(key)->otherwise, &errors);
     assert(!errors.count);
@@ -30,7 +48,26 @@ void config_finish(struct config *config)
     for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
         config_row_clear(config, config_row(key));
     free(config->file);
+    free(config->operands);
+    free(config->given);
     config->file = NULL;
+    config->operands = NULL;
+    config->given = NULL;
+}
+
+const char *config_option(const struct config *config, const char *name)
+{
+    const struct command_flag *flag = command_flag(config->command, name);
+    const char *value = NULL;
+    assert(flag);
+    for (size_t i = 0; i < config->given_count; i++)
+        if (!strcmp(config->given[i].name, name))
+            value = config->given[i].value;
+    if (!value && flag->variable) {
+        value = find_value(config->envp, flag->variable);
+        value = value && *value ? value : NULL;
+    }
+    return value;
 }
 
 /* --- the file --- */
@@ -117,143 +154,6 @@ static void read_file(struct config *config, const char *name, struct config_err
 
 /* --- flags --- */
 
-struct flag {
-    const struct config_row *row;
-    const char *value; /* borrowed from argv */
-};
-
-struct command_line {
-    enum config_action action;
-    const char *file; /* of --config, or NULL */
-    const char *command;
-    char *const *arguments;
-    size_t argument_count;
-    struct flag *flags; /* owned; in the order given */
-    size_t flag_count;
-};
-
-struct action_flag {
-    const char *flag;
-    enum config_action action;
-};
-
-static const struct action_flag action_flags[] = {
-    {"--help", CONFIG_HELP},          {"-h", CONFIG_HELP},
-    {"--version", CONFIG_VERSION},    {"--check-config", CONFIG_CHECK},
-    {"--print-config", CONFIG_PRINT},
-};
-
-static bool parse_action(struct command_line *line, const char *word)
-{
-    for (size_t i = 0; i < sizeof action_flags / sizeof *action_flags; i++) {
-        if (strcmp(word, action_flags[i].flag))
-            continue;
-        /* Who asks for help gets it, whatever else stands there. */
-        if (line->action != CONFIG_HELP)
-            line->action = action_flags[i].action;
-        return true;
-    }
-    return false;
-}
-
-static const struct config_row *find_flag(const char *name)
-{
-    char flag[CONFIG_NAME_SIZE];
-
-    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
-        if (!strcmp(name, config_spell_flag(flag, config_row(key)->key)))
-            return config_row(key);
-    return NULL;
-}
-
-static void add_unknown_flag(const char *name, struct config_errors *errors)
-{
-    static const char *const others[] = {"config",       "help",         "version",
-                                         "check_config", "print_config", NULL};
-    char flag[CONFIG_NAME_SIZE];
-    const char *nearest =
-        strncmp(name, "--", 2) ? NULL : config_row_nearest(name + strlen("--"), others);
-
-    if (nearest)
-        config_errors_add(errors, "unknown flag, did you mean %s?",
-                          config_spell_flag(flag, nearest));
-    else
-        config_errors_add(errors, "unknown flag, see --help");
-}
-
-static void add_flag(struct command_line *line, const struct config_row *row, const char *value,
-                     struct config_errors *errors)
-{
-    for (size_t i = 0; i < line->flag_count; i++)
-        if (line->flags[i].row == row && row->type == CONFIG_LIST)
-            config_errors_add(errors, "given twice, put commas between values");
-    line->flags[line->flag_count++] = (struct flag){row, value};
-}
-
-static void parse_bare_flag(struct command_line *line, const char *name, const char *value,
-                            struct config_errors *errors)
-{
-    if (!parse_action(line, name))
-        add_unknown_flag(name, errors);
-    else if (value)
-        config_errors_add(errors, "takes no value");
-}
-
-/* Reads the flag at argv[0], perhaps with argv[1] as its value; returns how many words it took. */
-static size_t parse_flag(struct command_line *line, char *const *argv, struct config_errors *errors)
-{
-    size_t length = strcspn(argv[0], "=");
-    const char *value = argv[0][length] ? argv[0] + length + 1 : NULL;
-    char *name = mem_strndup(argv[0], length);
-    const struct config_row *row = find_flag(name);
-    bool is_file = !strcmp(name, "--config");
-    size_t taken = 1;
-
-    errors->name = name;
-    if (!value && row && row->type == CONFIG_BOOL)
-        value = "true";
-    else if (!value && argv[1] && (row || is_file))
-        value = argv[taken++];
-
-    if (!row && !is_file)
-        parse_bare_flag(line, name, value, errors);
-    else if (!value)
-        config_errors_add(errors, "needs a value");
-    else if (is_file)
-        line->file = value;
-    else
-        add_flag(line, row, value, errors);
-    errors->name = NULL;
-    free(name);
-    return taken;
-}
-
-/* `serve` is a word that changes nothing; any other command owns what follows it. */
-static void parse_command_line(struct command_line *line, int argc, char *const *argv,
-                               struct config_errors *errors)
-{
-    bool named = false;
-    char *const *end = argv + argc;
-
-    *line = (struct command_line){.command = "serve"};
-    line->flags = mem_alloc((size_t)argc * sizeof *line->flags);
-    for (char *const *at = argv + (argc > 0); at < end;) {
-        if (at[0][0] == '-') {
-            at += parse_flag(line, at, errors);
-        } else if (!strcmp(*at, "serve") && !named) {
-            named = true;
-            at++;
-        } else if (named) {
-            config_errors_add_value(errors, *at++, "is no flag, and serve takes nothing else");
-        } else {
-            line->command = *at++;
-            line->arguments = at;
-            line->argument_count = (size_t)(end - at);
-            return;
-        }
-    }
-}
-
 static void apply_flags(struct config *config, const struct command_line *line,
                         struct config_errors *errors)
 {
@@ -269,22 +169,6 @@ static void apply_flags(struct config *config, const struct command_line *line,
 }
 
 /* --- environment --- */
-
-static const char variable_prefix[] = "PUSHWIRE_";
-
-static bool is_variable(const char *entry, const char *name)
-{
-    size_t length = strlen(name);
-    return !strncmp(entry, name, length) && entry[length] == '=';
-}
-
-static const char *config_variable(char *const *envp)
-{
-    for (; *envp; envp++)
-        if (is_variable(*envp, "PUSHWIRE_CONFIG"))
-            return strchr(*envp, '=') + 1;
-    return NULL;
-}
 
 static const struct config_row *find_variable(const char *entry)
 {
@@ -332,6 +216,11 @@ static bool is_service_link(const char *entry)
     return matches;
 }
 
+static bool is_known_elsewhere(const struct config *config, const char *name)
+{
+    return !strcmp(name, "PUSHWIRE_CONFIG") || command_variable_is_known(config->commands, name);
+}
+
 static void apply_variable(struct config *config, const char *entry, struct config_errors *errors)
 {
     const char *equals = strchrnul(entry, '=');
@@ -342,7 +231,7 @@ static void apply_variable(struct config *config, const char *entry, struct conf
     if (row) {
         config->sources[config_row_key(row)] = (struct config_source){CONFIG_ENVIRONMENT, 0};
         config_row_set(config, row, equals + 1, errors);
-    } else if (strcmp(name, "PUSHWIRE_CONFIG") && !is_service_link(entry)) {
+    } else if (!is_known_elsewhere(config, name) && !is_service_link(entry)) {
         add_unknown_variable(name, errors);
     }
     errors->name = NULL;
@@ -430,7 +319,7 @@ int config_parse_text(struct config *config, const char *name, const char *text,
 static void load_levels(struct config *config, const struct command_line *line, char *const *envp,
                         struct config_errors *errors)
 {
-    const char *file = line->file ? line->file : config_variable(envp);
+    const char *file = line->file ? line->file : find_value(envp, "PUSHWIRE_CONFIG");
 
     if (file)
         read_file(config, file, errors);
@@ -439,33 +328,60 @@ static void load_levels(struct config *config, const struct command_line *line, 
     check_orders(config, errors);
 }
 
-int config_load(struct config *ret, int argc, char *const argv[], char *const envp[],
-                enum config_action *ret_action, char **ret_error)
+/* Of the command, where nobody says more. */
+static void apply_defaults(struct config *config, struct config_errors *errors)
+{
+    const struct command_default *at = config->command->defaults;
+    for (; at && at->key; at++)
+        config_row_set(config, config_row_find(at->key), at->value, errors);
+}
+
+/* What was said of the command changes hands. */
+static void take_command(struct config *config, struct command_line *line)
+{
+    config->command = line->command;
+    config->is_named = line->is_named;
+    config->operands = line->operands;
+    config->operand_count = line->operand_count;
+    config->given = line->given;
+    config->given_count = line->given_count;
+    line->operands = NULL;
+    line->given = NULL;
+}
+
+static bool needs_levels(const struct command_line *line)
+{
+    return line->action == CONFIG_CHECK || line->action == CONFIG_PRINT ||
+           (line->action == CONFIG_RUN && !line->command->ignores_config);
+}
+
+int config_load(struct config *ret, const struct command *commands, int argc, char *const argv[],
+                char *const envp[], enum config_action *ret_action, char **ret_error)
 {
     struct config_errors errors = {0};
     struct command_line line;
     struct config config;
 
     config_init_defaults(&config);
-    parse_command_line(&line, argc, argv, &errors);
     config.argc = argc;
     config.argv = argv;
     config.envp = envp;
-    config.command = line.command;
-    config.arguments = line.arguments;
-    config.argument_count = line.argument_count;
+    config.commands = commands;
+    command_line_read(&line, commands, argc, argv, &errors);
+    take_command(&config, &line);
+    apply_defaults(&config, &errors);
     if (line.action == CONFIG_HELP || line.action == CONFIG_VERSION) {
         free(errors.text);
         errors = (struct config_errors){0};
-    } else {
+    } else if (needs_levels(&line)) {
         load_levels(&config, &line, envp, &errors);
     }
-    free(line.flags);
+    *ret_action = line.action;
+    command_line_finish(&line);
     if (config_errors_finish(&errors, ret_error)) {
         config_finish(&config);
         return -1;
     }
-    *ret_action = line.action;
     *ret = config;
     return 0;
 }
@@ -473,7 +389,8 @@ int config_load(struct config *ret, int argc, char *const argv[], char *const en
 int config_load_again(const struct config *config, struct config *ret, char **ret_error)
 {
     enum config_action action;
-    return config_load(ret, config->argc, config->argv, config->envp, &action, ret_error);
+    return config_load(ret, config->commands, config->argc, config->argv, config->envp, &action,
+                       ret_error);
 }
 
 static char *value_of(const struct config *config, const struct config_row *row)

@@ -67,6 +67,31 @@ void config_print_check(FILE *out, const struct config *config)
     free(file);
 }
 
+/* --- a file to begin with --- */
+
+static void template_row(FILE *out, const struct config_row *row)
+{
+    char range[CONFIG_RANGE_SIZE];
+    fprintf(out, "\n# %s", row->help);
+    if (*config_row_describe(row, range))
+        fprintf(out, " [%s]", range);
+    fprintf(out, "\n#%s: %s\n", row->key, *row->otherwise ? row->otherwise : "\"\"");
+}
+
+void config_print_template(FILE *out)
+{
+    fputs(
+        "# Pushwire's configuration. Every key stands here with its default; take the # away from\n"
+        "# those to change, and look with `pushwire --config FILE --check-config`.\n",
+        out);
+    for (enum config_section section = 0; section < CONFIG_SECTION_COUNT; section++) {
+        fprintf(out, "\n# ---- %s ----\n", sections[section].title);
+        for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+            if (config_row(key)->section == section)
+                template_row(out, config_row(key));
+    }
+}
+
 /* --- help --- */
 
 /* As --help shows it. */
@@ -125,20 +150,13 @@ static void help_section(FILE *out, enum config_section section)
 
 void config_help(FILE *out)
 {
-    fputs("pushwire [serve] [flags]              run the server in the foreground until Ctrl-C\n"
-          "pushwire backup FILE                  copy the messages, while it runs or not\n"
-          "pushwire check-data                   look for damage in the data folder\n"
-          "pushwire [flags] key new              draw a publisher's key (--scope ...)\n"
-          "pushwire [flags] token --user <id>    print a receiver's token\n"
-          "\n"
-          "Each flag is also a variable (PUSHWIRE_MAX_BODY) and a key of the file (max_body: "
+    fputs("Each flag is also a variable (PUSHWIRE_MAX_BODY) and a key of the file (max_body: "
           "1MiB); a flag\n"
           "wins over a variable, that over the file. docs/configuration.md tells what each does.\n"
           "\n"
           "  --config <file>                       YAML or JSON (none)\n"
           "  --check-config                        only look whether all of it is right\n"
-          "  --print-config                        show each value and where it came from\n"
-          "  --help, --version\n",
+          "  --print-config                        show each value and where it came from\n",
           out);
     for (enum config_section section = 0; section < CONFIG_SECTION_COUNT; section++)
         help_section(out, section);

@@ -153,6 +153,13 @@ const char *config_spell_variable(char ret_text[static CONFIG_NAME_SIZE], const 
     return ret_text;
 }
 
+/* What other servers call it. */
+static const struct {
+    const char *word, *key;
+} other_words[] = {{"port", "listen"},     {"host", "listen"},      {"address", "listen"},
+                   {"bind", "listen"},     {"data", "data_dir"},    {"datadir", "data_dir"},
+                   {"threads", "workers"}, {"verbose", "log_level"}};
+
 /* Keeps key if it is nearer to written than *nearest was. */
 static void consider(const char *key, const char *written, const char **nearest, size_t *distance)
 {
@@ -174,6 +181,9 @@ const char *config_row_nearest(const char *written, const char *const *others)
         return NULL;
     for (size_t i = 0; i <= length; i++)
         plain[i] = written[i] == '-' ? '_' : (char)tolower((unsigned char)written[i]);
+    for (size_t i = 0; i < sizeof other_words / sizeof *other_words; i++)
+        if (!strcmp(other_words[i].word, plain))
+            return other_words[i].key;
     for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
         consider(rows[i].key, plain, &nearest, &distance);
     for (; *others; others++)

@@ -232,6 +232,11 @@ void log_write(struct log_quota *quota, enum log_level level, const char *event,
         put(level, event, fields, count);
 }
 
+void log_say(const char *text)
+{
+    log_out_put(text, strlen(text));
+}
+
 static void tell_held(struct log_quota *quota)
 {
     const struct log_field fields[] = {LOG_TEXT("event", quota->event),

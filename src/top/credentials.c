@@ -151,6 +151,17 @@ static bool add_made_secret(struct token_keys *keys, const struct config *files,
     return false;
 }
 
+bool credentials_lack_secret(const struct config *config, char **ret_path)
+{
+    char path[PATH_MAX];
+    struct stat found;
+    if (!*config->keys_file || *config->jwt_secret_file || !data_path(config, SECRET_FILE, path) ||
+        stat(path, &found) == 0)
+        return false;
+    *ret_path = mem_strdup(path);
+    return true;
+}
+
 /* In open mode a backend may ask for tokens as it will later; nobody checks them. */
 static bool add_idle_secret(struct token_keys *keys, char **ret_error)
 {

@@ -31,6 +31,7 @@
 #include "top/credentials.h"
 #include "top/data.h"
 #include "top/endpoint.h"
+#include "top/greeting.h"
 #include "top/part.h"
 
 #define MIB ((uint64_t)1024 * 1024)
@@ -446,6 +447,8 @@ static void say_ready(const struct server *server)
     }
     endpoint_format(&server->endpoints.addresses[0], text);
     log_info("ready", LOG_TEXT("listen", text));
+    if (access_is_open(server->access))
+        greeting_say(server->config, text);
 }
 
 /* The broker first: until its threads have ended it may put late answers into the workers' inboxes,

@@ -1,6 +1,7 @@
 """Fixtures: servers that are stopped, and looked at once more, when their test ends."""
 
 import itertools
+import socket
 
 import pytest
 
@@ -54,6 +55,14 @@ def start(tmp_path, request):
             server.kill()
             if getattr(request.node, "failed", False):
                 print(f"--- log of the server {server.address}\n{server.log_text()}")
+
+
+@pytest.fixture
+def unused_tcp_port():
+    """One that nobody listens on, just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def test_key_new_appends_to_the_file(start, tmp_path):
 def test_commands_say_what_they_want(args, tmp_path):
     done = run_binary(*args, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
-    assert any(word in done.stderr for word in ("--", "scope", "is 1 to", "keys_file"))
+    assert any(word in done.stderr for word in ("--", "scope", "is 1 to", "keys_file", "no flag"))
     assert list(tmp_path.iterdir()) == []
 
 

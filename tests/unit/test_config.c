@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/command.h"
 #include "base/config.h"
 #include "base/config_row.h"
 
@@ -31,6 +32,24 @@ static const char *const *with_file(const char *text)
     return args;
 }
 
+static const struct command_flag key_flags[] = {{"--scope", "LIST", "what it may do", NULL},
+                                                {"--ttl", "DURATION", "how long", NULL},
+                                                {"--loud", NULL, "says it", NULL},
+                                                {"--key", "KEY", "whose", "PUSHWIRE_KEY"},
+                                                {NULL, NULL, NULL, NULL}};
+static const struct command_default dev_defaults[] = {{"workers", "7"}, {NULL, NULL}};
+
+static const struct command commands[] = {
+    {.word = "serve", .operands = ""},
+    {.word = "dev", .operands = "", .defaults = dev_defaults},
+    {.word = "key new", .operands = "", .help = "draws one", .flags = key_flags},
+    {.word = "key list", .operands = "[WHICH]", .most = 1, .help = "lists them"},
+    {.word = "token", .operands = "A B", .least = 1, .most = 2, .flags = key_flags},
+    {.word = "token check", .operands = "TOKEN", .least = 1, .most = 1},
+    {.word = "plain", .operands = "", .ignores_config = true},
+    {.word = NULL},
+};
+
 static int count(const char *const *words)
 {
     int n = 0;
@@ -47,7 +66,8 @@ static struct config load(const char *const *args, const char *const *env,
     enum config_action action;
     char *error = NULL;
 
-    if (config_load(&config, count(args), (char *const *)args, (char *const *)env, &action, &error))
+    if (config_load(&config, commands, count(args), (char *const *)args, (char *const *)env,
+                    &action, &error))
         fail_msg("refused: %s", error);
     assert_int_equal(action, expected);
     return config;
@@ -66,8 +86,8 @@ static void expect_error(const char *const *args, const char *const *env, const 
             strcat(text, file_name);
         else
             strncat(text, expected, 1);
-    if (!config_load(&config, count(args), (char *const *)args, (char *const *)env, &action,
-                     &error))
+    if (!config_load(&config, commands, count(args), (char *const *)args, (char *const *)env,
+                     &action, &error))
         fail_msg("taken, instead of: %s", text);
     assert_string_equal(error, text);
     free(error);
@@ -185,8 +205,8 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(c.drain_ms, 8000);
     assert_int_equal(c.drain_delay_ms, 0);
     assert_int_equal(c.retry_spread_ms, 5000);
-    assert_string_equal(c.command, "serve");
-    assert_int_equal(c.argument_count, 0);
+    assert_string_equal(c.command->word, "serve");
+    assert_int_equal(c.operand_count, 0);
     assert_null(c.file);
     config_finish(&c);
     config_finish(&c);
@@ -347,9 +367,9 @@ static void unknown_keys_are_refused_with_a_suggestion(void **state)
                  "--max_body: unknown flag, did you mean --max-body?");
     expect_error(ARGS("--check-confg"), ENV(),
                  "--check-confg: unknown flag, did you mean --check-config?");
+    expect_error(ARGS("--port=1"), ENV(), "--port: unknown flag, did you mean --listen?");
     expect_error(ARGS("--xyzzyxyzzy"), ENV(), "--xyzzyxyzzy: unknown flag, see --help");
     expect_error(ARGS("-w"), ENV(), "-w: unknown flag, see --help");
-    expect_error(ARGS("-"), ENV(), "-: unknown flag, see --help");
     expect_error(ARGS(), ENV("PUSHWIRE_WORKRES=2"),
                  "PUSHWIRE_WORKRES: unknown variable, did you mean PUSHWIRE_WORKERS?");
     expect_error(ARGS(), ENV("PUSHWIRE_workers=2"),
@@ -398,8 +418,8 @@ static void what_only_looks_like_them_is_refused(void **state)
         struct config ignored;
         enum config_action action;
         char *error = NULL;
-        if (!config_load(&ignored, 1, (char *const *)ARGS(), (char *const *)ENV(entries[i]),
-                         &action, &error))
+        if (!config_load(&ignored, commands, 1, (char *const *)ARGS(),
+                         (char *const *)ENV(entries[i]), &action, &error))
             fail_msg("taken: %s", entries[i]);
         assert_non_null(strstr(error, ": unknown variable"));
         free(error);
@@ -672,17 +692,103 @@ static void who_asks_for_help_gets_it(void **state)
     config_finish(&c);
 }
 
-static void other_commands_own_their_arguments(void **state)
+static void flags_of_the_configuration_stand_on_either_side_of_the_word(void **state)
 {
-    const char *const *args = ARGS("--workers=2", "key", "new", "--scope", "send", "--help");
-    struct config c = load(args, ENV(), CONFIG_RUN);
+    struct config c =
+        load(ARGS("--workers=2", "key", "list", "--max-body", "1MiB", "x"), ENV(), CONFIG_RUN);
     (void)state;
-
-    assert_string_equal(c.command, "key");
-    assert_int_equal(c.argument_count, 4);
-    assert_string_equal(c.arguments[0], "new");
-    assert_string_equal(c.arguments[3], "--help");
+    assert_string_equal(c.command->word, "key list");
+    assert_true(c.is_named);
+    assert_int_equal(c.operand_count, 1);
+    assert_string_equal(c.operands[0], "x");
     assert_int_equal(c.workers, 2);
+    assert_int_equal(c.max_body, 1048576);
+    config_finish(&c);
+}
+
+static void flags_of_a_command_stand_behind_it_and_win_over_a_key(void **state)
+{
+    struct config c =
+        load(ARGS("--ttl=1d", "key", "new", "--scope", "send", "--ttl=5m", "--scope=a", "--loud"),
+             ENV(), CONFIG_RUN);
+    (void)state;
+    assert_string_equal(config_option(&c, "--scope"), "a");
+    assert_string_equal(config_option(&c, "--ttl"), "5m");
+    assert_string_equal(config_option(&c, "--loud"), "");
+    assert_null(config_option(&c, "--key"));
+    assert_int_equal(c.ttl_ms, 86400000);
+    config_finish(&c);
+    expect_error(ARGS("--scope", "send", "key", "new"), ENV(),
+                 "--scope: stands behind its command: pushwire key new --scope");
+    expect_error(ARGS("key", "list", "--loud"), ENV(),
+                 "--loud: unknown flag of key list, it belongs to key new");
+    expect_error(ARGS("key", "new", "--scop=x"), ENV(),
+                 "--scop: unknown flag, did you mean --scope?");
+    expect_error(ARGS("key", "new", "--scope"), ENV(), "--scope: needs a value");
+    expect_error(ARGS("key", "new", "--loud=1"), ENV(), "--loud: takes no value");
+}
+
+static void a_flag_of_a_command_may_have_a_variable(void **state)
+{
+    struct config c = load(ARGS("key", "new"), ENV("PUSHWIRE_KEY=a"), CONFIG_RUN);
+    (void)state;
+    assert_string_equal(config_option(&c, "--key"), "a");
+    config_finish(&c);
+    c = load(ARGS("key", "new", "--key=b"), ENV("PUSHWIRE_KEY=a"), CONFIG_RUN);
+    assert_string_equal(config_option(&c, "--key"), "b");
+    config_finish(&c);
+    c = load(ARGS(), ENV("PUSHWIRE_KEY=a"), CONFIG_RUN); /* another command's is no mistake */
+    config_finish(&c);
+    c = load(ARGS("key", "new"), ENV("PUSHWIRE_KEY="), CONFIG_RUN);
+    assert_null(config_option(&c, "--key"));
+    config_finish(&c);
+}
+
+static void the_longer_word_is_tried_first(void **state)
+{
+    struct config c = load(ARGS("token", "check", "x"), ENV(), CONFIG_RUN);
+    (void)state;
+    assert_string_equal(c.command->word, "token check");
+    config_finish(&c);
+    c = load(ARGS("token", "x", "-", "--"), ENV(), CONFIG_RUN);
+    assert_string_equal(c.command->word, "token");
+    assert_string_equal(c.operands[1], "-");
+    config_finish(&c);
+    c = load(ARGS("token", "--", "--ttl"), ENV(), CONFIG_RUN);
+    assert_string_equal(c.operands[0], "--ttl");
+    config_finish(&c);
+}
+
+static void words_that_do_not_fit_are_told(void **state)
+{
+    (void)state;
+    expect_error(ARGS("tokne"), ENV(), "\"tokne\" is an unknown command, did you mean token?");
+    expect_error(ARGS("key"), ENV(),
+                 "\"key\" wants one more word:\n"
+                 "pushwire key new                      draws one\n"
+                 "pushwire key list [WHICH]             lists them");
+    expect_error(ARGS("token"), ENV(), "say more: pushwire token A B");
+    expect_error(ARGS("token", "a", "b", "c"), ENV(),
+                 "\"c\" is one word too many: pushwire token A B");
+    expect_error(ARGS("dev", "a"), ENV(), "\"a\" is no flag, and dev takes nothing else");
+}
+
+static void a_command_has_defaults_of_its_own(void **state)
+{
+    struct config c = load(ARGS("dev"), ENV(), CONFIG_RUN);
+    (void)state;
+    assert_int_equal(c.workers, 7);
+    assert_int_equal(c.sources[CONFIG_KEY_workers].level, CONFIG_DEFAULT);
+    config_finish(&c);
+    c = load(ARGS("dev"), ENV("PUSHWIRE_WORKERS=3"), CONFIG_RUN);
+    assert_int_equal(c.workers, 3);
+    config_finish(&c);
+}
+
+static void some_commands_do_not_look_at_the_configuration(void **state)
+{
+    struct config c = load(ARGS("plain", "--config=missing"), ENV("PUSHWIRE_NOPE=1"), CONFIG_RUN);
+    (void)state;
     config_finish(&c);
 }
 
@@ -691,7 +797,8 @@ static void no_arguments_at_all_are_fine(void **state)
     const char *const none[] = {NULL};
     struct config c = load(none, none, CONFIG_RUN);
     (void)state;
-    assert_string_equal(c.command, "serve");
+    assert_string_equal(c.command->word, "serve");
+    assert_false(c.is_named);
     config_finish(&c);
 }
 
@@ -943,7 +1050,13 @@ int main(void)
         cmocka_unit_test(errors_are_safe_to_show),
         cmocka_unit_test(actions_are_told),
         cmocka_unit_test(who_asks_for_help_gets_it),
-        cmocka_unit_test(other_commands_own_their_arguments),
+        cmocka_unit_test(flags_of_the_configuration_stand_on_either_side_of_the_word),
+        cmocka_unit_test(flags_of_a_command_stand_behind_it_and_win_over_a_key),
+        cmocka_unit_test(a_flag_of_a_command_may_have_a_variable),
+        cmocka_unit_test(the_longer_word_is_tried_first),
+        cmocka_unit_test(words_that_do_not_fit_are_told),
+        cmocka_unit_test(a_command_has_defaults_of_its_own),
+        cmocka_unit_test(some_commands_do_not_look_at_the_configuration),
         cmocka_unit_test(no_arguments_at_all_are_fine),
         cmocka_unit_test(each_value_is_printed_with_its_source),
         cmocka_unit_test(the_data_folder_is_any_path_that_can_be_written_down),
