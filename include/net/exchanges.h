@@ -15,6 +15,7 @@
 #include "net/answer.h"
 #include "net/deadlines.h"
 #include "net/head.h"
+#include "net/parser.h"
 #include "net/target.h"
 
 struct MHD_Connection;
@@ -40,6 +41,7 @@ struct exchanges {
     struct access *access; /* borrowed; another after a reload */
     struct quota *quota;   /* borrowed */
     struct exchange_limits limits;
+    struct parser parser;
     struct deadlines deadlines;
     uint64_t next_id;       /* makes request ids */
     struct exchange *spare; /* a few that ended, to begin anew */

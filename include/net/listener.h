@@ -12,11 +12,6 @@
 
 #include "net/exchanges.h"
 
-/* How libmicrohttpd is run; the header of its own is needed to use this. */
-#define LISTENER_DAEMON_FLAGS                                                                      \
-    (MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME |     \
-     MHD_USE_TURBO | MHD_USE_ERROR_LOG)
-
 struct access;
 struct budget;
 struct listener;
@@ -31,6 +26,7 @@ struct listener_options {
     const struct route *routes;
     size_t route_count;
     struct exchange_limits limits;
+    struct parser parser; /* as parser_find found it */
     int64_t head_timeout_ms;
     int64_t keepalive_ms;
     int64_t request_timeout_ms;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "net/parser.h"
+
 struct access;
 struct broker;
 struct budget;
@@ -26,7 +28,8 @@ struct part_ground {
     const struct endpoints *endpoints;         /* a socket of each for each part, which takes it */
     const struct endpoints *metrics_endpoints; /* the first part's; count 0: none */
     size_t part_count;
-    bool can_adopt; /* see adoption.h */
+    bool can_adopt;       /* see adoption.h */
+    struct parser parser; /* see parser.h */
     /* On the part's thread, when it has ended: its worker can be joined. */
     void (*on_gone)(void *context);
     void *context;

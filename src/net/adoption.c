@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/listener.h"
+#include "net/parser.h"
 
 #define WAIT_MS 2000
 #define RUNS    50
@@ -92,7 +92,7 @@ static bool try_it(struct trial *trial)
         send(trial->client, request, sizeof request - 1, MSG_NOSIGNAL) != sizeof request - 1)
         return false;
     struct MHD_Daemon *daemon =
-        MHD_start_daemon(LISTENER_DAEMON_FLAGS, 0, NULL, NULL, take_over, trial,
+        MHD_start_daemon(PARSER_DAEMON_FLAGS, 0, NULL, NULL, take_over, trial,
                          MHD_OPTION_EXTERNAL_LOGGER, keep_quiet, NULL, MHD_OPTION_END);
     if (!daemon)
         return false;

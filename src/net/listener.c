@@ -18,6 +18,7 @@
 #include "engine/worker.h"
 #include "net/budget.h"
 #include "net/parking.h"
+#include "net/parser.h"
 #include "net/reception.h"
 
 #define BACKLOG     4096
@@ -397,12 +398,13 @@ static struct MHD_Daemon *start_daemon(struct listener *listener)
      * answer's head. Where that does not fit, the connection ends without an answer. */
     size_t pool = 2 * limits->max_head + 4096;
     return MHD_start_daemon(
-        LISTENER_DAEMON_FLAGS, 0, NULL, NULL, on_request, &listener->exchanges,
+        PARSER_DAEMON_FLAGS, 0, NULL, NULL, on_request, &listener->exchanges,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         &listener->exchanges, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
         MHD_OPTION_URI_LOG_CALLBACK, reception_on_target, &listener->exchanges,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
-        MHD_OPTION_CONNECTION_LIMIT, 1000000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, 1000000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_STRICT_FOR_CLIENT, (int)listener->exchanges.parser.strict, MHD_OPTION_END);
 }
 
 static void open_doors(struct listener *listener, const int *fds, size_t count)
@@ -432,6 +434,7 @@ struct listener *listener_create(const struct listener_options *options, const i
         .access = options->access,
         .quota = options->quota,
         .limits = options->limits,
+        .parser = options->parser,
         /* The top bit keeps request ids apart from session ids, which are made alike. */
         .next_id =
             (uint64_t)1 << 63 | (uint64_t)worker->index << 56 | (uint64_t)clock_wall_ms() << 12,

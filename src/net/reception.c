@@ -18,28 +18,16 @@
 #include "model/identity.h"
 #include "net/exchange.h"
 #include "net/exchanges.h"
+#include "net/parser.h"
 #include "net/quota.h"
 #include "net/route.h"
 
 /* ---- the head ---- */
 
-static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind, const char *name,
-                                     size_t name_length, const char *value, size_t value_length)
-{
-    (void)kind;
-    struct head *head = cls;
-    head->fields[head->count++] =
-        (struct head_field){name, value ? value : "", name_length, value_length};
-    return head->count < HEAD_MAX_FIELDS ? MHD_YES : MHD_NO;
-}
-
 static enum err judge_head(struct exchange *exchange, const char **ret_detail)
 {
     struct head *head = &exchange->head;
-    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, collect_field, head);
-    head->size =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
-            ->header_size;
+    parser_read(exchange->connection, head);
     return head_check(head, exchange->all->limits.max_head, &exchange->announced, ret_detail);
 }
 
@@ -322,8 +310,7 @@ void *reception_on_target(void *cls, const char *target, struct MHD_Connection *
         return NULL;
     exchange->head.target = exchange->target.text;
     exchange->head.target_length = exchange->target.length;
-    /* Later versions parse strictly, and where they keep strings is their own affair. */
-    exchange->head.target_place = MHD_VERSION < 0x01000000 ? target : NULL;
+    exchange->head.target_place = exchange->all->parser.in_place ? target : NULL;
     return exchange;
 }
 

@@ -121,6 +121,7 @@ static struct listener_options listener_options(struct part *part)
         .access = part->access,
         .routes = part->routes,
         .route_count = part->route_count,
+        .parser = part->ground->parser,
         .limits = {.max_head = (size_t)config->max_head, .max_body = (size_t)config->max_body},
         .head_timeout_ms = config->head_timeout_ms,
         .keepalive_ms = config->keepalive_ms,

@@ -28,6 +28,7 @@
 #include "net/adoption.h"
 #include "net/api/status.h"
 #include "net/budget.h"
+#include "net/parser.h"
 #include "top/credentials.h"
 #include "top/data.h"
 #include "top/endpoint.h"
@@ -389,6 +390,17 @@ static bool read_credentials(struct server *server)
     return server->access != NULL;
 }
 
+static bool find_parser(struct server *server)
+{
+    if (parser_find(&server->ground.parser))
+        return true;
+    log_error(
+        "this libmicrohttpd lets heads through that cannot be judged: use 0.9.75, or 1.0.1 or "
+        "later",
+        LOG_TEXT("version", parser_version()));
+    return false;
+}
+
 static bool build(struct server *server)
 {
     const struct config *config = server->config;
@@ -406,6 +418,8 @@ static bool build(struct server *server)
         .on_gone = on_part_gone,
         .context = server,
     };
+    if (!find_parser(server))
+        return false;
     if (!server->ground.can_adopt)
         log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
     server->parts = mem_alloc(server->part_count * sizeof *server->parts);

@@ -22,6 +22,7 @@
 #include "net/api/users.h"
 #include "net/budget.h"
 #include "net/listener.h"
+#include "net/parser.h"
 #include "net/quota.h"
 #include "net/route.h"
 #include "net/sending.h"
@@ -50,6 +51,7 @@ static const struct route routes[] = {
 static struct {
     struct worker *worker;
     struct quota quota;
+    struct parser parser;
     struct listener *listener;
     struct sockaddr_un address;
     socklen_t address_size;
@@ -80,6 +82,8 @@ static void open_house(void)
     });
     house.quota.limit = 1024 * KIB;
     house.worker = worker_create(0, broker, &(struct catch_up_limits){1, 1, 1});
+    bool found = parser_find(&house.parser);
+    assert(found);
     int fd = listen_here();
     house.listener = listener_create(
         &(struct listener_options){
@@ -89,6 +93,7 @@ static void open_house(void)
             .quota = &house.quota,
             .routes = routes,
             .route_count = sizeof routes / sizeof *routes,
+            .parser = house.parser,
             .limits = {.max_head = KIB, .max_body = 2 * KIB},
             .head_timeout_ms = 1000,
             .keepalive_ms = 1000,

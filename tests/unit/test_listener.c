@@ -13,6 +13,7 @@
 #include "net/budget.h"
 #include "net/exchange.h"
 #include "net/listener.h"
+#include "net/parser.h"
 #include "net/quota.h"
 #include "net/route.h"
 
@@ -35,6 +36,7 @@ static struct {
     struct worker *worker;
     struct budget *budget;
     struct quota quota;
+    struct parser parser;
     struct access *access;
     struct listener *listener;
     struct exchange *waiting[2];
@@ -91,6 +93,7 @@ static int open_house(void **state)
     house.worker = worker_create(0, &house.broker, &(struct catch_up_limits){1, 1, 1});
     house.budget = budget_create(&(struct budget_limits){.max_sockets = 10, .max_sessions = 1});
     house.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
+    assert_true(parser_find(&house.parser));
     int fd = listen_here();
     house.listener = listener_create(
         &(struct listener_options){
@@ -100,6 +103,7 @@ static int open_house(void **state)
             .quota = &house.quota,
             .routes = routes,
             .route_count = COUNT_OF(routes),
+            .parser = house.parser,
             .limits = {.max_head = 1024, .max_body = 1024},
             .head_timeout_ms = TIMEOUT_MS,
             .keepalive_ms = TIMEOUT_MS,
