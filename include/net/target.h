@@ -13,9 +13,10 @@
 struct target {
     char *text; /* owned, with room to decode into; as it came, until it is split */
     size_t length;
-    char *path;  /* the part before `?`; NULL: not split yet */
-    char *query; /* decoded, as `name\0value\0…\0`; or NULL */
-    struct {     /* the segments that stand for something, as they came */
+    char *authority; /* of absolute-form; else NULL */
+    char *path;      /* the part before `?`; NULL: not split yet */
+    char *query;     /* decoded, as `name\0value\0…\0`; or NULL */
+    struct {         /* the segments that stand for something, as they came */
         const char *text;
         size_t length;
     } raw[TARGET_MAX_WORDS];
@@ -26,11 +27,15 @@ struct target {
     char room[TARGET_INLINE_ROOM]; /* last: never cleared */
 };
 
+/* In absolute-form (RFC 9112 section 3.2.2): what stands between `http://` or `https://` and the
+ * path. NULL: it has another form. */
+const char *target_find_authority(const char *text, size_t *ret_length);
+
 /* False: out of memory; it is to be finished all the same. */
 bool target_init(struct target *ret_target, const char *text);
 void target_finish(struct target *target);
 
-/* Parts path and query. False: the query has a broken escape. */
+/* Parts authority, path and query. False: the query has a broken escape. */
 bool target_split(struct target *target);
 
 /* Does the path fit a pattern such as `/users/:id/devices/:name`? Then the words in it are raw. */

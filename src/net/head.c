@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "net/target.h"
 
 static size_t count_named(const struct head *head, const char *name,
                           const struct head_field **ret_last)
@@ -84,10 +85,25 @@ static size_t size_of(const struct head *head)
     return size;
 }
 
-/* Origin form only, or `*` (RFC 9112 section 3.2). Bytes above 0x7f are let through to where ids
- * are checked to be UTF-8: curl sends them bare. */
+/* Host may name a registered name, an address and a port; nothing that would mean something in
+ * another place (RFC 9110 section 7.2). */
+static bool is_host(const char *host, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char c = host[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && (!c || !strchr("-._~!$&'()*+;=%:[]", c)))
+            return false;
+    }
+    return true;
+}
+
+/* Origin-form, absolute-form with a host, or `*` (RFC 9112 section 3.2). Bytes above 0x7f are let
+ * through to where ids are checked to be UTF-8: curl sends them bare. */
 static bool is_target(const char *target, size_t length)
 {
+    size_t host_length;
+    const char *host = target_find_authority(target, &host_length);
     if (length == 1 && target[0] == '*')
         return true;
     for (size_t i = 0; i < length; i++) {
@@ -95,7 +111,7 @@ static bool is_target(const char *target, size_t length)
         if (c <= ' ' || c == 0x7f || c == '#' || c == '\\')
             return false;
     }
-    return length > 0 && target[0] == '/';
+    return host ? host_length && is_host(host, host_length) : length > 0 && target[0] == '/';
 }
 
 static bool is_field(const struct head_field *field)
@@ -141,25 +157,12 @@ static bool is_digits(const char *text, size_t length)
     return length <= 18 && text_parse_u64(text, length, &ignored);
 }
 
-/* Host may name a registered name, an address and a port; nothing that would mean something in
- * another place (RFC 9110 section 7.2). */
-static bool is_host(const char *host)
-{
-    for (; *host; host++) {
-        char c = *host;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && !strchr("-._~!$&'()*+;=%:[]", c))
-            return false;
-    }
-    return true;
-}
-
 static enum err check_host(const struct head *head, const char **ret_detail)
 {
     const struct head_field *host = NULL;
     size_t count = count_named(head, "Host", &host);
     bool old = strcmp(head->version, "HTTP/1.0") == 0;
-    if (count == 1 ? is_host(host->value) : count == 0 && old)
+    if (count == 1 ? is_host(host->value, host->value_length) : count == 0 && old)
         return ERR_NONE;
     *ret_detail =
         count == 1 ? "The Host header is not a host name." : "Send exactly one Host header.";

@@ -160,8 +160,10 @@ static void refuse_origin(struct exchange *exchange, const char *origin)
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */
 static bool check_access(struct exchange *exchange)
 {
-    const char *host = exchange_header(exchange, "Host");
+    const char *host = exchange->target.authority; /* RFC 9112 section 3.2.2: before Host */
     const char *origin = exchange_header(exchange, "Origin");
+    if (!host)
+        host = exchange_header(exchange, "Host");
     if (!access_host_allowed(exchange->all->access, host ? host : "localhost")) {
         exchange_problem(exchange, ERR_HOST_NOT_ALLOWED, NULL,
                          "Use localhost, 127.0.0.1 or [::1]; --insecure-open serves any name.");

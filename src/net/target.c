@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "model/address.h"
@@ -30,6 +31,21 @@ void target_finish(struct target *target)
 {
     if (target->text != target->room)
         free(target->text);
+}
+
+/* ---- the parts ---- */
+
+const char *target_find_authority(const char *text, size_t *ret_length)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t skip = strlen(schemes[i]);
+        if (strncasecmp(text, schemes[i], skip) == 0) {
+            *ret_length = strcspn(text + skip, "/?");
+            return text + skip;
+        }
+    }
+    return NULL;
 }
 
 /* ---- the query ---- */
@@ -63,10 +79,25 @@ static bool decode_query(char *to, char *from)
     return true;
 }
 
+/* The authority moves to where the scheme was, which leaves room for a NUL and a path of `/`. */
+static void split_authority(struct target *target)
+{
+    size_t length;
+    const char *authority = target_find_authority(target->text, &length);
+    target->path = target->text;
+    if (!authority)
+        return;
+    target->path += (size_t)(authority - target->text) + length;
+    target->authority = memmove(target->text, authority, length);
+    target->authority[length] = '\0';
+    if (*target->path != '/')
+        *--target->path = '/';
+}
+
 bool target_split(struct target *target)
 {
-    target->path = target->text;
-    char *mark = strchr(target->text, '?');
+    split_authority(target);
+    char *mark = strchr(target->path, '?');
     if (!mark)
         return true;
     *mark = '\0';

@@ -169,3 +169,26 @@ def test_header_names_of_all_token_characters_are_fine(shared):
 def test_latin_1_and_utf8_in_values_are_let_be(shared):
     assert answers_of(raw(shared, request("GET", "/healthz", "X-A: \xe9\xc3\xa9",
                                           "Connection: close"))) == [200]
+
+
+# ---- targets in absolute-form: RFC 9112 section 3.2.2 ----
+
+def absolute(server, where, path="/healthz", method="GET", host="localhost", **options):
+    return raw(server, request(method, where + path, "Connection: close", host=host, **options))
+
+
+@pytest.mark.parametrize("where", ["http://localhost:8000", "http://localhost", "HTTP://127.0.0.1",
+                                   "https://[::1]:8443"])
+def test_a_target_in_absolute_form_is_served(shared, where):
+    assert answers_of(absolute(shared, where)) == [200]
+    assert answers_of(absolute(shared, where, "/healthz?a=b")) == [200]
+    assert answers_of(absolute(shared, where, "/send-message", "POST", body=BODY)) == [200]
+    assert answers_of(absolute(shared, where, "")) == answers_of(
+        raw(shared, request("GET", "/", "Connection: close")))
+    assert answers_of(absolute(shared, where, "/nothing")) == [404]
+
+
+def test_the_host_of_the_target_counts_and_not_the_header(shared):
+    assert answers_of(absolute(shared, "http://localhost", host="evil.example")) == [200]
+    answer = absolute(shared, "http://evil.example")
+    assert answers_of(answer) == [403] and b"host_not_allowed" in answer

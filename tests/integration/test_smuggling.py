@@ -112,10 +112,12 @@ SHAPES = {
     "host-with-user": post(SMALL, body=BODY, start=START.replace(b"localhost", b"a@localhost")),
     "host-folded": post(SMALL, body=BODY, start=START.replace(b"localhost", b"localhost\r\n x")),
     # request lines
-    "absolute-form": post(SMALL, body=BODY, start=START.replace(
-        b"/send-message", b"http://localhost/send-message")),
-    "absolute-form-elsewhere": post(SMALL, body=BODY, start=START.replace(
-        b"/send-message", b"http://evil.example/send-message")),
+    "absolute-form-with-user": post(SMALL, body=BODY, start=START.replace(
+        b"/send-message", b"http://a@localhost/send-message")),
+    "absolute-form-without-host": post(SMALL, body=BODY, start=START.replace(
+        b"/send-message", b"http:///send-message")),
+    "absolute-form-of-another-scheme": post(SMALL, body=BODY, start=START.replace(
+        b"/send-message", b"ftp://localhost/send-message")),
     "no-slash": post(SMALL, body=BODY, start=START.replace(b"/send", b"send")),
     "blank-in-target": post(SMALL, body=BODY, start=START.replace(b"message ", b"message x ")),
     "tab-in-target": post(SMALL, body=BODY, start=START.replace(b"message ", b"message\tx ")),
@@ -160,7 +162,7 @@ def test_an_ambiguous_request_is_refused_and_its_connection_closed(shared, shape
 @pytest.mark.parametrize("name", [
     "cl-and-te", "two-different-cl", "two-equal-cl", "te-gzip", "te-twice", "te-on-http-1.0",
     "blank-before-colon", "folded-value", "bare-cr", "bare-lf", "no-host", "two-hosts",
-    "nul-in-value", "control-in-value", "absolute-form", "host-with-path", "two-origins",
+    "nul-in-value", "control-in-value", "absolute-form-with-user", "host-with-path", "two-origins",
     "nul-line", "host-folded", "blank-in-target",
 ])
 def test_the_refusal_is_a_problem_that_says_why(shared, name):

@@ -64,6 +64,10 @@ static const struct parsed heads[] = {
     {GET, {"hOST", ""}, ERR_NONE, {0}},
     {"GET", "/caf\xc3\xa9/%41?a=b&c;d={}|^`\"<>[]'", "HTTP/1.1", {PROPER}, ERR_NONE, {0}},
 
+    {"GET", "http://a/", "HTTP/1.1", {PROPER}, ERR_NONE, {0}},
+    {"GET", "HTTPS://[::1]:8000?a=/", "HTTP/1.1", {PROPER}, ERR_NONE, {0}},
+    {"GET", "http://other.example", "HTTP/1.1", {PROPER}, ERR_NONE, {0}},
+
     /* lengths that could be read in two ways */
     {POST, {PROPER, "Content-Length", "5", "Content-Length", "5"}, ERR_BAD_REQUEST, {0}},
     {POST, {PROPER, "Content-Length", "5", "content-length", "6"}, ERR_BAD_REQUEST, {0}},
@@ -144,7 +148,16 @@ static const struct parsed heads[] = {
     {"GET", "", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
     {"GET", "x", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
     {"GET", "**", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
-    {"GET", "http://a/", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http:///x", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://?a", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http:/a", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://b@a/", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://a/b c", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://a#/", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://a\\b/", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "ftp://a/", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
+    {"GET", "http://a/", "HTTP/1.1", {NULL}, ERR_BAD_REQUEST, {0}},
     {"CONNECT", "a:80", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
     {"GET", "/a b", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},
     {"GET", "/a\tb", "HTTP/1.1", {PROPER}, ERR_BAD_REQUEST, {0}},

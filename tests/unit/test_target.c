@@ -35,6 +35,35 @@ static void the_query_is_decoded_once(void **state)
     target_finish(&target);
 }
 
+static void absolute_form_has_an_authority(void **state)
+{
+    static const struct {
+        const char *text, *authority, *path, *value;
+    } forms[] = {
+        {"http://localhost:8000/a?b=c", "localhost:8000", "/a", "c"},
+        {"HTTPS://[::1]/a/", "[::1]", "/a/", NULL},
+        {"http://a", "a", "/", NULL},
+        {"http://a?b=%2f", "a", "/", "/"},
+        {"http://a/?b=http://x/", "a", "/", "http://x/"},
+        {"/http://a/b", NULL, "/http://a/b", NULL},
+    };
+    struct target target;
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        assert_true(splits(&target, forms[i].text));
+        assert_string_equal(target.path, forms[i].path);
+        assert_true(!target.authority == !forms[i].authority);
+        if (forms[i].authority)
+            assert_string_equal(target.authority, forms[i].authority);
+        const char *value = target_query(&target, "b");
+        assert_true(!value == !forms[i].value);
+        if (value)
+            assert_string_equal(value, forms[i].value);
+        target_finish(&target);
+    }
+}
+
 static void words_of_the_path_are_found_by_a_pattern(void **state)
 {
     struct target target;
@@ -101,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_is_decoded_once),
         cmocka_unit_test(one_may_be_there_many_times),
+        cmocka_unit_test(absolute_form_has_an_authority),
         cmocka_unit_test(words_of_the_path_are_found_by_a_pattern),
         cmocka_unit_test(a_long_one_has_room),
     };
