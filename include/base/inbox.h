@@ -2,8 +2,9 @@
  *
  * Any thread pushes; the owner takes everything at once and so sees each push in order. The bytes
  * of what may be dropped are bounded: when they are full, content is dropped and one doubt record
- * takes its place in the order ("you may have missed something"). Answers to the owner's own
- * questions are never dropped; their number is bounded by the questions in flight. */
+ * takes its place in the order ("you may have missed something"). What is larger than the bound
+ * itself may stick out: nothing is too large to come. Answers to the owner's own questions are
+ * never dropped; their number is bounded by the questions in flight. */
 #ifndef BASE_INBOX_H
 #define BASE_INBOX_H
 

@@ -43,7 +43,8 @@ static void append_doubt(struct inbox *inbox, bool own)
 bool inbox_offer(struct inbox *inbox, struct inbox_record *record, bool own)
 {
     pthread_mutex_lock(&inbox->mutex);
-    bool fits = inbox->bytes + record->bytes <= inbox->max_bytes;
+    size_t room = inbox->bytes < inbox->max_bytes ? inbox->max_bytes - inbox->bytes : 0;
+    bool fits = record->bytes <= room || (record->bytes > inbox->max_bytes && room);
     if (fits)
         append(inbox, record, own);
     else

@@ -1,10 +1,11 @@
 """GET and DELETE /users/<id>/messages: what is kept, page by page, both ways."""
 
+import asyncio
 import re
 
 import pytest
 
-from harness import run
+from harness import DEADLINE, run
 
 pytestmark = pytest.mark.workers
 
@@ -165,3 +166,16 @@ def test_keep_bytes_limits_an_address(start, user):
     server.send(f"{user}-b")
     assert 4 <= len(page(server, user)["messages"]) <= 9
     assert len(page(server, f"{user}-b")["messages"]) == 1
+
+
+def test_a_signal_larger_than_an_inbox_is_delivered(start):
+    server = start("--max-message", "16MiB", "--max-body", "20MiB")
+
+    async def scenario():
+        async with server.ws("/ws/alice", form="json", max_size=None) as socket:
+            await socket.recv()
+            sent = await asyncio.to_thread(server.send, message="x" * (9 << 20), ttl=0)
+            assert sent["delivered"] == 1
+            assert len(await asyncio.wait_for(socket.recv(), DEADLINE)) > 9 << 20
+
+    run(scenario())

@@ -127,6 +127,19 @@ static void content_that_does_not_fit_becomes_one_doubt(void **state)
     inbox_finish(&reader.inbox);
 }
 
+static void what_is_larger_than_all_it_holds_comes_all_the_same(void **state)
+{
+    struct reader reader;
+    (void)state;
+
+    reader_init(&reader, 100);
+    assert_true(inbox_offer(&reader.inbox, letter(&reader, 40), false));
+    assert_true(inbox_offer(&reader.inbox, letter(&reader, 150), false));
+    assert_false(inbox_offer(&reader.inbox, letter(&reader, 150), false));
+    assert_string_equal(take(&reader), "ab?");
+    inbox_finish(&reader.inbox);
+}
+
 static void answers_are_never_dropped(void **state)
 {
     struct reader reader;
@@ -196,6 +209,7 @@ int main(void)
         cmocka_unit_test(one_wake_serves_a_batch),
         cmocka_unit_test(who_took_it_meanwhile_is_not_woken),
         cmocka_unit_test(content_that_does_not_fit_becomes_one_doubt),
+        cmocka_unit_test(what_is_larger_than_all_it_holds_comes_all_the_same),
         cmocka_unit_test(answers_are_never_dropped),
         cmocka_unit_test(doubts_of_two_batches_do_not_meet),
         cmocka_unit_test(a_doubt_wakes_like_any_record),
