@@ -65,9 +65,10 @@ void deadlines_visit_recent(const struct deadlines *deadlines, enum deadline_pha
 /* One that is late, taken off its list (it stays counted); NULL: nobody is. */
 struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms);
 
-/* The connection that has been kept alive longest without a request, taken off its list; or NULL.
- */
-struct deadline *deadlines_take_idle(struct deadlines *deadlines);
+/* Who can be let go when there is no room, taken off its list: the connection that has been kept
+ * alive longest without a request, else one that has said nothing since it came, a second ago or
+ * more. NULL: nobody. */
+struct deadline *deadlines_take_idle(struct deadlines *deadlines, int64_t now_ms);
 
 /* Has a single byte come on this connection? Browsers open some in case they need them. */
 bool deadline_heard(const struct deadline *deadline);

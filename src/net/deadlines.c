@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define SILENT_MS 1000 /* a request may take so long to follow its connection */
+#define MAX_LOOKS 64
+
 void deadlines_init(struct deadlines *deadlines, const int64_t limit_ms[static DEADLINE_PHASES])
 {
     for (int i = 0; i < DEADLINE_PHASES; i++)
@@ -67,13 +70,30 @@ struct deadline *deadlines_take_late(struct deadlines *deadlines, int64_t now_ms
     return NULL;
 }
 
-struct deadline *deadlines_take_idle(struct deadlines *deadlines)
+/* Of those that came SILENT_MS ago or earlier; a few are looked at, the oldest first. */
+static struct deadline *find_silent(const struct deadlines *deadlines, int64_t now_ms)
 {
-    struct deadline *first =
+    int64_t last_due_ms =
+        now_ms - SILENT_MS - deadlines->frozen_ms + deadlines->limit_ms[DEADLINE_FIRST_HEAD];
+    size_t looked_at = 0;
+    list_for_each(fresh, &deadlines->by_phase[DEADLINE_FIRST_HEAD], struct deadline, link) {
+        if (fresh->due_ms > last_due_ms || looked_at++ == MAX_LOOKS)
+            return NULL;
+        if (!deadline_heard(fresh))
+            return fresh;
+    }
+    return NULL;
+}
+
+struct deadline *deadlines_take_idle(struct deadlines *deadlines, int64_t now_ms)
+{
+    struct deadline *idle =
         list_first(&deadlines->by_phase[DEADLINE_NEXT_HEAD], struct deadline, link);
-    if (first)
-        list_remove(&first->link);
-    return first;
+    if (!idle)
+        idle = find_silent(deadlines, now_ms);
+    if (idle)
+        list_remove(&idle->link);
+    return idle;
 }
 
 bool deadline_heard(const struct deadline *deadline)

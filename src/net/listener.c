@@ -158,16 +158,18 @@ static void end_turn(struct worker_hook *hook)
 
 static void set_doors(struct listener *listener, bool open);
 
+static void end_connection(struct listener *listener, struct deadline *deadline);
+
 static bool make_room(struct listener *listener)
 {
-    struct deadline *idle = deadlines_take_idle(&listener->exchanges.deadlines);
+    struct deadline *idle = deadlines_take_idle(&listener->exchanges.deadlines, clock_mono_ms());
     if (idle)
-        shutdown(idle->fd, SHUT_RDWR);
+        end_connection(listener, idle);
     return idle != NULL;
 }
 
-/* Nothing is left for another connection. Whoever idles longest makes room; the new ones wait in
- * the backlog until something closes. */
+/* Nothing is left for another connection. Whoever idles longest makes room, else who has said
+ * nothing; the new ones wait in the backlog until something closes. */
 static void wait_for_room(struct listener *listener)
 {
     if (make_room(listener))

@@ -104,6 +104,17 @@ def test_idle_connections_make_room_for_new_ones(small):
     assert small.send()["kept"]
 
 
+def test_connections_that_say_nothing_make_room(start):
+    server = start("--head-timeout", "60s", "--keepalive", "60s", "--workers", "1",
+                   wrapper=["sh", "-c", f'ulimit -n {LIMIT}; exec "$@"', "sh"])
+    server.http.close()
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * LIMIT):
+            stack.enter_context(server.connect())
+        server.http = http_client(server.url)
+        assert server.send()["kept"]
+
+
 def test_connections_that_say_nothing_do_not_end_the_service(small):
     before = small.metric("open_fds")
     small.http.close()

@@ -81,9 +81,9 @@ static void room_is_made_by_whoever_idles_longest(void **state)
     deadlines_add(&deadlines, &fresh, 5, 0);
     deadlines_move(&deadlines, &longest, DEADLINE_NEXT_HEAD, 10);
     deadlines_move(&deadlines, &idle, DEADLINE_NEXT_HEAD, 20);
-    assert_ptr_equal(deadlines_take_idle(&deadlines), &longest);
-    assert_ptr_equal(deadlines_take_idle(&deadlines), &idle);
-    assert_null(deadlines_take_idle(&deadlines)); /* fresh has not been heard yet */
+    assert_ptr_equal(deadlines_take_idle(&deadlines, 0), &longest);
+    assert_ptr_equal(deadlines_take_idle(&deadlines, 0), &idle);
+    assert_null(deadlines_take_idle(&deadlines, 0)); /* fresh has not been heard yet */
     deadlines_remove(&deadlines, &longest);
     deadlines_remove(&deadlines, &idle);
     deadlines_remove(&deadlines, &fresh);
