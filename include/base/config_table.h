@@ -66,9 +66,9 @@
     X(INT, max_sessions_per_user, "1024", RANGE(1, 1000000), SESSIONS, RESTART, "4429",            \
       "open sessions of one user")                                                                 \
     X(INT, max_sessions_per_ip, "off", RANGE_OR(0, 1000000, "off"), SESSIONS, RESTART, "4429",     \
-      "open sessions from one network address")                                                    \
+      "open sessions from one network address (of IPv6, one /64)")                                 \
     X(INT, max_unauthenticated, "1000", RANGE(1, 10000000), SESSIONS, RESTART, "1013",             \
-      "open sessions whose token is still to come")                                                \
+      "open sessions whose token is still to come; one address may have half of them")             \
     X(DURATION, auth_timeout, "10s", RANGE(SECOND, 10 * MINUTE), SESSIONS, RELOAD, "4401",         \
       "time for a session's token to come")                                                        \
     X(DURATION, token_max_age, "30d", RANGE(DAY, 3650 * DAY), SESSIONS, RESTART, "401",            \

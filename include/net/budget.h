@@ -14,7 +14,7 @@ struct sockaddr;
 struct budget_limits {
     size_t max_sockets; /* HTTP connections and sessions */
     size_t max_sessions;
-    size_t max_sessions_per_ip; /* 0: no limit */
+    size_t max_sessions_per_ip; /* 0: no limit. Of IPv6, a /64 counts as one address */
     size_t max_unauthenticated; /* sessions whose token is still to come */
 };
 
@@ -29,9 +29,11 @@ void budget_give_socket(struct budget *budget);
 bool budget_take_session(struct budget *budget);
 void budget_give_session(struct budget *budget);
 
-/* A session whose token is still to come; it is one of the sessions, too. */
-bool budget_take_unauthenticated(struct budget *budget);
-void budget_give_unauthenticated(struct budget *budget);
+/* A session whose token is still to come; it is one of the sessions, too. False: there are
+ * max_unauthenticated, or this address has as many as are left for all others: alone it comes to
+ * half of them (or memory is out). */
+bool budget_take_unauthenticated(struct budget *budget, const struct sockaddr *address);
+void budget_give_unauthenticated(struct budget *budget, const struct sockaddr *address);
 
 /* One more session from this address; false: it has its share (or memory is out). What is taken is
  * given back by the same address. */

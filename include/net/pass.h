@@ -15,14 +15,16 @@ struct budget;
 struct identity;
 struct passes;
 struct session;
+struct sockaddr;
 struct worker;
 
 struct pass {
     struct list link; /* the wheel of those to be looked at */
     struct passes *all;
     struct session *session;
-    struct identity *who; /* owned; NULL: the token is still to come */
-    int64_t end_ms;       /* on the wall clock; before the token comes, on the monotonic one */
+    struct identity *who;  /* owned; NULL: the token is still to come */
+    struct sockaddr *peer; /* owned; whose share of those without one it has; NULL: nobody's */
+    int64_t end_ms;        /* on the wall clock; before the token comes, on the monotonic one */
 };
 
 /* All passes of a worker; passes_change comes before the first. */
@@ -36,8 +38,10 @@ const struct access *passes_access(const struct passes *passes);
 
 /* For a session that is about to open; who changes hands, also when there is no memory: NULL. */
 struct pass *pass_create(struct passes *passes, struct session *session, struct identity *who);
-/* For one whose token is still to come. NULL: no memory, or there are max_unauthenticated. */
-struct pass *pass_create_waiting(struct passes *passes, struct session *session);
+/* For one whose token is still to come, from that address. NULL: no memory, or there are
+ * max_unauthenticated, or the address has its share of them. */
+struct pass *pass_create_waiting(struct passes *passes, struct session *session,
+                                 const struct sockaddr *peer);
 /* Once the session can be closed: from now on the time counts. NULL is fine. */
 void pass_start(struct pass *pass);
 /* The token came, the first or another. who changes hands. */

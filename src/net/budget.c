@@ -14,14 +14,15 @@ struct visitor {
     unsigned char ip[16];
     uint64_t hash;
     size_t sessions;
+    size_t unauthenticated;
 };
 
 struct budget {
     struct budget_limits limits;
     atomic_size_t sockets; /* sessions count here too */
     atomic_size_t sessions;
-    atomic_size_t unauthenticated;
-    pthread_mutex_t mutex; /* guards visitors */
+    pthread_mutex_t mutex; /* guards what follows */
+    size_t unauthenticated;
     struct map visitors;
 };
 
@@ -66,16 +67,6 @@ void budget_give_socket(struct budget *budget)
     give(&budget->sockets);
 }
 
-bool budget_take_unauthenticated(struct budget *budget)
-{
-    return take(&budget->unauthenticated, budget->limits.max_unauthenticated);
-}
-
-void budget_give_unauthenticated(struct budget *budget)
-{
-    give(&budget->unauthenticated);
-}
-
 bool budget_take_session(struct budget *budget)
 {
     if (!take(&budget->sessions, budget->limits.max_sessions))
@@ -99,11 +90,14 @@ bool budget_counts_addresses(const struct budget *budget)
 
 static void set_ip(struct visitor *visitor, const struct sockaddr *address)
 {
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     memset(visitor, 0, sizeof *visitor);
     if (address->sa_family == AF_INET6) {
         memcpy(visitor->ip, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
-    } else { /* in its v6 form, RFC 4291 section 2.5.5.2 */
-        memset(visitor->ip + 10, 0xff, 2);
+        if (memcmp(visitor->ip, mapped, sizeof mapped) != 0)
+            memset(visitor->ip + 8, 0, 8); /* whoever has one of a /64 has all */
+    } else {                               /* in its v6 form, RFC 4291 section 2.5.5.2 */
+        memcpy(visitor->ip, mapped, sizeof mapped);
         memcpy(visitor->ip + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
     }
     visitor->hash = hash_bytes(visitor->ip, sizeof visitor->ip);
@@ -127,16 +121,31 @@ static struct visitor *add_visitor(struct budget *budget, const struct visitor *
     return NULL;
 }
 
-bool budget_take_address(struct budget *budget, const struct sockaddr *address)
+/* Under the lock. NULL: nobody yet, and, where one is to be made, no memory. */
+static struct visitor *find_visitor(struct budget *budget, const struct sockaddr *address,
+                                    bool make)
 {
     struct visitor key;
+    set_ip(&key, address);
+    struct visitor *visitor = map_find(&budget->visitors, key.hash, is_visitor, &key);
+    return visitor || !make ? visitor : add_visitor(budget, &key);
+}
+
+/* Under the lock. */
+static void forget_if_gone(struct budget *budget, struct visitor *visitor)
+{
+    if (!visitor || visitor->sessions || visitor->unauthenticated)
+        return;
+    map_remove(&budget->visitors, visitor->hash, visitor);
+    free(visitor);
+}
+
+bool budget_take_address(struct budget *budget, const struct sockaddr *address)
+{
     if (!budget_counts_addresses(budget))
         return true;
-    set_ip(&key, address);
     pthread_mutex_lock(&budget->mutex);
-    struct visitor *visitor = map_find(&budget->visitors, key.hash, is_visitor, &key);
-    if (!visitor)
-        visitor = add_visitor(budget, &key);
+    struct visitor *visitor = find_visitor(budget, address, true);
     bool taken = visitor && visitor->sessions < budget->limits.max_sessions_per_ip;
     if (taken)
         visitor->sessions++;
@@ -146,15 +155,38 @@ bool budget_take_address(struct budget *budget, const struct sockaddr *address)
 
 void budget_give_address(struct budget *budget, const struct sockaddr *address)
 {
-    struct visitor key;
     if (!budget_counts_addresses(budget))
         return;
-    set_ip(&key, address);
     pthread_mutex_lock(&budget->mutex);
-    struct visitor *visitor = map_find(&budget->visitors, key.hash, is_visitor, &key);
-    if (visitor && --visitor->sessions == 0) {
-        map_remove(&budget->visitors, visitor->hash, visitor);
-        free(visitor);
+    struct visitor *visitor = find_visitor(budget, address, false);
+    if (visitor)
+        visitor->sessions--;
+    forget_if_gone(budget, visitor);
+    pthread_mutex_unlock(&budget->mutex);
+}
+
+bool budget_take_unauthenticated(struct budget *budget, const struct sockaddr *address)
+{
+    pthread_mutex_lock(&budget->mutex);
+    size_t left = budget->limits.max_unauthenticated - budget->unauthenticated;
+    struct visitor *visitor = left ? find_visitor(budget, address, true) : NULL;
+    bool taken = visitor && visitor->unauthenticated <= left;
+    if (taken) {
+        visitor->unauthenticated++;
+        budget->unauthenticated++;
     }
+    forget_if_gone(budget, visitor);
+    pthread_mutex_unlock(&budget->mutex);
+    return taken;
+}
+
+void budget_give_unauthenticated(struct budget *budget, const struct sockaddr *address)
+{
+    pthread_mutex_lock(&budget->mutex);
+    struct visitor *visitor = find_visitor(budget, address, false);
+    budget->unauthenticated--;
+    if (visitor)
+        visitor->unauthenticated--;
+    forget_if_gone(budget, visitor);
     pthread_mutex_unlock(&budget->mutex);
 }

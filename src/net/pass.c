@@ -1,6 +1,9 @@
 #include "net/pass.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -113,13 +116,32 @@ struct pass *pass_create(struct passes *passes, struct session *session, struct 
     return pass;
 }
 
-struct pass *pass_create_waiting(struct passes *passes, struct session *session)
+static struct sockaddr *copy_peer(const struct sockaddr *peer)
 {
-    if (!budget_take_unauthenticated(passes->budget))
-        return NULL;
+    size_t size =
+        peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    struct sockaddr *copy = malloc(size);
+    return copy ? memcpy(copy, peer, size) : NULL;
+}
+
+static void give_share(struct pass *pass)
+{
+    if (pass->peer)
+        budget_give_unauthenticated(pass->all->budget, pass->peer);
+    free(pass->peer);
+    pass->peer = NULL;
+}
+
+struct pass *pass_create_waiting(struct passes *passes, struct session *session,
+                                 const struct sockaddr *peer)
+{
     struct pass *pass = create(passes, session);
-    if (!pass) {
-        budget_give_unauthenticated(passes->budget);
+    if (!pass)
+        return NULL;
+    pass->peer = copy_peer(peer);
+    if (!pass->peer || !budget_take_unauthenticated(passes->budget, peer)) {
+        free(pass->peer);
+        free(pass);
         return NULL;
     }
     pass->end_ms = clock_mono_ms() + passes->auth_timeout_ms;
@@ -134,8 +156,7 @@ void pass_start(struct pass *pass)
 
 void pass_renew(struct pass *pass, struct identity *who)
 {
-    if (!pass->who)
-        budget_give_unauthenticated(pass->all->budget);
+    give_share(pass);
     identity_destroy(pass->who);
     pass->who = who;
     pass->end_ms = identity_end_ms(who);
@@ -146,8 +167,7 @@ void pass_destroy(struct pass *pass)
 {
     if (!pass)
         return;
-    if (!pass->who)
-        budget_give_unauthenticated(pass->all->budget);
+    give_share(pass);
     list_remove(&pass->link);
     identity_destroy(pass->who);
     free(pass);

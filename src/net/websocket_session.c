@@ -806,7 +806,8 @@ static int admit(struct exchange *exchange, struct websocket_session *self)
     bool lacks_token =
         !access_is_open(passes_access(door->passes)) && !exchange_has_credentials(exchange);
     if (self->websocket.json && (lacks_token || wants_frame(exchange))) {
-        opening->pass = pass_create_waiting(door->passes, &self->session);
+        opening->pass =
+            pass_create_waiting(door->passes, &self->session, exchange_client(exchange));
         return opening->pass ? 0 : ERR_TOO_MANY_SESSIONS;
     }
     int err = receiving_admit(exchange, &opening->receiving, &why);

@@ -93,8 +93,9 @@ static void an_address_has_its_share(void **state)
     assert_false(take_from(budget, "192.0.2.1", 1002));
     assert_true(take_from(budget, "192.0.2.2", 1000));
     assert_true(take_from(budget, "2001:db8::1", 1000));
-    assert_true(take_from(budget, "2001:db8::1", 1001));
+    assert_true(take_from(budget, "2001:db8::ffff:1:2", 1001)); /* one of the same /64 */
     assert_false(take_from(budget, "2001:db8::1", 1002));
+    assert_false(take_from(budget, "2001:db8:0:0:9::3", 1000));
     assert_true(take_from(budget, "2001:db8:0:1::1", 1000));
     give_to(budget, "192.0.2.1", 1000);
     assert_true(take_from(budget, "192.0.2.1", 1003));
@@ -139,6 +140,27 @@ static void without_a_share_nobody_is_counted(void **state)
     budget_destroy(budget);
 }
 
+static void one_address_cannot_hold_all_that_wait_for_a_token(void **state)
+{
+    struct budget *budget = budget_create(
+        &(struct budget_limits){.max_sockets = 99, .max_sessions = 99, .max_unauthenticated = 9});
+    union peer one = a_peer("192.0.2.1", 1), other = a_peer("2001:db8::1", 1);
+    size_t ones = 0, others = 0;
+    (void)state;
+
+    while (budget_take_unauthenticated(budget, &one.any))
+        ones++;
+    assert_int_equal(ones, 5);
+    while (budget_take_unauthenticated(budget, &other.any))
+        others++;
+    assert_int_equal(others, 3); /* of the four that were left */
+    while (others--)
+        budget_give_unauthenticated(budget, &other.any);
+    while (ones--)
+        budget_give_unauthenticated(budget, &one.any);
+    budget_destroy(budget);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +168,7 @@ int main(void)
         cmocka_unit_test(a_session_is_a_socket_too),
         cmocka_unit_test(an_address_has_its_share),
         cmocka_unit_test(v4_and_v6_do_not_mix),
+        cmocka_unit_test(one_address_cannot_hold_all_that_wait_for_a_token),
         cmocka_unit_test(without_a_share_nobody_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
