@@ -21,6 +21,9 @@ export const UNREACHABLE = 'The server is out of reach, or refuses this page.';
 /** May the answer be another one the next time? */
 export const passes = (status: number): boolean => [408, 425, 429].includes(status) || status > 501;
 
+/** Did the server itself say so, or a proxy before it? */
+export const isOurs = (code: string): boolean => !code.startsWith('http_');
+
 /** What an answer says that is no 2xx. */
 export async function problemOf(response: Response): Promise<PushwireError> {
   const { status, headers } = response;

@@ -3,7 +3,7 @@
 // A transport is one attempt at one session. It tells each frame, and its end once, by a close code
 // of the contract (docs/wire.md), whatever its own way of ending is. After close() it says nothing.
 
-import { passes, problemOf } from './http.js';
+import { isOurs, passes, problemOf } from './http.js';
 import { bearer, spread } from './time.js';
 import type { ConnectOptions } from './types.js';
 
@@ -81,15 +81,16 @@ export const posted = (channels: string[] | undefined, token: string | undefined
   return { method: 'POST', headers, body: JSON.stringify({ channels }) };
 };
 
-/** 4400 stops, be it our mistake or that this user may not, which the problem tells. */
-const closeCode = (status: number) =>
-  status === 401 ? 4401 : status < 500 && !passes(status) ? 4400 : 1006;
+/** 4400 stops, be it our mistake or that this user may not, which the problem tells. Whatever stands
+ * before the server knows neither: what it refuses today may pass tomorrow. */
+const closeCode = (status: number, code: string) =>
+  status === 401 ? 4401 : isOurs(code) && status < 500 && !passes(status) ? 4400 : 1006;
 
 /** An answer that is no 2xx, as frames and a close tell it. */
 export async function refuse(response: Response, hooks: Hooks): Promise<void> {
   const { code, retryMs } = await problemOf(response);
   hooks.frame({ type: 'bye', code, retry_ms: retryMs && spread(retryMs) });
-  hooks.end(closeCode(response.status));
+  hooks.end(closeCode(response.status, code));
 }
 
 export function parse(text: unknown): Frame | undefined {

@@ -608,6 +608,9 @@ describe('transports', () => {
     await w.settle();
     w.source().welcome();
     expect(client.state).toBe('online');
+    await w.pass(60_000); // over some climbs
+    expect(w.sources).toHaveLength(1);
+    expect(client.state).toBe('online');
     expect(errors).toEqual([]);
     const alone = watch({ user: 'bob', transports: ['ws'] });
     const details: string[] = [];
@@ -710,6 +713,25 @@ describe('transports', () => {
     client.close();
   });
 
+  it('comes back to a WebSocket that refuses it later and later', async () => {
+    const w = world();
+    const { client, states, errors } = watch();
+    await w.settle();
+    const waits: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      w.socket().says({ type: 'bye', code: 'too_many_sessions_of_user', retry_ms: 5000 });
+      w.socket().ends(4429);
+      const before = w.sockets.length;
+      for (waits[i] = 0; w.sockets.length === before; waits[i]! += 100) await w.pass(100);
+    }
+    expect(Math.min(...waits)).toBeGreaterThan(5000); // the server's word, and a share of chance
+    expect(waits).toEqual([...waits].sort((a, b) => a - b));
+    expect(waits.at(-1)).toBeGreaterThan(waits[0]! + 3000);
+    expect([w.sources.length, states]).toEqual([0, []]);
+    expect(errors).toEqual(['too_many_sessions_of_user']);
+    client.close();
+  });
+
   it('does not go down for a server that is full', async () => {
     const w = world();
     watch();
@@ -796,21 +818,23 @@ describe('transports', () => {
   });
 
   it('understands the status of a poll', async () => {
-    for (const [status, state] of [
-      [400, 'offline'],
-      [403, 'offline'],
-      [401, 'unauthorized'],
-      [503, 'connecting'],
+    for (const [status, state, code] of [
+      [400, 'offline', 'bad_field'],
+      [403, 'offline', 'forbidden'],
+      [401, 'unauthorized', 'unauthorized'],
+      [503, 'connecting', 'too_many_sessions'],
+      [404, 'connecting', undefined], // a proxy's, which has no server at this moment
+      [403, 'connecting', undefined],
     ] as const) {
       const w = world();
       const { client } = watch({ transports: ['poll'] });
       await w.settle();
-      w.request().answers({}, status, { 'Retry-After': '7' });
+      w.request().answers({ code }, status, { 'Retry-After': '7' });
       await w.pass(8999);
       expect(client.state).toBe(state);
       expect(w.requests).toHaveLength(1);
       await w.pass(2);
-      expect(w.requests).toHaveLength(status === 503 ? 2 : 1);
+      expect(w.requests).toHaveLength(state === 'connecting' ? 2 : 1);
       client.close();
     }
   });

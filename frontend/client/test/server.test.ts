@@ -166,23 +166,47 @@ describe.skipIf(!existsSync(BINARY))('with a server', { timeout: 60_000 }, () =>
     expect(gaps).toEqual([]);
   });
 
-  it.each(TRANSPORTS)('has channels of any name and number, by %s', async transport => {
-    const first = await start();
-    const longest = Array.from({ length: 98 }, (_, n) => `${n}`.padEnd(2, '-') + '가'.repeat(42));
-    const channels = ['geo:37.5,127.0', 'a,b', ...longest];
-    const { client: bob } = open(first.url, { user: 'bob', transports: ['poll'] });
-    for (const at of [0, 1, 99]) await bob.send({ channel: channels[at]!, message: at });
-    const few = open(first.url, { transports: [transport], channels: channels.slice(0, 2) });
-    const all = open(first.url, { user: 'carol', transports: [transport], channels });
+  it.each(TRANSPORTS)('keeps channels of any name and number, by %s', async transport => {
+    const server = await start();
+    const korean = Array.from({ length: 98 }, (_, n) => `${n}`.padEnd(2, '-') + '가'.repeat(42));
+    const channels = ['geo:37.5,127.0', 'a,b', ...korean];
+    const { client: bob } = open(server.url, { user: 'bob', transports: ['poll'] });
+    const say = (at: number, message: unknown) => bob.send({ channel: channels[at]!, message });
+    for (const at of [0, 1, 99]) await say(at, at);
+
+    let address = server.url;
+    const more = { url: async () => address, transports: [transport] };
+    const few = open(server.url, { ...more, channels: channels.slice(0, 2) });
+    const all = open(server.url, { ...more, user: 'carol', channels });
+    const joined = open(server.url, { ...more, user: 'dora' });
     await until(() => expect(few.got).toEqual([0, 1]));
     await until(() => expect(all.got).toEqual([0, 1, 99]));
-    for (const { client } of [few, all]) await become(client, 'online');
-    await first.stop('SIGKILL');
-    await start([], first);
-    for (const at of [0, 50, 99])
-      await bob.send({ channel: channels[at]!, message: `again ${at}` });
-    await until(() => expect(few.got).toEqual([0, 1, 'again 0']));
-    await until(() => expect(all.got).toEqual([0, 1, 99, 'again 0', 'again 50', 'again 99']));
+    for (const { client } of [few, all, joined]) await become(client, 'online');
+    for (const channel of channels) joined.client.subscribe(channel); // by frames, where there are
+    await until(async () => {
+      const last = await fetch(`${server.url}/channels/${encodeURIComponent(korean.at(-1)!)}`);
+      expect((await last.json()).sessions).toBe(2);
+    });
+    await say(2, 'here');
+    await until(() => expect(joined.got.at(-1)).toBe('here'));
+    await until(() => expect(all.got.at(-1)).toBe('here'));
+
+    address = 'http://127.0.0.1:1'; // they stay away until it is this server's again
+    await server.stop('SIGKILL');
+    for (const { client } of [few, all, joined]) await become(client, 'reconnecting');
+    await start([], server);
+    for (const at of [0, 50, 99]) await say(at, `away ${at}`);
+    address = server.url;
+    await until(() => expect(few.got).toEqual([0, 1, 'away 0']));
+    const away = ['away 0', 'away 50', 'away 99'];
+    await until(() => expect(all.got).toEqual([0, 1, 99, 'here', ...away]));
+    await until(() => expect(joined.got.slice(-4)).toEqual(['here', ...away]));
+    for (const { client } of [few, all, joined]) await become(client, 'online');
+    await say(1, 'back');
+    for (const { got } of [few, all, joined]) await until(() => expect(got.at(-1)).toBe('back'));
+    expect(
+      [few, all, joined].flatMap(({ errors }) => errors.filter(e => e !== 'unreachable')),
+    ).toEqual([]);
   });
 
   it('waits before a full server, says so, and comes in when there is room', async () => {
