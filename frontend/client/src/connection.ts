@@ -298,10 +298,7 @@ export function openConnection(
     welcomed = true;
     since = Date.now();
     proven.add(current);
-    heartbeat = SILENCE_SECONDS;
-    if (transport?.send) {
-      heartbeat = Number(frame['heartbeat']) || SILENCE_SECONDS;
-    }
+    heartbeat = (transport?.send && Number(frame['heartbeat'])) || SILENCE_SECONDS;
     watch();
     scheduleRenewal();
     scheduleClimb();
