@@ -23,8 +23,12 @@ struct memory_store_limits {
     uint64_t keep_total;
 };
 
-/* floor: what lies at or below it is told as a gap at every address (0: nothing is). */
+/* The memory broker's. floor: what lies at or below it is told as a gap at every address (0:
+ * nothing is). */
 struct memory_store *memory_store_create(const struct memory_store_limits *limits, uint64_t floor);
+/* The SQLite broker's: without limits and memory_store_find. What it forgets of an address the file
+ * knows, once it is filed. */
+struct memory_store *memory_store_create_window(void);
 void memory_store_destroy(struct memory_store *store);
 
 /* What keeping a message costs, in bytes. */
@@ -42,8 +46,7 @@ bool memory_store_add(struct memory_store *store, struct message *message, int64
 bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
                        struct expiry expiry);
 
-/* One message by its id, with a reference; NULL: it is not kept. Looks at each message in turn,
- * from the newest. */
+/* One message by its id, with a reference; NULL: it is not kept. */
 struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms);
 
 /* Removes what is kept for the address, up to and with this id; tells no gap. Returns how much. */
@@ -55,6 +58,12 @@ void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto);
 
 /* Lets go of some of what has expired; few enough not to take long. */
 void memory_store_expire(struct memory_store *store, int64_t now_ms);
+
+/* A window's: the file has all up to this id. */
+void memory_store_filed(struct memory_store *store, uint64_t upto);
+/* A window's: what an address has lost up to this id may have been forgotten: who reads from below
+ * it has to ask the file. */
+uint64_t memory_store_floor(const struct memory_store *store);
 
 /* The oldest kept message, or NULL. */
 const struct message *memory_store_oldest(const struct memory_store *store);

@@ -22,9 +22,12 @@ struct memory_store {
     size_t idle_count;
     struct list log; /* every kept message in id order */
     struct expiries expiries;
+    struct map ids; /* every kept message by its id; not of a window */
     uint64_t log_count;
     uint64_t log_bytes;
-    uint64_t floor; /* pruned_upto of every address without a mailbox */
+    uint64_t floor; /* the greatest pruned_upto of a mailbox that was forgotten */
+    bool is_window;
+    uint64_t filed_upto; /* a window's */
 };
 
 /* ---- what is kept ---- */
@@ -34,6 +37,21 @@ uint64_t memory_store_charge(const struct message *message)
     return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
 }
 
+/* Ids follow each other: they are spread over the map. */
+static uint64_t place_of(uint64_t id)
+{
+    id *= 0x9E3779B97F4A7C15u;
+    return id ^ id >> 32;
+}
+
+/* No two ids have the same place, and hashes of addresses are keyed. */
+static bool is_any(const void *value, const void *key)
+{
+    (void)value;
+    (void)key;
+    return true;
+}
+
 static void release(struct kept *kept, void *owner)
 {
     struct memory_store *store = owner;
@@ -41,6 +59,8 @@ static void release(struct kept *kept, void *owner)
         return;
     list_remove(&kept->log);
     expiries_remove(&store->expiries, kept);
+    if (!store->is_window)
+        map_remove(&store->ids, place_of(kept->message->id), kept);
     store->log_count--;
     store->log_bytes -= memory_store_charge(kept->message);
     message_unref(kept->message);
@@ -52,12 +72,18 @@ static struct mailbox *find_mailbox(struct memory_store *store, const struct add
     return map_find(&store->mailboxes, address->hash, mailbox_is_at, address);
 }
 
+/* What an address without a mailbox may have lost. */
+static uint64_t lost_upto(const struct memory_store *store)
+{
+    return store->is_window ? 0 : store->floor;
+}
+
 static struct mailbox *get_mailbox(struct memory_store *store, const struct address *address)
 {
     struct mailbox *mailbox = find_mailbox(store, address);
     if (mailbox)
         return mailbox;
-    mailbox = mailbox_create(address, store->floor);
+    mailbox = mailbox_create(address, lost_upto(store));
     if (!mailbox)
         return NULL;
     if (map_add(&store->mailboxes, mailbox->hash, mailbox))
@@ -76,7 +102,18 @@ static void forget_mailbox(struct memory_store *store, struct mailbox *mailbox)
     mailbox_destroy(mailbox);
 }
 
-/* An empty mailbox is remembered only for what it still knows, and only so many are. */
+/* Only so many empty mailboxes are remembered, and those of which the file does not know. */
+static void forget_idle(struct memory_store *store)
+{
+    while (store->idle_count > MAX_IDLE) {
+        struct mailbox *mailbox = list_first(&store->idle, struct mailbox, idle);
+        if (store->is_window && mailbox->pruned_upto > store->filed_upto)
+            return;
+        forget_mailbox(store, mailbox);
+    }
+}
+
+/* An empty mailbox is remembered only for what it still knows. */
 static void settle(struct memory_store *store, struct mailbox *mailbox)
 {
     if (mailbox->count)
@@ -89,8 +126,7 @@ static void settle(struct memory_store *store, struct mailbox *mailbox)
         store->idle_count++;
     list_remove(&mailbox->idle);
     list_append(&store->idle, &mailbox->idle);
-    if (store->idle_count > MAX_IDLE)
-        forget_mailbox(store, list_first(&store->idle, struct mailbox, idle));
+    forget_idle(store);
 }
 
 static void wake_mailbox(struct memory_store *store, struct mailbox *mailbox)
@@ -228,10 +264,15 @@ static bool reserve(struct memory_store *store, const struct message *message)
     return expiries_reserve(&store->expiries);
 }
 
+static bool add_id(struct memory_store *store, const struct message *message, struct kept *kept)
+{
+    return store->is_window || map_add(&store->ids, place_of(message->id), kept);
+}
+
 bool memory_store_add(struct memory_store *store, struct message *message, int64_t now_ms)
 {
     struct kept *kept = malloc(sizeof *kept);
-    if (!kept || !reserve(store, message)) {
+    if (!kept || !reserve(store, message) || !add_id(store, message, kept)) {
         unreserve(store, message);
         free(kept);
         return false;
@@ -265,7 +306,7 @@ static struct source open_source(struct memory_store *store, const struct read *
     struct mailbox *mailbox = find_mailbox(store, &from->address);
     if (mailbox)
         expire(store, mailbox, now_ms);
-    uint64_t pruned_upto = mailbox ? mailbox->pruned_upto : store->floor;
+    uint64_t pruned_upto = mailbox ? mailbox->pruned_upto : lost_upto(store);
     if (mailbox && !mailbox->count) {
         settle(store, mailbox);
         mailbox = NULL;
@@ -347,14 +388,9 @@ bool memory_store_read(struct memory_store *store, struct read *read, uint64_t a
 
 struct message *memory_store_find(const struct memory_store *store, uint64_t id, int64_t now_ms)
 {
-    for (struct list *at = store->log.prev; at != &store->log; at = at->prev) {
-        struct message *message = list_entry(at, struct kept, log)->message;
-        if (message->id < id)
-            return NULL;
-        if (message->id == id)
-            return message_expired(message, now_ms) ? NULL : message_ref(message);
-    }
-    return NULL;
+    assert(!store->is_window);
+    const struct kept *kept = map_find(&store->ids, place_of(id), is_any, NULL);
+    return kept && !message_expired(kept->message, now_ms) ? message_ref(kept->message) : NULL;
 }
 
 /* ---- letting go ---- */
@@ -378,13 +414,6 @@ uint64_t memory_store_erase(struct memory_store *store, const struct address *ad
     return erased;
 }
 
-static bool is_any(const void *value, const void *key)
-{
-    (void)value;
-    (void)key;
-    return true;
-}
-
 void memory_store_cut(struct memory_store *store, uint64_t hash, uint64_t upto)
 {
     struct mailbox *mailbox = map_find(&store->mailboxes, hash, is_any, NULL);
@@ -401,6 +430,17 @@ void memory_store_expire(struct memory_store *store, int64_t now_ms)
     /* In slices, so that publishers never wait long for the lock. */
     for (int i = 0; i < EXPIRE_SLICE && drop_one_over(store, now_ms); i++)
         continue;
+}
+
+void memory_store_filed(struct memory_store *store, uint64_t upto)
+{
+    store->filed_upto = upto;
+    forget_idle(store);
+}
+
+uint64_t memory_store_floor(const struct memory_store *store)
+{
+    return store->floor;
 }
 
 const struct message *memory_store_oldest(const struct memory_store *store)
@@ -447,6 +487,15 @@ struct memory_store *memory_store_create(const struct memory_store_limits *limit
     list_init(&store->idle);
     list_init(&store->log);
     expiries_init(&store->expiries);
+    map_init(&store->ids);
+    return store;
+}
+
+struct memory_store *memory_store_create_window(void)
+{
+    static const struct memory_store_limits none = {SIZE_MAX, UINT64_MAX, UINT64_MAX};
+    struct memory_store *store = memory_store_create(&none, 0);
+    store->is_window = true;
     return store;
 }
 
@@ -462,6 +511,7 @@ void memory_store_destroy(struct memory_store *store)
     }
     assert(list_empty(&store->log));
     expiries_finish(&store->expiries);
+    map_finish(&store->ids);
     map_finish(&store->mailboxes);
     free(store);
 }

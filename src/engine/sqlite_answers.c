@@ -45,11 +45,12 @@ static void tell_lost_life(const struct sqlite_shared *shared, struct read *read
         broker_tell_loss(&read->addresses[i], lost);
 }
 
-/* Does memory hold all that is asked for? */
+/* Does memory hold all that is asked for, and know all that is lost of it? */
 static bool is_recent(const struct sqlite_shared *shared, const struct read *read)
 {
+    uint64_t floor = max_u64(shared->window_floor, memory_store_floor(shared->window));
     for (size_t i = 0; i < read->address_count; i++) {
-        if (max_u64(read->after, read->addresses[i].from) < shared->window_floor)
+        if (max_u64(read->after, read->addresses[i].from) < floor)
             return false;
     }
     return true;

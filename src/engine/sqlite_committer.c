@@ -355,6 +355,7 @@ static void finish(struct sqlite_committer *committer, struct batch *batch)
         shared->messages = sqlite_writer_messages(committer->writer);
         shared->bytes = sqlite_writer_bytes(committer->writer);
         cut_window(committer);
+        memory_store_filed(shared->window, shared->indexed_upto);
     }
     trim_window(committer);
     committer->late = memory_store_bytes(shared->window) > shared->options.recent_bytes;
@@ -367,8 +368,6 @@ struct reload {
     struct sqlite_committer *committer;
     struct memory_store *window;
 };
-
-static const struct memory_store_limits unlimited = {SIZE_MAX, UINT64_MAX, UINT64_MAX};
 
 static bool reload_message(void *context, struct message *message)
 {
@@ -411,7 +410,7 @@ static void use_window(struct sqlite_committer *committer, struct memory_store *
 /* The file is open; takes over what it knows. */
 static int reload(struct sqlite_committer *committer)
 {
-    struct reload reload = {committer, memory_store_create(&unlimited, 0)};
+    struct reload reload = {committer, memory_store_create_window()};
     int err = sqlite_writer_load_tail(committer->writer, reload_message, reload_erased, &reload);
     if (err)
         memory_store_destroy(reload.window);

@@ -225,6 +225,23 @@ def test_age_takes_what_is_kept_and_tells(start):
             server = restarted(start, server)
 
 
+def test_what_very_many_lost_is_no_gap_for_others(start):
+    server = keep(start, "--ttl", "1s")
+    cursor = server.send("ann", "no loss", ttl=1)["id"]
+    others = [[f"u{n}-{i}" for i in range(1000)] for n in range(80)]
+    for users in others:
+        server.send(users, "lost")
+    last = server.send("ben", "last", ttl=3600)["id"]
+    wait_until(lambda: server.metric("broker_messages") == 1)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:  # memory lets go of it once a second
+        assert page(server, "users/ann", after=cursor)["gap"] is None
+        time.sleep(0.1)
+    for users in (others[0], others[-1]):
+        assert page(server, f"users/{users[0]}", after=cursor)["gap"]
+        assert page(server, f"users/{users[0]}", after=last)["gap"] is None
+
+
 def test_a_publisher_s_own_ttl_is_no_gap_after_a_restart(start):
     first = keep(start)
     cursor = first.send("ann", "kept")["id"]

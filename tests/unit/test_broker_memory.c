@@ -1045,6 +1045,35 @@ static void it_agrees_with_a_naive_model(void **state)
     }
 }
 
+static bool is_found(uint64_t id)
+{
+    struct lookup lookup = {.id = id};
+    assert_int_equal(broker_lookup(desk.broker, 0, &lookup), 0);
+    bool found = lookup.message;
+    assert_true(!found || lookup.message->id == id);
+    broker_lookup_finish(&lookup);
+    return found;
+}
+
+static void a_message_is_found_by_its_id_while_it_is_kept(void **state)
+{
+    uint64_t ids[200];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        now_ms += i % 3; /* many of one millisecond, and of others */
+        ids[i] = i % 2 ? send("bob") : i % 4 ? send("ada") : send_with_ttl("ada", DAY, true);
+    }
+    assert_false(is_found(ids[0] - 1));
+    assert_false(is_found(ids[COUNT_OF(ids) - 1] + 1));
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        assert_true(is_found(ids[i]));
+    erase(a_user("bob"));
+    now_ms += DAY;
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        assert_int_equal(is_found(ids[i]), i % 4 == 2);
+}
+
 #define desk_test(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
 
 int main(void)
@@ -1077,6 +1106,7 @@ int main(void)
         desk_test(the_tick_lets_go_of_what_is_over),
         desk_test(cursors_of_another_life_are_told_so),
         desk_test(addresses_long_idle_fold_into_one_floor),
+        desk_test(a_message_is_found_by_its_id_while_it_is_kept),
         desk_test(a_key_makes_a_retry_harmless),
         desk_test(presence_is_known_without_asking_around),
         desk_test(who_polled_a_moment_ago_is_online_without_a_session),
