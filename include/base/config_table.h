@@ -14,7 +14,7 @@
  * over     what a client or an old message meets beyond the limit */
 #define CONFIG_TABLE(X)                                                                            \
     X(LIST, listen, "localhost:8000", FORM(ADDRESS), SERVER, RESTART, "",                          \
-      "where to listen; port 0 takes a free one")                                                  \
+      "where to listen; port 0: any; or unix:/path")                                               \
     X(INT, workers, "1", RANGE(1, 64), SERVER, RESTART, "",                                        \
       "threads that serve connections, one loop each")                                             \
     X(ENUM, broker, "sqlite", WORDS("sqlite|memory"), SERVER, RESTART, "",                         \
@@ -44,7 +44,7 @@
     X(ENUM, log_level, "info", WORDS("error|warn|info|debug"), LOG, RELOAD, "",                    \
       "tells what is at least this important")                                                     \
     X(ENUM, log_format, "auto", WORDS("auto|logfmt|json"), LOG, RESTART, "",                       \
-      "form of a log line; auto is logfmt")                                                        \
+      "form of a log line; auto: logfmt, with priorities in the journal")                          \
     X(BOOL, access_log, "false", ANY, LOG, RELOAD, "", "one log line a request")                   \
     X(SIZE, max_message, "64KiB", RANGE(KIB, 16 * MIB), HTTP, RELOAD, "413",                       \
       "the `message` of one notification, as JSON")                                                \

@@ -2,9 +2,10 @@
  *
  *     log_info("session opened", LOG_TEXT("user", user), LOG_NUMBER("sessions", n));
  *
- * As logfmt (time, level, event, key=value) or as JSON. Control bytes and quotes are escaped here
- * and nowhere else, so a value can never forge a line. Callers keep query strings, tokens and
- * message bodies out. Any thread.
+ * As logfmt (time, level, event, key=value), as JSON, or as the journal of systemd wants it: logfmt
+ * that begins with its priority, as in `<6>`, instead of a time and a level. Control bytes and
+ * quotes are escaped here and nowhere else, so a value can never forge a line. Callers keep query
+ * strings, tokens and message bodies out. Any thread.
  *
  * The log holds nobody up, and cannot be flooded: after log_start, lines are written by a thread of
  * its own, and lost where nobody reads them; of one kind, so many a second are told as there is
@@ -27,7 +28,7 @@ enum log_level {
     LOG_DEBUG,
 };
 
-enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_BOOL };
 
@@ -59,6 +60,8 @@ struct log_quota {
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 bool log_wants(enum log_level level);
+/* Is standard error the journal's? ($JOURNAL_STREAM, see systemd.exec(5).) */
+bool log_goes_to_journal(void);
 
 /* Until log_start, and after log_stop, a line is written before the call returns. log_stop waits a
  * second at most for what was not written yet. */

@@ -33,6 +33,7 @@ struct worker {
     struct connection_manager *manager;
     struct catch_up *catch_up;
     struct metrics metrics;
+    _Atomic int64_t turned_ms; /* when its loop came to its last second; anybody may look */
     /* Private to worker.c: */
     struct inbox inbox;
     uv_poll_t wake;

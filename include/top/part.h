@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "net/parser.h"
 
@@ -48,6 +49,8 @@ void part_change(struct part *part, const struct config *config, struct access *
 void part_drain(struct part *part);
 /* Closes what is left. */
 void part_abort(struct part *part);
+/* When its loop came to its last second, by clock_mono_ms. */
+int64_t part_turned_ms(const struct part *part);
 /* Has on_gone been called? */
 bool part_is_gone(const struct part *part);
 void part_join(struct part *part);

@@ -15,13 +15,26 @@
 #include "base/text.h"
 #include "base/units.h"
 
-/* host:port, the host a name, an IPv4 address, or an IPv6 address in brackets. Whether it exists
- * is for whoever binds it to find out. */
+/* What stands between quotes as it is. */
+static bool is_plain(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\')
+            return false;
+    }
+    return text_is_utf8(text, strlen(text));
+}
+
+/* host:port, the host a name, an IPv4 address, or an IPv6 address in brackets; or unix:/path.
+ * Whether it exists is for whoever binds it to find out. */
 static bool is_address(const char *text)
 {
     size_t host;
     int64_t port;
 
+    if (!strncmp(text, "unix:/",
+                 strlen("unix:/"))) /* a path that a socket's address has room for */
+        return strlen(text) - strlen("unix:") < 108 && is_plain(text);
     if (*text == '[') {
         size_t inside = strspn(text + 1, "0123456789abcdefABCDEF:.");
         if (inside < 2 || text[1 + inside] != ']')
@@ -36,18 +49,10 @@ static bool is_address(const char *text)
     return text[host] == ':' && !units_parse_number(text + host + 1, &port) && port <= 65535;
 }
 
-/* What stands between quotes as it is. */
-static bool is_plain(const char *text)
-{
-    for (const char *at = text; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\')
-            return false;
-    }
-    return text_is_utf8(text, strlen(text));
-}
-
 static const struct config_form form_address = {
-    is_address, "host:port", "is not an address, say localhost:8000 or [::1]:8000"};
+    is_address, "host:port",
+    "is not an address, say localhost:8000, 0.0.0.0:8000, [::]:8000 or "
+    "unix:/run/pushwire/http.sock"};
 static const struct config_form form_origin = {
     origin_is_listed_form, "origin",
     "is not an origin, say https://app.example.com or http://localhost:3000"};

@@ -3,7 +3,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -33,6 +36,18 @@ void log_set_level(enum log_level level)
 void log_set_format(enum log_format format)
 {
     atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
+}
+
+bool log_goes_to_journal(void)
+{
+    struct stat found;
+    char here[64];
+    const char *stream = getenv("JOURNAL_STREAM");
+    if (!stream || fstat(STDERR_FILENO, &found) != 0)
+        return false;
+    snprintf(here, sizeof here, "%llu:%llu", (unsigned long long)found.st_dev,
+             (unsigned long long)found.st_ino);
+    return strcmp(stream, here) == 0;
 }
 
 bool log_wants(enum log_level level)
@@ -157,6 +172,14 @@ static void add_field(struct line *line, const struct log_field *field, bool jso
     add_value(line, field, json);
 }
 
+/* The journal has a time of its own, and shows priorities in colours. */
+static void add_journal_head(struct line *line, enum log_level level, const char *event)
+{
+    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+    add_text(line, priorities[level]);
+    add_text(line, event);
+}
+
 static void add_head(struct line *line, enum log_level level, const char *event, bool json)
 {
     char now[CLOCK_TEXT_SIZE];
@@ -175,9 +198,13 @@ static void add_head(struct line *line, enum log_level level, const char *event,
 static void put(enum log_level level, const char *event, const struct log_field *fields,
                 size_t count)
 {
-    bool json = atomic_load_explicit(&current_format, memory_order_relaxed) == LOG_FORMAT_JSON;
+    int format = atomic_load_explicit(&current_format, memory_order_relaxed);
+    bool json = format == LOG_FORMAT_JSON;
     struct line line = {.size = 0};
-    add_head(&line, level, event, json);
+    if (format == LOG_FORMAT_JOURNAL)
+        add_journal_head(&line, level, event);
+    else
+        add_head(&line, level, event, json);
     for (size_t i = 0; i < count; i++)
         add_field(&line, &fields[i], json);
     if (json)

@@ -250,6 +250,7 @@ static void on_wake(uv_poll_t *handle, int status, int events)
 static void on_second(uv_timer_t *handle)
 {
     struct worker *worker = handle->data;
+    atomic_store_explicit(&worker->turned_ms, clock_mono_ms(), memory_order_relaxed);
     run_hooks(&worker->second_hooks);
 }
 
@@ -274,6 +275,7 @@ static void init_handles(struct worker *worker)
 struct worker *worker_create(int index, struct broker *broker, const struct catch_up_limits *limits)
 {
     struct worker *worker = mem_alloc(sizeof *worker);
+    atomic_init(&worker->turned_ms, clock_mono_ms());
     worker->index = index;
     worker->broker = broker;
     worker->manager = connection_manager_create(&worker->metrics);

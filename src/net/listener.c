@@ -195,6 +195,12 @@ static bool accept_one(struct door *door)
             wait_for_room(listener);
         return errno == ECONNABORTED || errno == EINTR;
     }
+    if (peer.ss_family == AF_UNIX) { /* who comes by a Unix socket is on this machine */
+        const struct sockaddr_in here = {.sin_family = AF_INET,
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        memset(&peer, 0, sizeof peer);
+        memcpy(&peer, &here, size = sizeof here);
+    }
     /* When it refuses it closes the socket itself; on_connection hears of that only if it had
      * heard of the start. */
     listener->announced = false;

@@ -333,7 +333,9 @@ void stream_peer(const struct stream *stream, char ret_peer[static STREAM_PEER_S
     snprintf(ret_peer, STREAM_PEER_SIZE, "?");
     if (stream->fd < 0 || getpeername(stream->fd, &peer.any, &size) != 0)
         return;
-    if (peer.any.sa_family == AF_INET6) {
+    if (peer.any.sa_family == AF_UNIX) {
+        snprintf(ret_peer, STREAM_PEER_SIZE, "unix");
+    } else if (peer.any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &peer.v6.sin6_addr, text, sizeof text);
         snprintf(ret_peer, STREAM_PEER_SIZE, "[%s]:%u", text, ntohs(peer.v6.sin6_port));
     } else {

@@ -2,16 +2,19 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/listener.h"
+#include "top/local_socket.h"
 
 #define PORTS_TRIED 100 /* in search of a free one to suggest */
 
@@ -33,7 +36,10 @@ void endpoint_format(const struct sockaddr_storage *address,
                      char ret_text[static ENDPOINT_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN];
-    if (address->ss_family == AF_INET6) {
+    if (address->ss_family == AF_UNIX) {
+        snprintf(ret_text, ENDPOINT_TEXT_MAX, LOCAL_SOCKET_PREFIX "%s",
+                 ((const struct sockaddr_un *)address)->sun_path);
+    } else if (address->ss_family == AF_INET6) {
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, host, sizeof host);
         snprintf(ret_text, ENDPOINT_TEXT_MAX, "[%s]:%u", host, port_of(address));
     } else {
@@ -44,6 +50,8 @@ void endpoint_format(const struct sockaddr_storage *address,
 
 static bool is_loopback(const struct sockaddr_storage *address)
 {
+    if (address->ss_family == AF_UNIX)
+        return true;
     if (address->ss_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
     return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
@@ -139,8 +147,40 @@ static bool bind_one(struct endpoints *endpoints, struct sockaddr_storage *addre
     return true;
 }
 
+/* Of a socket that all workers share, each has a descriptor of its own. False: said why, and fd is
+ * closed. */
+static bool share(struct endpoints *endpoints, const struct sockaddr_storage *address, int fd)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    int *fds = endpoints->fds + endpoints->count;
+    fds[0] = fd;
+    for (size_t w = 1; w < endpoints->workers; w++) {
+        fds[w * ENDPOINTS_MAX] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (fds[w * ENDPOINTS_MAX] >= 0)
+            continue;
+        endpoint_format(address, text);
+        log_error("cannot listen", LOG_TEXT("listen", text), LOG_TEXT("reason", strerror(errno)));
+        return false;
+    }
+    endpoints->addresses[endpoints->count++] = *address;
+    return true;
+}
+
+static bool bind_local(struct endpoints *endpoints, const char *text)
+{
+    struct sockaddr_storage address = {0};
+    int fd, err = local_socket_bind(text, &address, &fd);
+    if (!err)
+        return share(endpoints, &address, fd);
+    log_error(err == EADDRINUSE ? "another server listens there" : "cannot listen",
+              LOG_TEXT("listen", text), LOG_TEXT("reason", strerror(err)));
+    return false;
+}
+
 static bool bind_text(struct endpoints *endpoints, const char *text, const char *only_loopback)
 {
+    if (local_socket_is(text))
+        return bind_local(endpoints, text);
     struct sockaddr_storage found[ENDPOINTS_MAX] = {0};
     size_t count = resolve(text, found, ENDPOINTS_MAX - endpoints->count);
     for (size_t i = 0; i < count; i++) {
@@ -168,13 +208,59 @@ static void close_all(struct endpoints *endpoints)
     }
 }
 
+static void init(struct endpoints *endpoints, size_t workers)
+{
+    *endpoints = (struct endpoints){.workers = workers};
+    endpoints->fds = mem_alloc(workers * ENDPOINTS_MAX * sizeof *endpoints->fds);
+    for (size_t i = 0; i < workers * ENDPOINTS_MAX; i++)
+        endpoints->fds[i] = -1;
+}
+
+/* False: said why. */
+static bool inherit(struct endpoints *endpoints, int fd, const char *only_loopback)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address, int_size = sizeof(int);
+    int listening = 0, flags = fcntl(fd, F_GETFL);
+    char text[ENDPOINT_TEXT_MAX];
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) != 0 || !listening ||
+        (address.ss_family != AF_INET && address.ss_family != AF_INET6 &&
+         address.ss_family != AF_UNIX) ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        log_error("what the service manager hands over is no socket that listens",
+                  LOG_NUMBER("descriptor", fd));
+        return false;
+    }
+    endpoint_format(&address, text);
+    if (only_loopback && !is_loopback(&address)) {
+        log_error(only_loopback, LOG_TEXT("listen", text));
+        return false;
+    }
+    return share(endpoints, &address, fd);
+}
+
+bool endpoints_inherit(struct endpoints *ret_endpoints, int first, size_t count, size_t workers,
+                       const char *only_loopback)
+{
+    init(ret_endpoints, workers);
+    ret_endpoints->inherited = true;
+    for (size_t i = 0; i < count; i++) {
+        if (ret_endpoints->count < ENDPOINTS_MAX &&
+            inherit(ret_endpoints, first + (int)i, only_loopback))
+            continue;
+        close_all(ret_endpoints);
+        endpoints_finish(ret_endpoints);
+        return false;
+    }
+    pack(ret_endpoints);
+    return true;
+}
+
 bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
                     size_t workers, const char *only_loopback)
 {
-    *ret_endpoints = (struct endpoints){.workers = workers};
-    ret_endpoints->fds = mem_alloc(workers * ENDPOINTS_MAX * sizeof *ret_endpoints->fds);
-    for (size_t i = 0; i < workers * ENDPOINTS_MAX; i++)
-        ret_endpoints->fds[i] = -1;
+    init(ret_endpoints, workers);
     for (size_t i = 0; i < text_count; i++) {
         if (ret_endpoints->count < ENDPOINTS_MAX &&
             bind_text(ret_endpoints, texts[i], only_loopback))
@@ -189,6 +275,9 @@ bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t 
 
 void endpoints_finish(struct endpoints *endpoints)
 {
+    for (size_t i = 0; i < endpoints->count && !endpoints->inherited; i++)
+        local_socket_remove(&endpoints->addresses[i]);
     free(endpoints->fds);
     endpoints->fds = NULL;
+    endpoints->count = 0;
 }

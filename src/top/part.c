@@ -257,6 +257,11 @@ void part_abort(struct part *part)
     worker_call(part->worker, end_all, part);
 }
 
+int64_t part_turned_ms(const struct part *part)
+{
+    return atomic_load_explicit(&part->worker->turned_ms, memory_order_relaxed);
+}
+
 bool part_is_gone(const struct part *part)
 {
     return atomic_load(&part->gone);

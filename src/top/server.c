@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/notify.h"
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
 #include "engine/broker_sqlite.h"
@@ -34,6 +35,7 @@
 #include "top/endpoint.h"
 #include "top/greeting.h"
 #include "top/part.h"
+#include "top/supervision.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 /* What is held besides sockets of clients. */
@@ -122,6 +124,7 @@ static void begin_stop(struct server *server, int signal_number)
 {
     server->stopping = true;
     atomic_store(&server->status.stopping, true);
+    notify_say("STOPPING=1\nSTATUS=stopping");
     log_info("stopping", LOG_TEXT("signal", signal_number == SIGINT ? "SIGINT" : "SIGTERM"),
              LOG_NUMBER("drain_ms", server->config->drain_ms));
     uv_timer_start(&server->drain, start_drain, (uint64_t)server->config->drain_delay_ms, 0);
@@ -179,7 +182,9 @@ static void on_signal(uv_signal_t *handle, int signal_number)
 {
     struct server *server = handle->data;
     if (signal_number == SIGHUP && !server->stopping) {
+        notify_reloading();
         reload(server);
+        notify_say("READY=1");
     } else if (signal_number == SIGHUP) {
         log_warn("stopping, nothing is reloaded");
     } else if (server->stopping) {
@@ -224,6 +229,7 @@ static void on_second(uv_timer_t *timer)
     struct server *server = timer->data;
     broker_tick(server->broker);
     log_tick();
+    supervision_beat(server->parts, server->metrics, server->part_count);
 }
 
 static void init_loop(struct server *server)
@@ -370,8 +376,12 @@ static bool bind_all(struct server *server)
     const struct config *config = server->config;
     char *const metrics[] = {config->metrics_listen};
     const char *only_loopback = why_only_loopback(config);
-    if (!endpoints_bind(&server->endpoints, config->listen.items, config->listen.count,
-                        (size_t)config->workers, only_loopback))
+    int first;
+    size_t inherited = notify_sockets(&first);
+    if (inherited ? !endpoints_inherit(&server->endpoints, first, inherited,
+                                       (size_t)config->workers, only_loopback)
+                  : !endpoints_bind(&server->endpoints, config->listen.items, config->listen.count,
+                                    (size_t)config->workers, only_loopback))
         return false;
     return !config->metrics_listen[0] ||
            endpoints_bind(&server->metrics_endpoints, metrics, 1, 1, only_loopback);
@@ -461,6 +471,7 @@ static void say_ready(const struct server *server)
     }
     endpoint_format(&server->endpoints.addresses[0], text);
     log_info("ready", LOG_TEXT("listen", text));
+    notify_say("READY=1\nSTATUS=listening on %s", text);
     if (access_is_open(server->access))
         greeting_say(server->config, text);
 }
@@ -515,10 +526,19 @@ static int serve(const struct config *config)
     return 0;
 }
 
+static enum log_format log_format_of(const struct config *config)
+{
+    if (config->log_format == CONFIG_LOG_JSON)
+        return LOG_FORMAT_JSON;
+    bool journal = config->log_format == CONFIG_LOG_AUTO && log_goes_to_journal();
+    return journal ? LOG_FORMAT_JOURNAL : LOG_FORMAT_LOGFMT;
+}
+
 int server_run(const struct config *config)
 {
+    notify_init();
     log_set_level((enum log_level)config->log_level);
-    log_set_format(config->log_format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
+    log_set_format(log_format_of(config));
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
     hash_seed();

@@ -13,6 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 # Installed below the prefix, as the tail of its name.
 INSTALLED = [
     "/bin/pushwire",
+    "/share/man/man1/pushwire.1",
+    "/share/man/man5/pushwire.yaml.5",
+    "/share/bash-completion/completions/pushwire",
+    "/share/zsh/vendor-completions/_pushwire",
+    "/share/fish/vendor_completions.d/pushwire.fish",
+    "/etc/pushwire/pushwire.yaml",
+    "/sysusers.d/pushwire.conf",
+    "/systemd/system/pushwire.service",
+    "/systemd/system/pushwire.socket",
 ]
 
 # As where scripts/setup was told `run`.

@@ -499,7 +499,8 @@ static void addresses_are_host_and_port(void **state)
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(expected, sizeof expected,
-                 "--metrics-listen: \"%s\" is not an address, say localhost:8000 or [::1]:8000",
+                 "--metrics-listen: \"%s\" is not an address, say localhost:8000, 0.0.0.0:8000, "
+                 "[::]:8000 or unix:/run/pushwire/http.sock",
                  bad[i]);
         char *newline = strchr(expected, '\n');
         if (newline)

@@ -248,12 +248,29 @@ static int catch_stderr(void **state)
     return 0;
 }
 
+static void the_journal_gets_a_priority_and_no_time(void **state)
+{
+    char text[256];
+    (void)state;
+
+    log_set_format(LOG_FORMAT_JOURNAL);
+    log_error("stopped", LOG_TEXT("reason", "a b"));
+    log_warn("odd");
+    log_info("ready");
+    ssize_t size = read(from_log, text, sizeof text - 1);
+    assert_true(size > 0);
+    text[size] = '\0';
+    assert_string_equal(text, "<3>stopped reason=\"a b\"\n<4>odd\n<6>ready\n");
+    log_set_format(LOG_FORMAT_LOGFMT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_follow_the_event),
         cmocka_unit_test(a_value_forges_no_line),
         cmocka_unit_test(json_lines_hold_the_same),
+        cmocka_unit_test(the_journal_gets_a_priority_and_no_time),
         cmocka_unit_test(levels_are_heard_or_not),
         cmocka_unit_test(long_lines_are_cut_and_stay_whole),
         cmocka_unit_test(of_one_kind_so_many_are_told_and_the_others_counted),

@@ -1,0 +1,17 @@
+/* supervision.h - tells the service manager how the server is.
+ *
+ * Main thread. The manager hears that all is well only while every worker's loop still turns, so
+ * that one that hangs is restarted. */
+#ifndef TOP_SUPERVISION_H
+#define TOP_SUPERVISION_H
+
+#include <stddef.h>
+
+struct metrics;
+struct part;
+
+/* Once a second. The metrics are those of the parts. */
+void supervision_beat(struct part *const *parts, const struct metrics *const *metrics,
+                      size_t count);
+
+#endif

@@ -1,0 +1,47 @@
+#include "top/supervision.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/notify.h"
+#include "top/part.h"
+
+#define HANG_MIN_MS  5000 /* a loop has this much time for a turn, however impatient the manager */
+#define STATUS_BEATS 5
+
+static bool all_turn(struct part *const *parts, size_t count)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t patience_ms = notify_watchdog_ms();
+    patience_ms = patience_ms > HANG_MIN_MS ? patience_ms : HANG_MIN_MS;
+    for (size_t i = 0; i < count; i++) {
+        if (!part_is_gone(parts[i]) && now_ms - part_turned_ms(parts[i]) > patience_ms)
+            return false;
+    }
+    return true;
+}
+
+static void tell_status(const struct metrics *const *metrics, size_t count)
+{
+    int64_t live = 0, behind = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (int t = 0; t < TRANSPORT_COUNT; t++) {
+            live += atomic_load_explicit(&metrics[i]->live[t], memory_order_relaxed);
+            behind += atomic_load_explicit(&metrics[i]->behind[t], memory_order_relaxed);
+        }
+    }
+    notify_say("STATUS=%lld sessions, %lld behind", (long long)(live + behind), (long long)behind);
+}
+
+void supervision_beat(struct part *const *parts, const struct metrics *const *metrics, size_t count)
+{
+    static unsigned beats;
+    if (!notify_is_heard())
+        return;
+    if (notify_watchdog_ms() && all_turn(parts, count))
+        notify_say("WATCHDOG=1");
+    if (beats++ % STATUS_BEATS == 0)
+        tell_status(metrics, count);
+}
