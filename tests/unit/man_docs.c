@@ -8,7 +8,7 @@
 #include "base/config_row.h"
 #include "top/commands.h"
 
-#define HEAD ".\\\" Made by `ninja -C build man-docs` from the tables of commands and keys.\n"
+#define HEAD ".\\\" Made by `ninja -C build config-docs` from the tables of commands and keys.\n"
 
 /* ---- roff ---- */
 
@@ -266,7 +266,7 @@ static int hold(const char *folder, const char *name, void (*write)(FILE *out), 
         code = 1;
     fclose(file);
     if (code)
-        fprintf(stderr, "%s does not match the tables: ninja -C build man-docs\n", path);
+        fprintf(stderr, "%s does not match the tables: ninja -C build config-docs\n", path);
     free(found);
     free(text);
     return code;
