@@ -263,8 +263,8 @@ struct broker_stats broker_stats(struct broker *broker);
 
 /* ---- for the implementations ---- */
 
-/* Adds an acknowledgement, or brings an older one of that device up to date. Beyond
- * LOOKUP_MAX_ACKS none is added. False: out of memory. */
+/* Adds an acknowledgement, unless that device has one already: who knows best is asked first.
+ * Beyond LOOKUP_MAX_ACKS none is added. False: out of memory. */
 bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
                     size_t length, int64_t at_ms);
 /* Those of a message that was found, by the devices given. */

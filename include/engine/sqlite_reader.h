@@ -29,8 +29,9 @@ int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t
 int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call *call,
                          bool *ret_found, uint64_t *ret_cursor);
 
-/* Fills in the message, if it is kept and not past its time, and who has it. Errors as above. */
+/* Fills in the message, if it is kept and not past its time; then who has it. Errors as above. */
 int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, struct expiry expiry);
+int sqlite_reader_acks(struct sqlite_reader *reader, struct lookup *lookup);
 
 /* When a user's last session left; 0: not known. */
 int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct address *address);

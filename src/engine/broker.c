@@ -145,11 +145,9 @@ bool broker_add_ack(struct lookup *lookup, const struct address *user, const cha
 {
     for (size_t i = 0; i < lookup->ack_count; i++) {
         struct acknowledgement *ack = &lookup->acks[i];
-        if (ack->user != user || strlen(ack->device) != length ||
-            memcmp(ack->device, device, length) != 0)
-            continue;
-        ack->at_ms = at_ms;
-        return true;
+        if (ack->user == user && strlen(ack->device) == length &&
+            memcmp(ack->device, device, length) == 0)
+            return true;
     }
     if (lookup->ack_count == LOOKUP_MAX_ACKS)
         return true;

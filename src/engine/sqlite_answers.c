@@ -275,15 +275,24 @@ int sqlite_answers_lookup(struct sqlite_answers *answers, struct lookup *lookup)
     return err;
 }
 
+/* What moved lately first, and then what is on disk: cursors go from memory to the file, and one
+ * that goes meanwhile is found twice, not missed. */
+static int find_acks(struct sqlite_shared *shared, struct sqlite_reader *reader,
+                     struct lookup *lookup)
+{
+    sqlite_shared_lock(shared);
+    bool done = broker_add_acks(lookup, &shared->devices);
+    sqlite_shared_unlock(shared);
+    return done ? sqlite_reader_acks(reader, lookup) : ERR_OUT_OF_MEMORY;
+}
+
 static void serve_lookup(struct sqlite_shared *shared, struct sqlite_reader *reader,
                          struct lookup *lookup)
 {
     int err = reader ? sqlite_reader_lookup(reader, lookup, sqlite_shared_expiry(shared))
                      : ERR_BROKER_DOWN;
-    sqlite_shared_lock(shared); /* and those that moved lately */
-    if (!err && lookup->message && !broker_add_acks(lookup, &shared->devices))
-        err = ERR_OUT_OF_MEMORY;
-    sqlite_shared_unlock(shared);
+    if (!err && lookup->message)
+        err = find_acks(shared, reader, lookup);
     lookup->err = (enum err)err;
 }
 

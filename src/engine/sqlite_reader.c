@@ -356,7 +356,14 @@ int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, st
         message = NULL;
     }
     lookup->message = message;
-    for (uint32_t i = 0; !err && message && i < message->address_count; i++) {
+    return err;
+}
+
+int sqlite_reader_acks(struct sqlite_reader *reader, struct lookup *lookup)
+{
+    const struct message *message = lookup->message;
+    int err = 0;
+    for (uint32_t i = 0; !err && i < message->address_count; i++) {
         if (message->addresses[i].kind == ADDRESS_USER)
             err = add_acks(reader, lookup, &message->addresses[i]);
     }
