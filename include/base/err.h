@@ -22,7 +22,7 @@
     X(NOT_FOUND, "not_found", 404, 4400, "There is nothing here")                                  \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, 4400, "This method is not served here")       \
     X(REQUEST_TIMEOUT, "request_timeout", 408, 4408, "The request took too long")                  \
-    X(KEY_CONFLICT, "key_conflict", 409, 4400, "This key was used with another body")              \
+    X(KEY_CONFLICT, "key_conflict", 409, 4400, "This key was used with another message")           \
     X(IN_FLIGHT, "in_flight", 409, 4400, "The first request with this key is still under way")     \
     X(BODY_TOO_LARGE, "body_too_large", 413, 1009, "The body is too large")                        \
     X(MESSAGE_TOO_LARGE, "message_too_large", 413, 1009, "The message is too large")               \

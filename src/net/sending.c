@@ -296,20 +296,22 @@ static bool find_key(struct reading *reading, const char **ret_key, size_t *ret_
     return true;
 }
 
-/* What a retry must repeat: the whole object; of a client's frame only what it publishes, for each
- * answer has a ref of its own. */
-static bool digest_object(struct reading *reading)
+/* What a retry must repeat: from whom, to whom and what. Not how it was written, nor the way it
+ * came: a frame has fields that a request has not. A default ttl may be another by then. */
+static bool digest_meaning(struct reading *reading)
 {
     struct sending *sending = reading->sending;
-    const struct sending_source *source = reading->source;
     const struct draft *draft = &sending->publish.draft;
     struct buf buf;
-    if (!source->is_client)
-        return digest_sha256(source->text, source->size, sending->key.body);
     buf_init(&buf);
-    buf_add_format(&buf, "%d %d %lld ", (int)sending->addresses->kind, draft->own_ttl,
-                   (long long)draft->ttl_ms);
-    buf_add_json(&buf, sending->addresses->name, sending->addresses->length);
+    buf_add_json(&buf, draft->sender, draft->sender_length);
+    for (size_t i = 0; i < sending->count; i++) {
+        buf_add_format(&buf, ",%d", (int)sending->addresses[i].kind);
+        buf_add_json(&buf, sending->addresses[i].name, sending->addresses[i].length);
+    }
+    if (draft->own_ttl)
+        buf_add_format(&buf, ",%lld", (long long)draft->ttl_ms);
+    buf_add_text(&buf, "=");
     buf_add(&buf, draft->body, draft->body_length);
     bool done = buf_ok(&buf) && digest_sha256(buf.data, buf.size, sending->key.body);
     buf_finish(&buf);
@@ -341,7 +343,7 @@ static bool read_key(struct reading *reading)
     memcpy(scoped + sizeof(uint64_t), key, length);
     sending->key.hash = hash_bytes(scoped, sizeof(uint64_t) + length);
     sending->publish.key = &sending->key;
-    return digest_object(reading) || out_of_memory(reading);
+    return digest_meaning(reading) || out_of_memory(reading);
 }
 
 int sending_read(struct sending *ret_sending, json_t *body, const struct sending_source *source,

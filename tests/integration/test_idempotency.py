@@ -1,11 +1,14 @@
 """A retry with the same key is the same message."""
 
 import asyncio
+import json
 import threading
 
 import pytest
 
+from frames import text
 from harness import DEADLINE, DURABLE, http_client, run, scaled
+from streams import session
 
 pytestmark = pytest.mark.workers
 
@@ -40,6 +43,22 @@ def test_another_body_with_the_same_key_is_a_conflict(shared, user):
     answer = post(shared, user, "other", key=user)
     assert answer.status_code == 409
     assert (answer.json()["code"], answer.json()["field"]) == ("key_conflict", "key")
+    assert len(mail(shared, user)) == 1
+
+
+def test_a_retry_may_come_another_way(shared, user):
+    with session(shared, user) as client:
+        client.send(text(json.dumps({"type": "send", "ref": 1, "key": user, "receiver": user,
+                                     "message": {"n": 1}})))
+        frames = [client.recv_json(), client.recv_json()]
+        (sent,) = (one for one in frames if one["type"] == "sent")
+        again = post(shared, user, {"n": 1}, sender=user, key=user).json()
+        assert (again.get("duplicate"), again["id"]) == (True, sent["id"])
+        line = {"message": {"n": 1}, "key": user, "receiver": user, "sender": user}
+        answer = shared.http.post("/send-messages", content=json.dumps(line) + "\n",
+                                  headers={"Content-Type": "application/x-ndjson"}).json()
+        assert (answer.get("duplicate"), answer["id"]) == (True, sent["id"])
+        assert post(shared, user, {"n": 2}, sender=user, key=user).status_code == 409
     assert len(mail(shared, user)) == 1
 
 

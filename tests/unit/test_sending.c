@@ -284,14 +284,11 @@ static int read_header(const char *text, const char *header)
 
 static void a_key_is_scoped_by_the_sender(void **state)
 {
-    uint8_t digest[sizeof sending.key.body];
     (void)state;
 
     assert_int_equal(read_text(with_key), 0);
     assert_ptr_equal(sending.publish.key, &sending.key);
     assert_true(sending.key.scope == hash_bytes("b", 1));
-    assert_true(digest_sha256(with_key, strlen(with_key), digest));
-    assert_memory_equal(sending.key.body, digest, sizeof digest);
     uint64_t hash = sending.key.hash;
     assert_int_equal(
         read_text("{\"sender\":\"c\",\"receiver\":\"a\",\"message\":1,\"key\":\"k1\"}"), 0);
@@ -300,7 +297,40 @@ static void a_key_is_scoped_by_the_sender(void **state)
     assert_int_equal(
         read_text("{\"sender\":\"b\",\"receiver\":\"a\",\"message\":2,\"key\":\"k1\"}"), 0);
     assert_true(sending.key.hash == hash);
-    assert_memory_not_equal(sending.key.body, digest, sizeof digest);
+}
+
+static void expect_digest(const char *text)
+{
+    uint8_t digest[sizeof sending.key.body];
+    assert_true(digest_sha256(text, strlen(text), digest));
+    assert_memory_equal(sending.key.body, digest, sizeof digest);
+}
+
+static void a_key_remembers_what_the_message_means(void **state)
+{
+    static const char wanted[] = "\"alice\",0\"b\"={\"n\":1.50}";
+    (void)state;
+
+    assert_int_equal(read_text("{\"sender\":\"alice\",\"receiver\":\"b\",\"message\":{\"n\":1.50},"
+                               "\"key\":\"k\"}"),
+                     0);
+    expect_digest(wanted);
+    assert_int_equal(read_text("{\"key\":\"k\", \"message\": {\"n\": 1.50}, \"x\": 7,"
+                               "\"receivers\":[\"b\",\"b\"],\"sender\":\"\\u0061lice\"}"),
+                     0);
+    expect_digest(wanted);
+    assert_int_equal(read_frame("{\"type\":\"send\",\"ref\":7,\"receiver\":\"b\","
+                                "\"message\":{\"n\":1.50},\"key\":\"k\"}"),
+                     0);
+    expect_digest(wanted);
+
+    assert_int_equal(read_text("{\"sender\":\"c\",\"receivers\":[\"a\",\"b,\"],\"ttl\":7,"
+                               "\"message\":2,\"key\":\"k\"}"),
+                     0);
+    expect_digest("\"c\",0\"a\",0\"b,\",7000=2");
+    assert_int_equal(read_text("{\"sender\":\"c\",\"channel\":\"a\",\"message\":2,\"key\":\"k\"}"),
+                     0);
+    expect_digest("\"c\",1\"a\"=2");
 }
 
 static void a_key_comes_as_field_or_header(void **state)
@@ -398,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_message_must_be_there_and_fit),
         cmocka_unit_test(a_ttl_is_whole_seconds),
         cmocka_unit_test(a_key_is_scoped_by_the_sender),
+        cmocka_unit_test(a_key_remembers_what_the_message_means),
         cmocka_unit_test(a_key_comes_as_field_or_header),
         cmocka_unit_test(a_key_is_a_short_text),
         cmocka_unit_test(a_client_sends_as_itself),
