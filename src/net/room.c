@@ -241,6 +241,12 @@ static void set_name(struct guest *self, const char *name, size_t length)
     self->name_length = (uint8_t)length;
 }
 
+/* What ends the name in `[bob]: hi` or in `bob: hi`: who has it could speak as another. */
+static bool can_speak(const char *name)
+{
+    return !strchr(name, ']') && !strstr(name, ": ");
+}
+
 /* Who speaks here is heard here: the token has to cover both, and says who it is. */
 static int admit(struct exchange *exchange, struct guest *self)
 {
@@ -257,6 +263,10 @@ static int admit(struct exchange *exchange, struct guest *self)
     }
     if (!err)
         err = identity_may_send(who, &channel);
+    if (!err && !self->hears_itself && !can_speak(identity_user(who))) {
+        why = "a user whose id has no ], and no colon before a space";
+        err = ERR_FORBIDDEN;
+    }
     if (err) {
         exchange_note_refusal(exchange, (enum err)err, why);
         return err;
@@ -332,6 +342,11 @@ void room_serve(struct exchange *exchange)
     if (named && (!name || !address_is_name(name, strlen(name)))) {
         exchange_problem(exchange, ERR_BAD_PARAMETER, "name",
                          "Say who comes in: /rooms/tea?name=bob.");
+        return;
+    }
+    if (named && !can_speak(name)) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "name",
+                         "A name in a room has no ], and no colon before a space.");
         return;
     }
     if (room_length > ADDRESS_NAME_MAX - strlen(ROOM_PREFIX)) {

@@ -134,11 +134,21 @@ def test_wrong_names_are_refused_before_the_101(shared, path):
         assert answer.status in (400, 404), answer
 
 
-def test_a_name_with_a_bracket_is_nobody_s_problem(shared):
-    with room(shared, "brackets", "a%5Db") as ann, room(shared, "brackets", "bob") as bob:
-        settled(shared, "room:brackets", 2)
+@pytest.mark.parametrize("name", ["a%5Db", "admin%5D:%20listen", "admin:%20listen", "a:%20"])
+def test_a_name_that_could_pass_for_another_s_is_refused(shared, name):
+    with Client(shared.port, handshake=False) as client:
+        answer = client.ask(request(f"/rooms/brackets?name={name}"))
+        assert answer.status == 400
+        assert "A name in a room has no ], and no colon before a space." in str(answer)
+
+
+@pytest.mark.parametrize("name,shown", [("acme:ann", "acme:ann"), ("%5Ban", "[an"), ("a%20:b", "a :b")])
+def test_a_name_may_have_what_ends_no_name(shared, name, shown):
+    tea = f"names-{len(shown)}"
+    with room(shared, tea, name) as ann, room(shared, tea, "bob") as bob:
+        settled(shared, f"room:{tea}", 2)
         ann.send(text("hi"))
-        assert hears(bob) == "a]b: hi"
+        assert hears(bob) == f"{shown}: hi"
 
 
 def test_a_room_s_messages_come_to_a_channel_s_subscribers(shared, user):
