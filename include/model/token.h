@@ -17,6 +17,7 @@ struct token_keys;
 #define TOKEN_MAX        8192 /* bytes */
 #define TOKEN_LEEWAY_MS  30000
 #define TOKEN_SECRET_MIN 32 /* bytes; RFC 7518 section 3.2 */
+#define TOKEN_TRIES      4  /* public keys that one token is held against */
 
 struct token_keys *token_keys_create(void);
 void token_keys_destroy(struct token_keys *keys);

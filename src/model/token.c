@@ -208,19 +208,42 @@ static json_t *decode_object(const char *part, size_t length)
     return NULL;
 }
 
-static bool is_signed_by_one(const json_t *jws, json_t *const *jwks, size_t count,
+/* Does this key come into question? */
+static bool fits(const json_t *jwk, const char *algorithm, const json_t *kid)
+{
+    const json_t *own = json_object_get(jwk, "kid");
+    return has(jwk, "alg", algorithm) && (!kid || !own || json_equal(kid, own));
+}
+
+/* At most `tries` of the keys that come into question are asked: nobody is known yet who could be
+ * charged for it. */
+static bool is_signed_by_one(const json_t *jws, json_t *const *jwks, size_t count, size_t tries,
                              const char *algorithm, const json_t *kid)
 {
     bool good = false;
     jose_cfg_t *cfg = silence();
-    for (size_t i = 0; cfg && i < count && !good; i++) {
-        const json_t *own = json_object_get(jwks[i], "kid");
-        if (has(jwks[i], "alg", algorithm) && (!kid || !own || json_equal(kid, own)))
-            good = jose_jws_ver(cfg, jws, NULL, jwks[i], false);
+    for (size_t i = 0; cfg && i < count && tries && !good; i++) {
+        if (!fits(jwks[i], algorithm, kid))
+            continue;
+        good = jose_jws_ver(cfg, jws, NULL, jwks[i], false);
+        tries--;
     }
     if (cfg)
         jose_cfg_decref(cfg);
     return good;
+}
+
+/* From the first key that has the token's kid, where there is one. */
+static bool is_signed_by_public(const struct token_keys *keys, const json_t *jws,
+                                const char *algorithm, const json_t *kid)
+{
+    json_t *const *jwks = keys->jwks;
+    for (size_t i = 0; kid && i < keys->jwk_count; i++) {
+        if (has(jwks[i], "alg", algorithm) && json_equal(kid, json_object_get(jwks[i], "kid")))
+            return is_signed_by_one(jws, jwks + i, keys->jwk_count - i, TOKEN_TRIES, algorithm,
+                                    kid);
+    }
+    return is_signed_by_one(jws, jwks, keys->jwk_count, TOKEN_TRIES, algorithm, kid);
 }
 
 /* What a header says of keys (`jwk`, `jku`, `x5c`) counts for nothing. */
@@ -234,11 +257,11 @@ static bool check_signature(const struct token_keys *keys, const json_t *header,
         return false;
     }
     if (has(header, "alg", "HS256"))
-        return is_signed_by_one(jws, keys->secrets, keys->secret_count, "HS256", NULL);
+        return is_signed_by_one(jws, keys->secrets, keys->secret_count, MAX_SECRETS, "HS256", NULL);
     if (has(header, "alg", "RS256"))
-        return is_signed_by_one(jws, keys->jwks, keys->jwk_count, "RS256", kid);
+        return is_signed_by_public(keys, jws, "RS256", kid);
     if (has(header, "alg", "ES256"))
-        return is_signed_by_one(jws, keys->jwks, keys->jwk_count, "ES256", kid);
+        return is_signed_by_public(keys, jws, "ES256", kid);
     *ret_why = "the token's alg is none of HS256, RS256, ES256";
     return false;
 }

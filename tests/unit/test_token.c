@@ -351,6 +351,48 @@ static void public_keys_are_found_by_kid(void **state)
     json_decref(other);
 }
 
+/* `count` keys, named k0 and so on or not at all; the last one is handed out. */
+static struct token_keys *keys_of_many(size_t count, bool named, json_t **ret_last)
+{
+    char kid[8], *error = NULL;
+    json_t *list = json_array(), *set = json_pack("{s:o}", "keys", list);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(kid, sizeof kid, "k%zu", i);
+        json_t *jwk = draw_ec_key(kid);
+        if (!named)
+            json_object_del(jwk, "kid");
+        json_array_append_new(list, jwk);
+    }
+    *ret_last = json_incref(json_array_get(list, count - 1));
+    char *text = json_dumps(set, 0);
+    struct token_keys *keys = token_keys_create();
+    assert_true(token_keys_add_jwks(keys, text, strlen(text), &error));
+    free(text);
+    json_decref(set);
+    return keys;
+}
+
+static void expect_last_of(size_t count, bool named, const char *header, int wanted)
+{
+    json_t *last;
+    struct token_keys *keys = keys_of_many(count, named, &last);
+    assert_int_equal(verify_es256(keys, last, header), wanted);
+    token_keys_destroy(keys);
+    json_decref(last);
+}
+
+static void a_token_is_held_against_a_few_keys(void **state)
+{
+    (void)state;
+    expect_last_of(TOKEN_TRIES, false, "{\"alg\":\"ES256\"}", 0);
+    expect_last_of(TOKEN_TRIES, false, "{\"alg\":\"ES256\",\"kid\":\"any\"}", 0);
+    expect_last_of(TOKEN_TRIES, true, "{\"alg\":\"ES256\"}", 0);
+    expect_last_of(TOKEN_TRIES + 1, false, "{\"alg\":\"ES256\"}", ERR_UNAUTHORIZED);
+    expect_last_of(TOKEN_TRIES + 1, false, "{\"alg\":\"ES256\",\"kid\":\"any\"}", ERR_UNAUTHORIZED);
+    expect_last_of(TOKEN_TRIES + 1, true, "{\"alg\":\"ES256\"}", ERR_UNAUTHORIZED);
+    expect_last_of(TOKEN_TRIES + 9, true, "{\"alg\":\"ES256\",\"kid\":\"k12\"}", 0);
+}
+
 /* The old trick: HS256, "signed" with what everybody knows. */
 static void a_public_key_is_no_secret(void **state)
 {
@@ -405,6 +447,7 @@ int main(void)
         cmocka_unit_test(all_secrets_verify_and_the_first_signs),
         cmocka_unit_test(secrets_are_long),
         cmocka_unit_test(public_keys_are_found_by_kid),
+        cmocka_unit_test(a_token_is_held_against_a_few_keys),
         cmocka_unit_test(a_public_key_is_no_secret),
         cmocka_unit_test(a_set_without_a_key_for_us_is_refused),
     };
