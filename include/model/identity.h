@@ -35,6 +35,7 @@ enum right {
     RIGHT_RECEIVE,      /* the user's own token; told in each transport's own way */
     RIGHT_SEND,         /* scope send, or a token with `publish` */
     RIGHT_READ,         /* scope read */
+    RIGHT_READ_MESSAGE, /* scope read; the path has no address: the message found has, RIGHT_READ */
     RIGHT_READ_USER,    /* scope read, or own */
     RIGHT_READ_CHANNEL, /* scope read, or heard */
     RIGHT_OWN,          /* own */

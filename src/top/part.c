@@ -86,7 +86,7 @@ static void add_routes(struct part *part)
         {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},
         {"POST", "/users/:id/ack", devices_ack_serve, NULL, false, RIGHT_OWN},
         {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false, RIGHT_MANAGE},
-        {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ},
+        {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ_MESSAGE},
         {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false, RIGHT_MANAGE},
         {"POST", "/users/:id/revoke", users_revoke_serve, NULL, false, RIGHT_MANAGE},
         {"POST", "/tokens", tokens_serve, NULL, false, RIGHT_TOKEN},

@@ -49,7 +49,8 @@ class Files:
     KEYS = {"sender": {"scope": "send", "sender": "bill"}, "plain": {"scope": "send"},
             "reader": {"scope": "read"}, "manager": {"scope": "manage"},
             "minter": {"scope": "token"},
-            "tenant": {"scope": "send,read,manage,token", "prefix": "acme:"}}
+            "tenant": {"scope": "send,read,manage,token", "prefix": "acme:"},
+            "one": {"scope": "read", "prefix": "1"}}
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)

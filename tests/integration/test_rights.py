@@ -32,7 +32,7 @@ def credentials(files):
 
 
 NOBODY = ("nothing", "basic", "wrong key", "no such key", "forged", "expired")
-KEYS = ("sender", "plain", "reader", "manager", "minter", "tenant")
+KEYS = ("sender", "plain", "reader", "manager", "minter", "tenant", "one")
 TOKENS = ("ada", "ada+", "eve")
 
 # method, path, body, who is let in; everybody else who is known is told 403, the rest 401
@@ -62,7 +62,7 @@ ROUTES = [
     ("POST", "/users/ada/ack", {"device": "phone", "id": "0"}, {"ada", "ada+"}),
     ("DELETE", "/users/ada/devices/phone", None, {"manager"}),
     ("DELETE", "/users/acme:ada/devices/phone", None, {"manager", "tenant"}),
-    ("GET", "/messages/1", None, {"reader"}),
+    ("GET", "/messages/1", None, {"reader", "tenant", "one"}),
     ("POST", "/users/nobody/revoke", None, {"manager"}),
     ("POST", "/users/acme:nobody/revoke", None, {"manager", "tenant"}),
     ("POST", "/tokens", {"user": "ada"}, {"minter"}),
@@ -70,7 +70,7 @@ ROUTES = [
     ("POST", "/tokens", {"user": "acme:ada", "channels": ["acme:x*"]}, {"minter", "tenant"}),
     ("POST", "/tokens", {"user": "acme:ada", "channels": ["news"]}, {"minter"}),
     ("POST", "/tokens", {"user": "acme:ada", "publish": ["*"]}, {"minter"}),
-    ("GET", "/metrics", None, {"reader", "tenant"}),
+    ("GET", "/metrics", None, {"reader", "tenant", "one"}),
     ("GET", "/healthz", None, {*NOBODY, *KEYS, *TOKENS}),
     ("GET", "/readyz", None, {*NOBODY, *KEYS, *TOKENS}),
     ("GET", "/", None, {*NOBODY, *KEYS, *TOKENS}),
@@ -94,7 +94,7 @@ def test_each_line_knows_who_may(guarded, files):
     lines = "".join(json.dumps({"sender": "x", "message": 1, **to}) + "\n" for to in (
         {"receiver": "ada"}, {"receiver": "acme:ada"}, {"broadcast": True}, {"channel": "news"}))
     expected = {
-        "plain": [200, 200, 403, 200], "tenant": [403, 200, 403, 403], "sender": [403] * 4,
+        "plain": [200, 200, 403, 200], "tenant": [403, 200, 403, 403], "sender": [403] * 4, "one": 403,
         **{who: 401 for who in NOBODY}, "reader": 403, "manager": 403, "minter": 403, "ada": 403,
         "eve": 403, "ada+": [403] * 4}
     for who, value in credentials(files).items():
@@ -141,6 +141,43 @@ def test_every_route_of_the_source_is_in_the_table():
                ("POST", "/sse/:id"), ("GET", "/ws-echo")}  # below; the echo is for loopback only
     routes.discard(("POST", "/send-messages"))  # above
     assert routes - streams == tried & routes == tried
+
+
+def test_an_id_is_no_name(guarded, files):
+    """A prefix of digits is one of names; ids begin with digits as well."""
+    ids = [guarded.http.post("/send-message", headers=files.as_key("plain"),
+                             json={"sender": "x", "message": 1, **to}).json()["id"]
+           for to in ({"receiver": "ada"}, {"receiver": "1ada"}, {"receivers": ["ada", "1ada"]},
+                      {"channel": "1c"}, {"channel": "c"})]
+    for user in ("ada", "1ada"):
+        claim = {"Authorization": f"Bearer {token(user)}"}
+        assert guarded.http.get(f"/poll/{user}?wait=0&device={user}-phone&after=1",
+                                headers=claim).status_code == 200
+        assert guarded.http.post(f"/users/{user}/ack", headers=claim,
+                                 json={"device": f"{user}-phone", "id": ids[2]}).status_code == 200
+
+    def devices(who, id):
+        answer = guarded.http.get(f"/messages/{id}", headers=files.as_key(who))
+        if answer.status_code == 404:
+            assert answer.json()["detail"] == "No message with this id is kept."
+            return None
+        return {ack["device"] for ack in answer.json()["acks"]}
+
+    assert [id[0] for id in ids] == ["1"] * len(ids)
+    assert [devices("one", id) for id in ids] == [None, {"1ada-phone"}, {"1ada-phone"}, set(), None]
+    assert [devices("reader", id) for id in ids] == [
+        {"ada-phone"}, {"1ada-phone"}, {"ada-phone", "1ada-phone"}, set(), set()]
+    assert devices("tenant", ids[1]) is None
+
+
+def test_a_key_with_a_prefix_sees_no_other_key(guarded, files):
+    def shown(who):
+        text = guarded.http.get("/metrics", headers=files.as_key(who)).text
+        assert "pushwire_published_total" in text
+        return set(re.findall(r'key_uses_total\{key="([^"]+)"', text))
+
+    assert shown("tenant") == {"tenant"} and shown("one") == {"one"}
+    assert shown("reader") == set(files.keys)
 
 
 def test_a_refused_request_changes_nothing(guarded, files):

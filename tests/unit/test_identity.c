@@ -114,6 +114,8 @@ static void rights_are_those_of_the_table(void **state)
         {RIGHT_OPEN, NULL, {OK, OK, OK, OK, OK, OK, OK}},
         {RIGHT_SEND, NULL, {OK, OK, SCOPE, SCOPE, SCOPE, OK, OK}},
         {RIGHT_READ, NULL, {OK, SCOPE, OK, SCOPE, SCOPE, OK, SCOPE}},
+        {RIGHT_READ, "ada", {OK, SCOPE, OK, SCOPE, SCOPE, NO, SCOPE}},
+        {RIGHT_READ_MESSAGE, "1769860800000", {OK, SCOPE, OK, SCOPE, SCOPE, OK, SCOPE}},
         {RIGHT_READ_USER, "ada", {OK, SCOPE, OK, SCOPE, SCOPE, NO, OK}},
         {RIGHT_READ_USER, "acme:bob", {OK, SCOPE, OK, SCOPE, SCOPE, OK, NO}},
         {RIGHT_READ_CHANNEL, "news", {OK, SCOPE, OK, SCOPE, SCOPE, NO, OK}},

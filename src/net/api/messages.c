@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/worker.h"
+#include "model/identity.h"
+#include "model/message.h"
 #include "net/exchange.h"
 #include "net/receiving.h"
 
@@ -27,6 +29,21 @@ static void write_ack(struct buf *body, const struct acknowledgement *ack)
     buf_add_format(body, ",\"at\":\"%s\"}", at);
 }
 
+static bool may_read(const struct exchange *exchange, const struct address *address)
+{
+    return !identity_may(exchange_who(exchange), RIGHT_READ, address);
+}
+
+/* Is it at an address that these credentials reach? */
+static bool is_in_reach(const struct exchange *exchange, const struct message *message)
+{
+    for (uint32_t i = 0; message && i < message->address_count; i++) {
+        if (may_read(exchange, &message->addresses[i]))
+            return true;
+    }
+    return false;
+}
+
 static void answer_found(struct exchange *exchange, const struct lookup *lookup)
 {
     char id[TEXT_ID_SIZE];
@@ -35,9 +52,13 @@ static void answer_found(struct exchange *exchange, const struct lookup *lookup)
     text_format_id(lookup->id, id);
     buf_add_format(&body, "{\"id\":\"%s\",\"kept\":true,\"durable\":%s,\"acks\":[", id,
                    lookup->durable ? "true" : "false");
+    const char *comma = "";
     for (size_t i = 0; i < lookup->ack_count; i++) {
-        buf_add_text(&body, i ? "," : "");
+        if (!may_read(exchange, lookup->acks[i].user))
+            continue;
+        buf_add_text(&body, comma);
         write_ack(&body, &lookup->acks[i]);
+        comma = ",";
     }
     buf_add_text(&body, "]}\n");
     exchange_answer(exchange, 200, "application/json", &body);
@@ -49,7 +70,8 @@ static void on_found(struct call *call)
     const struct lookup *lookup = &looking->lookup;
     if (lookup->err)
         exchange_problem(looking->exchange, lookup->err, NULL, "Try again in a moment.");
-    else if (!lookup->message)
+    else if (!is_in_reach(looking->exchange,
+                          lookup->message)) /* nor do others hear whether it is */
         exchange_problem(looking->exchange, ERR_NOT_FOUND, "id",
                          "No message with this id is kept.");
     else

@@ -1,12 +1,14 @@
 #include "net/api/status.h"
 
 #include <dirent.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
 #include "model/access.h"
+#include "model/identity.h"
 #include "model/keys.h"
 #include "net/exchange.h"
 
@@ -46,8 +48,15 @@ size_t status_open_fds(void)
     return count > 3 ? count - 3 : 0; /* `.`, `..` and the folder itself */
 }
 
+/* Who is confined to a prefix sees its own key alone: the others' names are other tenants'. Where
+ * nobody is asked all are shown. */
+static bool is_shown(const struct key *key, const struct identity *who)
+{
+    return !who || !identity_prefix(who) || strcmp(key->id, identity_key_id(who)) == 0;
+}
+
 /* So that one sees whether an old key is still in use. An id has no quotes. */
-static void write_keys(struct buf *body, const struct keys *keys)
+static void write_keys(struct buf *body, const struct keys *keys, const struct identity *who)
 {
     if (!keys)
         return;
@@ -55,8 +64,9 @@ static void write_keys(struct buf *body, const struct keys *keys)
                        "# TYPE pushwire_key_uses_total counter\n");
     for (size_t i = 0; i < keys_count(keys); i++) {
         const struct key *key = keys_at(keys, i);
-        buf_add_format(body, "pushwire_key_uses_total{key=\"%s\"} %llu\n", key->id,
-                       (unsigned long long)key->uses);
+        if (is_shown(key, who))
+            buf_add_format(body, "pushwire_key_uses_total{key=\"%s\"} %llu\n", key->id,
+                           (unsigned long long)key->uses);
     }
 }
 
@@ -82,6 +92,6 @@ void status_metrics_serve(struct exchange *exchange)
     metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
     metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
                         (int64_t)status->max_fds);
-    write_keys(&body, access_keys(exchange_access(exchange)));
+    write_keys(&body, access_keys(exchange_access(exchange)), exchange_who(exchange));
     exchange_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
