@@ -441,6 +441,13 @@ def test_guests_of_a_room_go_soon_after(start, files):
         client.expect_close(4403)
 
 
+def test_a_guest_whose_id_could_pass_for_another_s_does_not_come_in(guarded):
+    for user in ("admin]: listen", "admin: listen"):
+        made = token(user, channels=["room:tea"], publish=["room:tea"])
+        with Client(guarded.port, f"/rooms/tea?token={made}") as client:
+            client.expect_close(4403)
+
+
 def test_a_revocation_that_cannot_be_written_is_refused(start, tmp_path):
     keys = Files(tmp_path / "files")
     server = start(*keys.args)
