@@ -18,6 +18,12 @@ static int close_lingering(void **state)
     return 0;
 }
 
+/* As the hashes of names are: scattered. */
+static uint64_t a_user_of(uint64_t n)
+{
+    return n * 0x9e3779b97f4a7c15U;
+}
+
 static void each_poll_counts_for_the_whole_time(void **state)
 {
     (void)state;
@@ -49,13 +55,13 @@ static void what_is_over_is_let_go(void **state)
     (void)state;
 
     for (uint64_t user = 0; user < 100; user++)
-        lingering_note(&lingering, user, 1000 + (int64_t)user);
-    lingering_note(&lingering, 0, 2000);
+        lingering_note(&lingering, a_user_of(user), 1000 + (int64_t)user);
+    lingering_note(&lingering, a_user_of(0), 2000);
     assert_int_equal(lingering.users.count, 100);
-    lingering_note(&lingering, 100, 1050 + LINGERING_MS);
+    lingering_note(&lingering, a_user_of(100), 1050 + LINGERING_MS);
     assert_int_equal(lingering.users.count, 51); /* 51 to 99, 0 and 100 */
-    assert_true(lingering_has(&lingering, 0, 1050 + LINGERING_MS));
-    assert_true(lingering_has(&lingering, 51, 1050 + LINGERING_MS));
+    assert_true(lingering_has(&lingering, a_user_of(0), 1050 + LINGERING_MS));
+    assert_true(lingering_has(&lingering, a_user_of(51), 1050 + LINGERING_MS));
 }
 
 static void beyond_so_many_the_longest_away_has_left(void **state)
@@ -63,11 +69,11 @@ static void beyond_so_many_the_longest_away_has_left(void **state)
     (void)state;
 
     for (uint64_t user = 0; user < LINGERING_MAX + 10; user++)
-        lingering_note(&lingering, user, 1000);
+        lingering_note(&lingering, a_user_of(user), 1000);
     assert_int_equal(lingering.users.count, LINGERING_MAX);
-    assert_false(lingering_has(&lingering, 9, 1000));
-    assert_true(lingering_has(&lingering, 10, 1000));
-    assert_true(lingering_has(&lingering, LINGERING_MAX + 9, 1000));
+    assert_false(lingering_has(&lingering, a_user_of(9), 1000));
+    assert_true(lingering_has(&lingering, a_user_of(10), 1000));
+    assert_true(lingering_has(&lingering, a_user_of(LINGERING_MAX + 9), 1000));
 }
 
 #define lingering_test(name) cmocka_unit_test_setup_teardown(name, open_lingering, close_lingering)
