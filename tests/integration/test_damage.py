@@ -46,6 +46,7 @@ def test_who_reads_passes_over_what_cannot_be_read_and_is_told(start, damage):
     assert page(server, "ann", after=ids[0])["gap"] and not page(server, "ann", after=ids[2])["gap"]
     assert server.http.get(f"/messages/{ids[2]}").status_code == 404
     numbers(server, "ann")
+    server.stop()
     assert server.log_text().count("cannot be read") == 1
     assert f"id={ids[2]}" in server.log_text()
 
