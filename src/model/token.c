@@ -103,14 +103,21 @@ static bool has(const json_t *object, const char *name, const char *value)
     return text && strcmp(text, value) == 0;
 }
 
+/* What it says there; null, which some write for what they do not say, is nothing. */
+static json_t *said(const json_t *object, const char *name)
+{
+    json_t *value = json_object_get(object, name);
+    return json_is_null(value) ? NULL : value;
+}
+
 /* The one algorithm that this key is for, or NULL. */
 static const char *algorithm_of(const json_t *jwk)
 {
     const char *fits = has(jwk, "kty", "RSA")                              ? "RS256"
                        : has(jwk, "kty", "EC") && has(jwk, "crv", "P-256") ? "ES256"
                                                                            : NULL;
-    if (!fits || (json_object_get(jwk, "alg") && !has(jwk, "alg", fits)) ||
-        (json_object_get(jwk, "use") && !has(jwk, "use", "sig")))
+    if (!fits || (said(jwk, "alg") && !has(jwk, "alg", fits)) ||
+        (said(jwk, "use") && !has(jwk, "use", "sig")))
         return NULL;
     return fits;
 }
@@ -122,7 +129,7 @@ static json_t *public_key(const json_t *jwk)
     const char *algorithm = algorithm_of(jwk);
     json_t *key = algorithm ? json_pack("{s:s}", "alg", algorithm) : NULL;
     for (size_t i = 0; key && i < sizeof members / sizeof *members; i++) {
-        json_t *value = json_object_get(jwk, members[i]);
+        json_t *value = said(jwk, members[i]);
         if (value && (!json_is_string(value) || json_object_set(key, members[i], value) != 0)) {
             json_decref(key);
             return NULL;
@@ -250,7 +257,7 @@ static bool is_signed_by_public(const struct token_keys *keys, const json_t *jws
 static bool check_signature(const struct token_keys *keys, const json_t *header, const json_t *jws,
                             const char **ret_why)
 {
-    const json_t *kid = json_object_get(header, "kid");
+    const json_t *kid = said(header, "kid");
     *ret_why = "the token's signature is by no key of ours";
     if (json_object_get(header, "crit")) {
         *ret_why = "the token's header asks for what we do not know";

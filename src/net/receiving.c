@@ -159,7 +159,7 @@ int receiving_add(struct receiving *receiving, const json_t *names)
 {
     size_t i, size, count = receiving->start.channel_count + json_array_size(names);
     const json_t *name;
-    if (!names || json_is_null(names))
+    if (!names)
         return 0;
     int err = measure(receiving, names, &size);
     if (err)

@@ -332,13 +332,18 @@ static void answer_channel(struct websocket_session *self, const char *type,
 static bool read_channel(const struct asked *asked, struct address *ret_channel)
 {
     const json_t *name = json_object_get(asked->frame, "channel");
+    const json_t *ref = json_object_get(asked->frame, "ref");
     if (json_is_string(name) &&
         address_is_name(json_string_value(name), json_string_length(name))) {
         *ret_channel =
             address_make(ADDRESS_CHANNEL, json_string_value(name), json_string_length(name));
         return true;
     }
-    send_error(asked->self, ERR_BAD_FIELD, json_object_get(asked->frame, "ref"), "Name a channel.");
+    if (name)
+        send_error(asked->self, ERR_BAD_FIELD, ref,
+                   "channel is 1 to 128 bytes of UTF-8 without control characters or /.");
+    else
+        send_error(asked->self, ERR_MISSING_FIELD, ref, "Name it: \"channel\":\"news\".");
     return false;
 }
 
@@ -486,6 +491,10 @@ static void serve_ack(const struct asked *asked)
     const json_t *ref = json_object_get(asked->frame, "ref");
     const json_t *id = json_object_get(asked->frame, "id");
     uint64_t cursor;
+    if (!id) {
+        send_error(self, ERR_MISSING_FIELD, ref, "Say up to where: \"id\":\"…\".");
+        return;
+    }
     if (!json_is_string(id) || !receiving_parse_cursor(json_string_value(id), &cursor)) {
         send_error(self, ERR_BAD_FIELD, ref, "id is a message's id.");
         return;

@@ -108,7 +108,7 @@ def test_acknowledging_by_a_frame_moves_the_device(shared, user, ids):
     ("&device=phone", "9" * 19, "bad_field"),  # never given
     ("&device=phone", "x", "bad_field"),
     ("&device=phone", 7, "bad_field"),
-    ("&device=phone", None, "bad_field"),
+    ("&device=phone", None, "missing_field"),
 ])
 def test_an_acknowledgement_that_cannot_be_is_an_error_and_moves_nothing(shared, user, ids, query,
                                                                         id, code):

@@ -91,7 +91,7 @@ def test_a_missing_field_is_named(shared, user, missing):
 BAD_NAMES = {
     "empty": "", "slash": "a/b", "dot": ".", "dots": "..", "newline": "a\nb", "nul-like": "a\x01",
     "delete": "a\x7f", "c1-control": "a\x85b", "129-bytes": "a" * 129, "65-letters": "é" * 65,
-    "number": 7, "null": None, "list": ["a"], "object": {}, "true": True,
+    "number": 7, "list": ["a"], "object": {}, "true": True,
 }
 
 
@@ -121,8 +121,8 @@ def test_a_receiver_may_have_a_bracket(shared, user):
     assert shared.send(f"[{user}]")["kept"]
 
 
-@pytest.mark.parametrize("receivers", ["alice", {}, [], [7], ["ok", ""], ["ok", "a/b"], None],
-                         ids=str)
+@pytest.mark.parametrize("receivers", ["alice", {}, [], [7], ["ok", ""], ["ok", "a/b"],
+                                       [None]], ids=str)
 def test_bad_receivers_are_refused(shared, receivers):
     answer = post(shared, {"sender": "bob", "receivers": receivers, "message": "hi"})
     assert (answer.status_code, answer.json()["field"]) == (422, "receivers")
@@ -166,7 +166,7 @@ def test_a_ttl_within_bounds_is_taken(shared, user, ttl):
     assert shared.send(user, ttl=ttl)["kept"] is True
 
 
-@pytest.mark.parametrize("ttl", [-1, 2592001, 1.5, 1e300, "60", None, True, [1], "1h"], ids=str)
+@pytest.mark.parametrize("ttl", [-1, 2592001, 1.5, 1e300, "60", True, [1], "1h"], ids=str)
 def test_a_ttl_out_of_bounds_is_refused(shared, user, ttl):
     answer = post(shared, {"sender": "bob", "receiver": user, "message": 1, "ttl": ttl})
     assert answer.status_code == 422

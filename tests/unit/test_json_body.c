@@ -31,6 +31,35 @@ static void a_plain_string_is_read_around(void **state)
         assert_true(reads_around(bodies[i]));
 }
 
+static void null_is_as_if_it_were_not_there(void **state)
+{
+    static const char *const bodies[][2] = {
+        {"{\"a\":null}", "{}"},
+        {"{\"a\":null,\"b\":false,\"c\":null,\"d\":0.5}", "{\"b\":false,\"d\":0.5}"},
+        {"{\"a\":[null]}", "{\"a\":[]}"},
+        {"{\"a\":[null,1.5,null,null,\"b\",null]}", "{\"a\":[1.5,\"b\"]}"},
+        {"{\"message\":null,\"a\":null}", "{\"message\":null}"},
+        {"{\"message\":[null],\"a\":[]}", "{\"a\":[],\"message\":[null]}"},
+        {"{\"a\":{\"b\":null}}", "{\"a\":{\"b\":null}}"}, /* nothing of ours is so deep */
+        {"[null]", "[null]"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        json_error_t error;
+        json_t *root = NULL;
+        assert_int_equal(json_body_parse(bodies[i][0], strlen(bodies[i][0]), &root, &error), 0);
+        char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+        assert_string_equal(text, bodies[i][1]);
+        free(text);
+        json_decref(root);
+    }
+    const char *around = "{\"message\":\"hi\",\"ttl\":null}";
+    json_t *root = json_body_parse_around(around, strlen(around), "message");
+    assert_int_equal(json_object_size(root), 1);
+    json_decref(root);
+}
+
 static void everything_else_is_left_to_the_parser(void **state)
 {
     static const char *const bodies[] = {
@@ -83,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_string_is_read_around),
+        cmocka_unit_test(null_is_as_if_it_were_not_there),
         cmocka_unit_test(everything_else_is_left_to_the_parser),
         cmocka_unit_test(much_around_the_string_is_left_to_the_parser),
     };

@@ -393,6 +393,22 @@ static void a_token_is_held_against_a_few_keys(void **state)
     expect_last_of(TOKEN_TRIES + 9, true, "{\"alg\":\"ES256\",\"kid\":\"k12\"}", 0);
 }
 
+/* So do some programs write what they do not say. */
+static void null_in_a_key_or_a_header_is_not_there(void **state)
+{
+    static const char *const names[] = {"alg", "use", "n"};
+    json_t *jwk = draw_ec_key("one");
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        json_object_set_new(jwk, names[i], json_null());
+    struct token_keys *keys = keys_of_set(jwk);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        json_object_del(jwk, names[i]);
+    assert_int_equal(verify_es256(keys, jwk, "{\"alg\":\"ES256\",\"kid\":null}"), 0);
+    token_keys_destroy(keys);
+    json_decref(jwk);
+}
+
 /* The old trick: HS256, "signed" with what everybody knows. */
 static void a_public_key_is_no_secret(void **state)
 {
@@ -448,6 +464,7 @@ int main(void)
         cmocka_unit_test(secrets_are_long),
         cmocka_unit_test(public_keys_are_found_by_kid),
         cmocka_unit_test(a_token_is_held_against_a_few_keys),
+        cmocka_unit_test(null_in_a_key_or_a_header_is_not_there),
         cmocka_unit_test(a_public_key_is_no_secret),
         cmocka_unit_test(a_set_without_a_key_for_us_is_refused),
     };

@@ -1,6 +1,8 @@
 /* json_body.h - the JSON object that a request brings.
  *
- * Shared by every route that takes one. Worker's thread only. */
+ * Shared by every route that takes one, and by the frames of clients. A member that is null, and a
+ * null in a list, is as if it were not there: it is not in the object. `message` alone may be null.
+ * Worker's thread only. */
 #ifndef NET_API_JSON_BODY_H
 #define NET_API_JSON_BODY_H
 

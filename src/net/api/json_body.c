@@ -83,6 +83,38 @@ static bool is_plain_string(const char *value, size_t size)
     return text_is_utf8(value + plain, size - plain);
 }
 
+/* The list without its nulls. */
+static void close_ranks(json_t *list)
+{
+    size_t i, kept = 0;
+    json_t *value;
+    json_array_foreach(list, i, value)
+    {
+        if (!json_is_null(value))
+            json_array_set(list, kept++, value);
+    }
+    while (json_array_size(list) > kept)
+        json_array_remove(list, json_array_size(list) - 1);
+}
+
+/* Many a program writes null for what it has not. What a message says may be any JSON. */
+static json_t *without_nulls(json_t *root)
+{
+    void *next;
+    const char *name;
+    json_t *value;
+    json_object_foreach_safe(root, next, name, value)
+    {
+        if (strcmp(name, "message") == 0)
+            continue;
+        if (json_is_null(value))
+            json_object_del(root, name);
+        else
+            close_ranks(value);
+    }
+    return root;
+}
+
 /* A JSON string stands where "" would stand and nowhere else, so the body is proper if it is proper
  * with "" in its place and the string is proper by itself. */
 json_t *json_body_parse_around(const char *body, size_t size, const char *member)
@@ -99,7 +131,7 @@ json_t *json_body_parse_around(const char *body, size_t size, const char *member
     memcpy(rest + before + 2, value + value_size, after);
     json_t *root = json_loadb(rest, before + 2 + after, PARSE_FLAGS, NULL);
     if (json_is_object(root))
-        return root;
+        return without_nulls(root);
     json_decref(root);
     return NULL;
 }
@@ -138,7 +170,7 @@ int json_body_parse(const char *body, size_t size, json_t **ret_root, json_error
         return no_memory || json_error_code(ret_error) == json_error_out_of_memory
                    ? ERR_OUT_OF_MEMORY
                    : ERR_BAD_JSON;
-    *ret_root = root;
+    *ret_root = without_nulls(root);
     return 0;
 }
 
