@@ -22,7 +22,7 @@ struct origin {
 bool origin_parse(const char *text, struct origin *ret_origin);
 
 /* What may stand in a list of them: an origin, in lower case, whose host may begin with a star and
- * a dot: each one whose host ends so. */
+ * a dot: each one whose host ends so. Not by ws, wss, ftp or file: no page comes from there. */
 bool origin_parse_listed(const char *text, struct origin *ret_origin);
 bool origin_is_listed_form(const char *text);
 

@@ -125,10 +125,21 @@ static bool is_owned(const struct origin *origin)
            !is_ip(AF_INET, origin->host, origin->host_length);
 }
 
+/* Browsers know these schemes, and no page comes by one of them. */
+static bool has_no_pages(const struct origin *origin)
+{
+    static const char *const schemes[] = {"ws", "wss", "ftp", "file"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if (is_scheme(origin, schemes[i]))
+            return true;
+    }
+    return false;
+}
+
 bool origin_parse_listed(const char *text, struct origin *ret_origin)
 {
     const char *host = parse_scheme(text, ret_origin);
-    if (!host || text[strcspn(text, UPPER)])
+    if (!host || has_no_pages(ret_origin) || text[strcspn(text, UPPER)])
         return false;
     ret_origin->any_below = strncmp(host, "*.", 2) == 0;
     return parse_host(host + (ret_origin->any_below ? 2 : 0), ret_origin) &&

@@ -124,7 +124,9 @@ static void route_request(struct exchange *exchange)
     if (!exchange->route && (allow.size || !buf_ok(&allow)))
         answer_methods(exchange, &allow);
     else if (!exchange->route)
-        exchange_problem(exchange, ERR_NOT_FOUND, NULL, "See docs/wire.md for what is served.");
+        exchange_problem(
+            exchange, ERR_NOT_FOUND, NULL,
+            "No route has this path, see docs/wire.md of Pushwire; paths end without a /.");
     else if (!target_decode_words(&exchange->target))
         exchange_problem(exchange, ERR_BAD_ID, NULL,
                          "An id is 1 to 128 bytes of UTF-8 without control characters or /.");
@@ -151,7 +153,7 @@ static void refuse_origin(struct exchange *exchange, const char *origin)
     struct origin ignored;
     exchange_problem(
         exchange, ERR_ORIGIN_NOT_ALLOWED, NULL, "%s",
-        origin_parse(origin, &ignored)
+        origin_parse(origin, &ignored) && origin_is_listed_form(origin)
             ? "List this origin in allowed_origins if its pages may connect."
             : "This page has no origin that could be allowed, as a file or a sandboxed "
               "frame has none: serve it over HTTP.");

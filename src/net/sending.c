@@ -389,7 +389,7 @@ const char *sending_advice(enum err err)
     case ERR_KEY_CONFLICT:
         return "Use a new key for a new message.";
     case ERR_NO_ROOM:
-        return "Send it with \"ttl\":0, or raise keep_total.";
+        return "Send it with \"ttl\":0, or make room: on the disk, or by keep_total in memory.";
     default:
         return "Try again in a moment, with the same key.";
     }

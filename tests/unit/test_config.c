@@ -590,6 +590,9 @@ static void files_of_another_shape_are_refused(void **state)
                       "x.yaml:2: listen: a list here holds plain values only");
     EXPECT_TEXT_ERROR("workers: [1]\n", "x.yaml:1: workers: takes one value, not a list");
     EXPECT_TEXT_ERROR("workers:\n", "x.yaml:1: workers: has no value");
+    EXPECT_TEXT_ERROR("workers: 1\nallowed_origins:\n  - https://a.example\n  - ftp://x\n",
+                      "x.yaml:2: allowed_origins: \"ftp://x\" is not an origin, say "
+                      "https://app.example.com or http://localhost:3000");
     EXPECT_TEXT_ERROR("workers: null\n", "x.yaml:1: workers: has no value");
     EXPECT_TEXT_ERROR("metrics_listen: ~\n", "x.yaml:1: metrics_listen: has no value");
     EXPECT_TEXT_ERROR("- workers\n", "x.yaml:1: not a list of keys, say workers: 2");

@@ -57,7 +57,8 @@ static void what_a_browser_sends_is_an_origin(void **state)
 static void a_list_has_origins_and_stars(void **state)
 {
     static const char *const good[] = {"https://app.example:443", "https://*.preview.example.com",
-                                       "https://*.example.com:8443"};
+                                       "https://*.example.com:8443", "capacitor://localhost",
+                                       "chrome-extension://ab"};
     static const char *const bad[] = {
         "https://*",         "https://*.",
         "https://*.example", "https://*.com.",
@@ -66,6 +67,10 @@ static void a_list_has_origins_and_stars(void **state)
         "https://*.[::1]",   "*.example.com",
         "https://A.example", "null",
         "https://a.b/path",  "",
+        "ftp://x",           "wss://app.example",
+        "ws://app.example",  "file://x",
+        "https://a:b:c",     "https://app.example.com:44x",
+        "https://",          "https://a:99999",
     };
     (void)state;
 

@@ -224,7 +224,8 @@ static void results_have_the_order_of_their_lines(void **state)
            "{\"index\":1,\"status\":422,\"code\":\"missing_field\",\"field\":\"receiver\","
            "\"detail\":\"Give exactly one of receiver, receivers, channel, broadcast.\"}\n");
     strcat(wanted, "{\"index\":2,\"status\":507,\"code\":\"no_room\","
-                   "\"detail\":\"Send it with \\\"ttl\\\":0, or raise keep_total.\"}\n");
+                   "\"detail\":\"Send it with \\\"ttl\\\":0, or make room: on the disk, or by "
+                   "keep_total in memory.\"}\n");
     strcat(wanted, sent(3, 3));
     strcat(wanted, "{\"index\":4,\"status\":400,\"code\":\"bad_json\",\"detail\":\"Column 1: "
                    "']' expected near end of file\"}\n");
