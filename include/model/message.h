@@ -38,8 +38,9 @@ struct frame {
     char bytes[];
 };
 
-/* One slot each: text, JSON, SSE, lobby, room. */
-#define MESSAGE_FORMATS 5
+/* One slot each: text, JSON, SSE, lobby, room; and the first three once more, for readers that
+ * cannot take so much. */
+#define MESSAGE_FORMATS 8
 
 struct message {
     atomic_uint refs;
@@ -77,15 +78,25 @@ size_t message_footprint(const struct message *message);
  * `"channel":…` when it went to one. */
 void message_write_members(const struct message *message, struct buf *buf);
 
+/* What is told of a message to who cannot take it: `"type":"too_large"`, all members but `message`,
+ * and how many bytes that has, after which cursor it is to be found, and whether it is kept. */
+void message_write_outline(const struct message *message, struct buf *buf);
+
 /* A way to write a message on the wire. The slot is its index below MESSAGE_FORMATS; make returns
  * a frame with one reference, or NULL: out of memory. */
 struct message_format {
     size_t slot;
     struct frame *(*make)(const struct message *message);
+    const struct message_format *outline; /* for who cannot take it; NULL: there is none */
 };
 
 /* The frame in this format, borrowed from the message; NULL: out of memory. Any thread. */
 struct frame *message_frame(struct message *message, const struct message_format *format);
+
+/* The same for a reader that takes `max` bytes at once, or with 0 any number: a larger frame is
+ * replaced by its outline. */
+struct frame *message_frame_within(struct message *message, const struct message_format *format,
+                                   size_t max);
 
 /* A frame with one reference and `size` bytes to fill; NULL: out of memory. */
 struct frame *frame_create(size_t size);

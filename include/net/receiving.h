@@ -19,11 +19,12 @@ struct receiving {
     struct address *channels;    /* owned */
     char *names;                 /* owned: the address's */
     char *more_names;            /* owned: those that came as JSON */
+    uint32_t max;                /* bytes of a message its reader takes at once; 0: any number */
 };
 
-/* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b, each ?channel= and
- * ?device= of a request, and "channels" of a POST's body, as an address has no room for many.
- * False: a problem was answered, and there is nothing to finish. */
+/* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b, each ?channel=,
+ * ?device= and ?max= of a request, and "channels" of a POST's body, as an address has no room for
+ * many. False: a problem was answered, and there is nothing to finish. */
 bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving);
 
 #define RECEIVING_CHANNELS "channels is a list of names."

@@ -90,12 +90,10 @@ size_t message_footprint(const struct message *message)
     return message->size + message->sender_length + message->body_length + FRAME_OVERHEAD;
 }
 
-void message_write_members(const struct message *message, struct buf *buf)
+static void write_first(const struct message *message, struct buf *buf)
 {
-    char id[TEXT_ID_SIZE], sent_at[CLOCK_TEXT_SIZE];
+    char id[TEXT_ID_SIZE];
     text_format_id(message->id, id);
-    clock_format(message->sent_at_ms, sent_at);
-    buf_reserve(buf, message->sender_length + message->body_length + FRAME_OVERHEAD);
     buf_add_text(buf, "\"id\":\"");
     buf_add(buf, id, TEXT_ID_SIZE - 1);
     buf_add_text(buf, "\",\"sender\":");
@@ -104,11 +102,35 @@ void message_write_members(const struct message *message, struct buf *buf)
         buf_add_text(buf, ",\"channel\":");
         buf_add_json(buf, message->addresses[0].name, message->addresses[0].length);
     }
-    buf_add_text(buf, ",\"message\":");
-    buf_add(buf, message->body, message->body_length);
+}
+
+static void write_last(const struct message *message, struct buf *buf)
+{
+    char sent_at[CLOCK_TEXT_SIZE];
+    clock_format(message->sent_at_ms, sent_at);
     buf_add_text(buf, ",\"sent_at\":\"");
     buf_add(buf, sent_at, CLOCK_TEXT_SIZE - 1);
     buf_add_text(buf, "\"");
+}
+
+void message_write_members(const struct message *message, struct buf *buf)
+{
+    buf_reserve(buf, message->sender_length + message->body_length + FRAME_OVERHEAD);
+    write_first(message, buf);
+    buf_add_text(buf, ",\"message\":");
+    buf_add(buf, message->body, message->body_length);
+    write_last(message, buf);
+}
+
+void message_write_outline(const struct message *message, struct buf *buf)
+{
+    char after[TEXT_ID_SIZE];
+    text_format_id(message->id - 1, after);
+    buf_add_text(buf, "\"type\":\"too_large\",");
+    write_first(message, buf);
+    buf_add_format(buf, ",\"size\":%u,\"after\":\"%s\",\"kept\":%s", (unsigned)message->body_length,
+                   after, message->expires_at_ms > message->sent_at_ms ? "true" : "false");
+    write_last(message, buf);
 }
 
 struct frame *message_frame(struct message *message, const struct message_format *format)
@@ -127,6 +149,13 @@ struct frame *message_frame(struct message *message, const struct message_format
         return made;
     frame_unref(made);
     return frame;
+}
+
+struct frame *message_frame_within(struct message *message, const struct message_format *format,
+                                   size_t max)
+{
+    struct frame *frame = message_frame(message, format);
+    return !frame || !max || frame->size <= max ? frame : message_frame(message, format->outline);
 }
 
 struct frame *frame_create(size_t size)

@@ -41,6 +41,7 @@ struct poll {
     uint64_t after;      /* the cursor it started at */
     uint64_t gap;        /* where it resumes after one; 0: none */
     uint32_t count;
+    uint32_t max; /* bytes of a message its reader takes; 0: any number */
     uint8_t state;
     uint8_t seconds; /* since it was answered */
 };
@@ -78,10 +79,17 @@ static void add_id(struct buf *body, uint64_t id)
     buf_add_format(body, "\"%s\"", text);
 }
 
-static void add_message(struct buf *messages, const struct message *message)
+/* Or its outline, where it is larger than max. */
+static void add_message(struct buf *messages, const struct message *message, size_t max)
 {
+    size_t before;
     buf_add_text(messages, messages->size ? ",{" : "{");
+    before = messages->size;
     message_write_members(message, messages);
+    if (max && buf_ok(messages) && messages->size - before + 2 > max) {
+        messages->size = before;
+        message_write_outline(message, messages);
+    }
     buf_add_text(messages, "}");
 }
 
@@ -124,7 +132,7 @@ static void have_news(struct poll *self)
 static bool deliver(struct session *session, struct message *message)
 {
     struct poll *self = from_session(session);
-    add_message(&self->messages, message);
+    add_message(&self->messages, message, self->max);
     self->count++;
     have_news(self);
     return true;
@@ -355,7 +363,7 @@ static void answer_page(struct asked *asked)
     buf_init(&messages);
     buf_init(&body);
     for (size_t i = 0; i < read->count; i++) {
-        add_message(&messages, read->messages[i]);
+        add_message(&messages, read->messages[i], asked->receiving.max);
         next = read->messages[i]->id;
     }
     write_answer(&body, &messages, next, read->more, read->after, gap_of(read));
@@ -390,6 +398,7 @@ static int open_poll(struct poll *self, const struct asked *asked)
 {
     struct door *door = exchange_state(asked->exchange);
     self->session.ops = &session_ops;
+    self->max = asked->receiving.max;
     door_name_session(door, &self->session);
     list_init(&self->link);
     buf_init(&self->messages);

@@ -11,6 +11,10 @@
 #include "net/api/json_body.h"
 #include "net/exchange.h"
 
+/* Of ?max=. */
+#define MAX_LOWEST  1024
+#define MAX_HIGHEST 1073741824
+
 bool receiving_parse_cursor(const char *text, uint64_t *ret_cursor)
 {
     size_t length = strlen(text);
@@ -37,6 +41,21 @@ static bool read_after(struct exchange *exchange, struct catch_up_start *start)
     exchange_problem(exchange, ERR_BAD_PARAMETER, "after",
                      "after is an id, or 0 for all that is kept.");
     return false;
+}
+
+/* What is told in a message's place must fit in. */
+static bool read_max(struct exchange *exchange, struct receiving *receiving)
+{
+    const char *text = exchange_query(exchange, "max");
+    uint64_t max = 0;
+    if (text &&
+        (!text_parse_u64(text, strlen(text), &max) || max < MAX_LOWEST || max > MAX_HIGHEST)) {
+        exchange_problem(exchange, ERR_BAD_PARAMETER, "max",
+                         "max is a number of bytes from %d to %d.", MAX_LOWEST, MAX_HIGHEST);
+        return false;
+    }
+    receiving->max = (uint32_t)max;
+    return true;
 }
 
 static size_t count_words(const char *list)
@@ -209,7 +228,7 @@ bool receiving_read(struct exchange *exchange, struct receiving *ret_receiving)
                          "device is a name: 1 to 128 bytes without control characters or /.");
         return false;
     }
-    if (!read_after(exchange, &receiving->start))
+    if (!read_after(exchange, &receiving->start) || !read_max(exchange, receiving))
         return false;
     if (copy_names(exchange, receiving, list ? list : "", device ? device : "") &&
         (!exchange_is_post(exchange) || read_body(exchange, receiving)))

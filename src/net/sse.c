@@ -31,6 +31,7 @@ struct sse {
     struct place place;
     struct pass *pass; /* NULL: nobody needs one */
     struct list link;  /* the wheel of comments, or those closing */
+    uint32_t max;      /* bytes its reader takes at once; 0: any number */
     uint8_t state;
     uint8_t seconds; /* since it began to close */
 };
@@ -66,20 +67,33 @@ static void add_id(struct buf *buf, uint64_t id)
     buf_add_format(buf, "id: %s\n", text);
 }
 
-static struct frame *make_event(const struct message *message)
+static struct frame *make_with(const struct message *message, const char *first,
+                               void (*write)(const struct message *message, struct buf *buf))
 {
     struct buf buf;
     buf_init(&buf);
     add_id(&buf, message->id);
-    buf_add_text(&buf, "event: message\ndata: {\"type\":\"message\",");
-    message_write_members(message, &buf);
+    buf_add_text(&buf, first);
+    write(message, &buf);
     buf_add_text(&buf, "}\n\n");
     struct frame *frame = frame_from(&buf);
     buf_finish(&buf);
     return frame;
 }
 
-static const struct message_format event_format = {2, make_event};
+static struct frame *make_event(const struct message *message)
+{
+    return make_with(message, "event: message\ndata: {\"type\":\"message\",",
+                     message_write_members);
+}
+
+static struct frame *make_event_outline(const struct message *message)
+{
+    return make_with(message, "event: too_large\ndata: {", message_write_outline);
+}
+
+static const struct message_format event_outline = {7, make_event_outline, NULL};
+static const struct message_format event_format = {2, make_event, &event_outline};
 
 /* Sends and empties the buffer. */
 static bool send_buf(struct sse *self, struct buf *buf)
@@ -96,7 +110,7 @@ static bool send_buf(struct sse *self, struct buf *buf)
 static bool deliver(struct session *session, struct message *message)
 {
     struct sse *self = from_session(session);
-    struct frame *frame = message_frame(message, &event_format);
+    struct frame *frame = message_frame_within(message, &event_format, self->max);
     if (frame && stream_send(&self->stream, frame))
         return true;
     stream_fail(&self->stream, ERR_OUT_OF_MEMORY);
@@ -342,6 +356,7 @@ static int open_session(struct sse *self, struct exchange *exchange,
 {
     struct door *door = exchange_state(exchange);
     self->session.ops = &session_ops;
+    self->max = receiving->max;
     door_name_session(door, &self->session);
     int err = place_take(&self->place, door, exchange);
     if (err)

@@ -1,8 +1,10 @@
 #include "net/text_form.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "net/websocket.h"
 
 struct form {
@@ -56,6 +58,17 @@ static struct frame *make_lobby(const struct message *message)
     return make(message, &(struct form){"", "", false});
 }
 
-const struct message_format text_form_session = {0, make_session};
-const struct message_format text_form_room = {3, make_room};
-const struct message_format text_form_lobby = {4, make_lobby};
+static struct frame *make_outline(const struct message *message)
+{
+    char text[128], id[TEXT_ID_SIZE];
+    text_format_id(message->id, id);
+    int length = snprintf(text, sizeof text, "(too large: %u bytes, id %s)",
+                          (unsigned)message->body_length, id);
+    return frame_of(message, &(struct form){"[", "]: ", true}, text, (size_t)length);
+}
+
+static const struct message_format outline = {5, make_outline, NULL};
+
+const struct message_format text_form_session = {0, make_session, &outline};
+const struct message_format text_form_room = {3, make_room, NULL};
+const struct message_format text_form_lobby = {4, make_lobby, NULL};

@@ -84,19 +84,31 @@ static struct frame *text_frame_of(const struct buf *buf)
     return frame;
 }
 
-static struct frame *make_json(const struct message *message)
+static struct frame *make_with(const struct message *message, const char *first,
+                               void (*write)(const struct message *message, struct buf *buf))
 {
     struct buf buf;
     buf_init(&buf);
-    buf_add_text(&buf, "{\"type\":\"message\",");
-    message_write_members(message, &buf);
+    buf_add_text(&buf, first);
+    write(message, &buf);
     buf_add_text(&buf, "}");
     struct frame *frame = text_frame_of(&buf);
     buf_finish(&buf);
     return frame;
 }
 
-static const struct message_format json_format = {1, make_json};
+static struct frame *make_json(const struct message *message)
+{
+    return make_with(message, "{\"type\":\"message\",", message_write_members);
+}
+
+static struct frame *make_json_outline(const struct message *message)
+{
+    return make_with(message, "{", message_write_outline);
+}
+
+static const struct message_format json_outline = {6, make_json_outline, NULL};
+static const struct message_format json_format = {1, make_json, &json_outline};
 
 __attribute__((format(printf, 2, 3))) static bool send_text(struct websocket_session *self,
                                                             const char *format, ...)
@@ -132,8 +144,8 @@ static bool send_buf(struct websocket_session *self, struct buf *buf)
 static bool deliver(struct session *session, struct message *message)
 {
     struct websocket_session *self = from_session(session);
-    struct frame *frame =
-        message_frame(message, self->websocket.json ? &json_format : &text_form_session);
+    struct frame *frame = message_frame_within(
+        message, self->websocket.json ? &json_format : &text_form_session, self->websocket.max);
     if (frame && websocket_send(&self->websocket, frame))
         return true;
     stream_fail(&self->websocket.stream, ERR_OUT_OF_MEMORY);
@@ -882,6 +894,7 @@ void websocket_session_serve(struct exchange *exchange)
     if (!err) {
         asked.session = self;
         *self->opening = asked;
+        self->websocket.max = asked.receiving.max;
         open_session(self, refused);
         return;
     }

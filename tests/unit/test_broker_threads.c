@@ -49,7 +49,7 @@ static struct frame *make_frame(const struct message *message)
     return frame;
 }
 
-static const struct message_format format = {0, make_frame};
+static const struct message_format format = {0, make_frame, NULL};
 
 static void wake(void *context)
 {

@@ -83,7 +83,7 @@ static struct message *raced; /* somebody else makes the frame meanwhile */
 
 static struct frame *make_frame(const struct message *message)
 {
-    static const struct message_format other = {1, make_frame};
+    static const struct message_format other = {1, make_frame, NULL};
     struct message *race = raced;
     raced = NULL;
     if (race)
@@ -100,10 +100,53 @@ static struct frame *make_none(const struct message *message)
     return NULL;
 }
 
+static struct frame *make_outline(const struct message *message)
+{
+    (void)message;
+    made++;
+    return frame_create(3);
+}
+
+static void a_frame_too_large_for_its_reader_is_replaced(void **state)
+{
+    static const struct message_format outline = {6, make_outline, NULL},
+                                       format = {2, make_frame, &outline};
+    struct message *message = a_message_for("alice", 5);
+    (void)state;
+
+    made = 0;
+    struct frame *whole = message_frame_within(message, &format, 0);
+    assert_int_equal(whole->size, 8);
+    assert_ptr_equal(message_frame_within(message, &format, 8), whole);
+    struct frame *less = message_frame_within(message, &format, 7);
+    assert_int_equal(less->size, 3);
+    assert_ptr_equal(message_frame_within(message, &format, 3), less); /* made once for all */
+    assert_int_equal(made, 2);
+    message_unref(message);
+}
+
+static void an_outline_says_where_it_is(void **state)
+{
+    struct message *message = a_message_for("alice", 5);
+    struct buf buf;
+    (void)state;
+
+    buf_init(&buf);
+    message_write_outline(message, &buf);
+    buf_add(&buf, "", 1);
+    assert_string_equal(buf.data, "\"type\":\"too_large\",\"id\":\"0000000000000000005\","
+                                  "\"sender\":\"bob\",\"size\":4,"
+                                  "\"after\":\"0000000000000000004\",\"kept\":true,"
+                                  "\"sent_at\":\"2026-01-31T12:00:00.000Z\"");
+    buf_finish(&buf);
+    message_unref(message);
+}
+
 static void a_frame_is_made_once_for_all(void **state)
 {
-    static const struct message_format first = {0, make_frame}, second = {1, make_frame},
-                                       failing = {0, make_none};
+    static const struct message_format first = {0, make_frame, NULL},
+                                       second = {1, make_frame, NULL},
+                                       failing = {0, make_none, NULL};
     struct message *message = a_message_for("alice", 5);
     (void)state;
 
@@ -158,6 +201,8 @@ int main(void)
         cmocka_unit_test(it_expires_at_the_end_of_its_time),
         cmocka_unit_test(members_are_written_as_the_contract_says),
         cmocka_unit_test(a_frame_is_made_once_for_all),
+        cmocka_unit_test(a_frame_too_large_for_its_reader_is_replaced),
+        cmocka_unit_test(an_outline_says_where_it_is),
         cmocka_unit_test(a_frame_is_made_from_what_a_buffer_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
