@@ -28,7 +28,7 @@ def codes():
 def words():
     """The flags that are no keys: of the command line itself, and behind a word."""
     found = {"config", "help", "version", "check-config", "print-config"}
-    for file in (ROOT / "src/top").glob("*_command.c"):
+    for file in (ROOT / "src/top").glob("*.c"):
         found |= set(re.findall(r'{"--([a-z-]+)"', file.read_text()))
     return found
 
