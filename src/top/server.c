@@ -510,6 +510,7 @@ static int serve(const struct config *config)
 {
     struct server server = {.config = config, .started = config};
     server.status.max_fds = raise_nofile();
+    server.status.started_ms = clock_wall_ms();
     /* The broker first: it says under which key names are hashed. */
     if (!has_descriptors(&server) || !bind_all(&server) || !make_broker(&server) ||
         !read_credentials(&server)) {

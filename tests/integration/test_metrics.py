@@ -20,9 +20,9 @@ def test_the_text_is_well_formed(shared):
     kinds, seen, current = {}, set(), None
     for line in answer.text.splitlines():
         if line.startswith("# HELP "):
-            assert re.fullmatch(r"# HELP pushwire_[a-z_]+ \S.*", line)
+            assert re.fullmatch(r"# HELP (pushwire|process)_[a-z_]+ \S.*", line)
         elif line.startswith("# TYPE "):
-            found = re.fullmatch(r"# TYPE (pushwire_[a-z_]+) (counter|gauge|histogram)", line)
+            found = re.fullmatch(r"# TYPE ((?:pushwire|process)_[a-z_]+) (counter|gauge|histogram)", line)
             current = found[1]
             assert current not in kinds, "a family comes in one piece"
             kinds[current] = found[2]

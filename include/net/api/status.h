@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct broker;
 struct exchange;
@@ -17,6 +18,7 @@ struct status { /* the state of these routes; one for the server */
     const struct metrics *const *metrics; /* of every worker */
     size_t metrics_count;
     size_t max_fds;
+    int64_t started_ms; /* by the wall's clock */
 };
 
 void status_alive_serve(struct exchange *exchange);   /* GET /healthz */

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/process.h"
 #include "engine/broker.h"
 #include "model/access.h"
 #include "model/identity.h"
@@ -70,6 +71,32 @@ static void write_keys(struct buf *body, const struct keys *keys, const struct i
     }
 }
 
+/* Under the names that every program has, so that what is made for others shows it. */
+static void write_process(struct buf *body, const struct status *status)
+{
+    struct process_usage usage = process_look();
+    buf_add_format(body,
+                   "# HELP process_cpu_seconds_total CPU time of all threads.\n"
+                   "# TYPE process_cpu_seconds_total counter\n"
+                   "process_cpu_seconds_total %.6f\n"
+                   "# HELP process_resident_memory_bytes Memory that is held.\n"
+                   "# TYPE process_resident_memory_bytes gauge\n"
+                   "process_resident_memory_bytes %lld\n"
+                   "# HELP process_start_time_seconds When it started, since 1970.\n"
+                   "# TYPE process_start_time_seconds gauge\n"
+                   "process_start_time_seconds %.3f\n",
+                   (double)usage.cpu_us / 1e6, (long long)usage.resident_bytes,
+                   (double)status->started_ms / 1e3);
+    buf_add_format(body,
+                   "# HELP process_open_fds Open descriptors.\n"
+                   "# TYPE process_open_fds gauge\n"
+                   "process_open_fds %zu\n"
+                   "# HELP process_max_fds Descriptors the process may open.\n"
+                   "# TYPE process_max_fds gauge\n"
+                   "process_max_fds %zu\n",
+                   status_open_fds(), status->max_fds);
+}
+
 void status_metrics_serve(struct exchange *exchange)
 {
     const struct status *status = exchange_state(exchange);
@@ -92,6 +119,7 @@ void status_metrics_serve(struct exchange *exchange)
     metrics_write_gauge(&body, "open_fds", "Open descriptors.", (int64_t)status_open_fds());
     metrics_write_gauge(&body, "max_fds", "Descriptors the process may open.",
                         (int64_t)status->max_fds);
+    write_process(&body, status);
     write_keys(&body, access_keys(exchange_access(exchange)), exchange_who(exchange));
     exchange_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
