@@ -6,8 +6,17 @@
 
 #include "base/config.h"
 #include "top/commands.h"
+#include "top/server.h"
 
 extern char **environ;
+
+static int check(const struct config *config)
+{
+    if (!server_check(config))
+        return 2;
+    config_print_check(stdout, config);
+    return 0;
+}
 
 static int act(enum config_action action, const struct config *config)
 {
@@ -21,8 +30,7 @@ static int act(enum config_action action, const struct config *config)
     case CONFIG_VERSION:
         return version_command(config);
     case CONFIG_CHECK:
-        config_print_check(stdout, config);
-        return 0;
+        return check(config);
     case CONFIG_PRINT:
         config_print(stdout, config);
         return 0;

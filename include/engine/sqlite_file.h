@@ -21,6 +21,10 @@ struct sqlite_file_error {
     char text[512];
 };
 
+/* Could sqlite_file_lock have it, but for another process that does? Leaves no trace. False: the
+ * error is set. */
+bool sqlite_file_usable(const char *folder, struct sqlite_file_error *ret_error);
+
 /* Makes the folder (0700) where it is missing and takes its lock. Returns a descriptor that holds
  * the lock until it is closed; -1: the error is set. */
 int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error);

@@ -27,4 +27,7 @@ struct revocations *credentials_open_revocations(const struct config *config, ch
 struct access *credentials_read(const struct config *files, const struct config *rules,
                                 struct revocations *revocations, char **ret_error);
 
+/* Would credentials_read find all it needs? Makes nothing. False and an error. */
+bool credentials_check(const struct config *files, char **ret_error);
+
 #endif

@@ -27,6 +27,8 @@ bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t 
 /* The same with sockets that a service manager has made, `first` and those behind it. */
 bool endpoints_inherit(struct endpoints *ret_endpoints, int first, size_t count, size_t workers,
                        const char *only_loopback);
+/* Binds nothing: can each text be resolved, and may it be served? */
+bool endpoints_check(char *const *texts, size_t text_count, const char *only_loopback);
 /* The sockets have changed hands by then. Unix sockets are gone from the disk. */
 void endpoints_finish(struct endpoints *endpoints);
 

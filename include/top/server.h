@@ -5,10 +5,17 @@
 #ifndef TOP_SERVER_H
 #define TOP_SERVER_H
 
+#include <stdbool.h>
+
 struct config;
 
 /* Serves until SIGTERM or SIGINT. Returns the process's exit code: 0 after a graceful stop, 1 when
  * it could not start (the log says why). */
 int server_run(const struct config *config);
+
+/* Looks for what would keep server_run from starting, up to the binding of its addresses, and
+ * leaves no trace; another server that runs with this configuration is none. False: the log says
+ * what. */
+bool server_check(const struct config *config);
 
 #endif

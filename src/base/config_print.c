@@ -155,7 +155,7 @@ void config_help(FILE *out)
           "wins over a variable, that over the file. docs/configuration.md tells what each does.\n"
           "\n"
           "  --config <file>                       YAML or JSON (none)\n"
-          "  --check-config                        only look whether all of it is right\n"
+          "  --check-config                        only look whether a start would succeed\n"
           "  --print-config                        show each value and where it came from\n",
           out);
     for (enum config_section section = 0; section < CONFIG_SECTION_COUNT; section++)
@@ -224,8 +224,8 @@ static const char docs_intro[] =
     "`2GiB`. Truth is `true`, `yes`, `on`, `1`, or `false`, `no`, `off`, `0`.\n"
     "\n"
     "An unknown key, flag or `PUSHWIRE_` variable and a value that is not allowed are errors: the\n"
-    "server says where each one is, and exits with 2. `--check-config` only looks, "
-    "`--print-config`\n"
+    "server says where each one is, and exits with 2. `--check-config` says what\n"
+    "would keep a start from binding its addresses, and leaves no trace; `--print-config`\n"
     "prints every value with where it came from, as a file that can be read again. Variables that\n"
     "Kubernetes makes for a Service named `pushwire` or `pushwire-x`, as\n"
     "`PUSHWIRE_PORT=tcp://10.0.0.11:8000`, are not looked at.\n"

@@ -96,12 +96,63 @@ static void explain_lock(int fd, const char *folder, struct sqlite_file_error *r
               folder, *holder ? holder : "unknown");
 }
 
+static void explain_folder(const char *folder, struct sqlite_file_error *ret_error)
+{
+    set_error(ret_error, "%s: cannot be made: %s; give another --data-dir", folder,
+              strerror(errno));
+}
+
+static bool may(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
+/* `.` in it, so that it must be a folder. */
+static bool may_add_to(const char *folder, size_t length)
+{
+    char path[PATH_MAX + 2];
+    snprintf(path, sizeof path, "%.*s/.", (int)length, folder);
+    return may(length ? path : "./.", W_OK | X_OK);
+}
+
+/* Where the folder itself is to be made. */
+static bool may_make(const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    while (length && folder[length - 1] != '/')
+        length--;
+    return may_add_to(folder, length);
+}
+
+bool sqlite_file_usable(const char *folder, struct sqlite_file_error *ret_error)
+{
+    char path[PATH_MAX];
+    if (!make_path(folder, LOCK_NAME, path, ret_error))
+        return false;
+    if (may(path, R_OK | W_OK))
+        return true;
+    if (errno == ENOENT && !may(folder, F_OK)) {
+        if (may_make(folder))
+            return true;
+        explain_folder(folder, ret_error);
+        return false;
+    }
+    if (errno == ENOENT && may_add_to(folder, strlen(folder)))
+        return true;
+    if (errno == ENOTDIR && !may(folder, F_OK))
+        explain_folder(folder, ret_error);
+    else
+        set_error(ret_error, "%s: %s; give another --data-dir", path, strerror(errno));
+    return false;
+}
+
 int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error)
 {
     char path[PATH_MAX];
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-        set_error(ret_error, "%s: cannot be made: %s; give another --data-dir", folder,
-                  strerror(errno));
+        explain_folder(folder, ret_error);
         return -1;
     }
     if (!make_path(folder, LOCK_NAME, path, ret_error))

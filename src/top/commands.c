@@ -216,7 +216,7 @@ void commands_print_help(void)
     command_print_list(stdout, commands, NULL);
     fputs("\n"
           "  --config <file>                     the configuration, YAML or JSON (none)\n"
-          "  --check-config                      only look whether all of it is right\n"
+          "  --check-config                      only look whether a start would succeed\n"
           "  --print-config                      show each value and where it came from\n"
           "  --help, -h, --version, -V\n"
           "\n"

@@ -101,7 +101,7 @@ static void offer_flags(const char *prefix, const struct command *command)
     if (command->ignores_config)
         return;
     offer(prefix, "--config", "the configuration, YAML or JSON");
-    offer(prefix, "--check-config", "only look whether all of it is right");
+    offer(prefix, "--check-config", "only look whether a start would succeed");
     offer(prefix, "--print-config", "show each value and where it came from");
     for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
         config_spell_flag(name, config_row(key)->key);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -170,10 +171,15 @@ static bool add_idle_secret(struct token_keys *keys, char **ret_error)
     return token_keys_add_secrets(keys, text, strlen(text), ret_error);
 }
 
+static bool read_named(struct token_keys *keys, const struct config *files, char **ret_error)
+{
+    return add_file(keys, token_keys_add_secrets, files->jwt_secret_file, ret_error) &&
+           add_file(keys, token_keys_add_jwks, files->jwks_file, ret_error);
+}
+
 static bool read_token_keys(struct token_keys *keys, const struct config *files, char **ret_error)
 {
-    bool done = add_file(keys, token_keys_add_secrets, files->jwt_secret_file, ret_error) &&
-                add_file(keys, token_keys_add_jwks, files->jwks_file, ret_error);
+    bool done = read_named(keys, files, ret_error);
     if (!done || *files->jwt_secret_file)
         return done;
     if (!credentials_configured(files))
@@ -211,4 +217,26 @@ struct access *credentials_read(const struct config *files, const struct config 
                   .max_age_ms = files->token_max_age_ms},
         .revocations = revocations,
     });
+}
+
+/* The one in the data folder, if it has been made. */
+static bool check_made_secret(struct token_keys *keys, const struct config *files, char **ret_error)
+{
+    char path[PATH_MAX];
+    if (!*files->keys_file || *files->jwt_secret_file || !data_path(files, SECRET_FILE, path) ||
+        access(path, F_OK) != 0)
+        return true;
+    return add_file(keys, token_keys_add_secrets, path, ret_error);
+}
+
+bool credentials_check(const struct config *files, char **ret_error)
+{
+    struct keys *keys = NULL;
+    struct token_keys *token_keys = token_keys_create();
+    bool good = read_keys(files->keys_file, &keys, ret_error) &&
+                read_named(token_keys, files, ret_error) &&
+                check_made_secret(token_keys, files, ret_error);
+    keys_unref(keys);
+    token_keys_destroy(token_keys);
+    return good;
 }

@@ -124,15 +124,23 @@ static bool is_absent(const struct sockaddr_storage *address, int err)
     return address->ss_family == AF_INET6 && (err == EADDRNOTAVAIL || err == EAFNOSUPPORT);
 }
 
+static bool may_serve(const struct sockaddr_storage *address, const char *only_loopback)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    if (!only_loopback || is_loopback(address))
+        return true;
+    endpoint_format(address, text);
+    log_error(only_loopback, LOG_TEXT("listen", text));
+    return false;
+}
+
 static bool bind_one(struct endpoints *endpoints, struct sockaddr_storage *address, bool optional,
                      const char *only_loopback)
 {
     char text[ENDPOINT_TEXT_MAX];
     endpoint_format(address, text);
-    if (only_loopback && !is_loopback(address)) {
-        log_error(only_loopback, LOG_TEXT("listen", text));
+    if (!may_serve(address, only_loopback))
         return false;
-    }
     int *fds = endpoints->fds + endpoints->count;
     int err = bind_workers(address, endpoints->workers, fds, ENDPOINTS_MAX);
     if (err == EADDRINUSE)
@@ -270,6 +278,23 @@ bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t 
         return false;
     }
     pack(ret_endpoints);
+    return true;
+}
+
+bool endpoints_check(char *const *texts, size_t text_count, const char *only_loopback)
+{
+    for (size_t i = 0; i < text_count; i++) {
+        struct sockaddr_storage found[ENDPOINTS_MAX] = {0};
+        if (local_socket_is(texts[i]))
+            continue;
+        size_t count = resolve(texts[i], found, ENDPOINTS_MAX);
+        for (size_t k = 0; k < count; k++) {
+            if (!may_serve(&found[k], only_loopback))
+                return false;
+        }
+        if (!count)
+            return false;
+    }
     return true;
 }
 

@@ -22,6 +22,7 @@
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
 #include "engine/broker_sqlite.h"
+#include "engine/sqlite_file.h"
 #include "engine/sqlite_options.h"
 #include "model/access.h"
 #include "model/keys.h"
@@ -371,6 +372,14 @@ static const char *why_only_loopback(const struct config *config)
            "reach this address";
 }
 
+static bool check_addresses(const struct config *config)
+{
+    char *const metrics[] = {config->metrics_listen};
+    const char *only_loopback = why_only_loopback(config);
+    return endpoints_check(config->listen.items, config->listen.count, only_loopback) &&
+           (!config->metrics_listen[0] || endpoints_check(metrics, 1, only_loopback));
+}
+
 static bool bind_all(struct server *server)
 {
     const struct config *config = server->config;
@@ -409,6 +418,29 @@ static bool find_parser(struct server *server)
         "later",
         LOG_TEXT("version", parser_version()));
     return false;
+}
+
+/* Of the broker, or of what is revoked. */
+static bool check_folder(const struct config *config)
+{
+    struct sqlite_file_error error = {"data_dir: the path is too long"};
+    char folder[PATH_MAX];
+    if (config->broker == CONFIG_BROKER_MEMORY && !credentials_configured(config))
+        return true;
+    if (data_path(config, "", folder) && sqlite_file_usable(folder, &error))
+        return true;
+    log_error("the data folder cannot be used", LOG_TEXT("why", error.text));
+    return false;
+}
+
+static bool check_credentials(const struct config *config)
+{
+    char *error = NULL;
+    bool good = credentials_check(config, &error);
+    if (!good)
+        log_error("cannot tell who may come in", LOG_TEXT("reason", error));
+    free(error);
+    return good;
 }
 
 static bool build(struct server *server)
@@ -535,11 +567,28 @@ static enum log_format log_format_of(const struct config *config)
     return journal ? LOG_FORMAT_JOURNAL : LOG_FORMAT_LOGFMT;
 }
 
+static void begin_log(const struct config *config)
+{
+    log_set_level((enum log_level)config->log_level);
+    log_set_format(log_format_of(config));
+}
+
+bool server_check(const struct config *config)
+{
+    struct server server = {.config = config};
+    begin_log(config);
+    log_start();
+    server.status.max_fds = raise_nofile();
+    bool good = has_descriptors(&server) && check_addresses(config) && check_folder(config) &&
+                check_credentials(config);
+    log_stop();
+    return good;
+}
+
 int server_run(const struct config *config)
 {
     notify_init();
-    log_set_level((enum log_level)config->log_level);
-    log_set_format(log_format_of(config));
+    begin_log(config);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
     hash_seed();

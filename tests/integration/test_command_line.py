@@ -88,6 +88,60 @@ def test_check_config_says_that_all_is_fine(tmp_path):
     assert "configuration is fine" in done.stdout
 
 
+def unstartable(folder):
+    """What serving refuses before it binds: {name: (flags, what it says)}."""
+    (folder / "short").write_text("12345\n")
+    (folder / "keys").write_text("one two three\n")
+    (folder / "file").write_text("")
+    good = write(folder, "")
+    return {
+        "no keys file": (["--keys-file", folder / "missing"], "No such file"),
+        "keys": (["--keys-file", folder / "keys"], f"{folder}/keys:1"),
+        "short secret": (["--jwt-secret-file", folder / "short"], "at least 32 bytes"),
+        "no key set": (["--jwks-file", folder / "short"], "this is no JWK set"),
+        "open to all": (["--listen", "0.0.0.0:0"], "only loopback is served"),
+        "metrics to all": (["--metrics-listen", "0.0.0.0:0"], "only loopback is served"),
+        "a name": (["--listen", "nowhere.invalid:0"], "cannot resolve"),
+        "no folder": (["--data-dir", folder / "file" / "data"], "cannot be made"),
+        "a file": (["--data-dir", folder / "file"], "Not a directory"),
+        "memory": (["--broker", "memory", "--keys-file", good, "--data-dir", folder / "file" / "x"],
+                   "cannot be made"),
+        "a word": (["frob"], "is an unknown command"),
+    }
+
+
+@pytest.mark.parametrize("name", [
+    "no keys file", "keys", "short secret", "no key set", "open to all", "metrics to all",
+    "a name", "no folder", "a file", "memory", "a word"])
+def test_check_config_says_what_serving_would_say(tmp_path, name):
+    flags, what = unstartable(tmp_path)[name]
+    before = sorted(tmp_path.rglob("*"))
+    port = [] if "--listen" in flags else ["--listen", "127.0.0.1:0"]
+    served = run_binary(*port, *flags, cwd=tmp_path)
+    assert served.returncode in (1, 2) and what in served.stderr
+    for path in set(tmp_path.rglob("*")) - set(before):  # what serving made
+        path.unlink() if path.is_file() else None
+    done = run_binary("--check-config", *flags, cwd=tmp_path)
+    assert done.returncode == 2 and what in done.stderr and not done.stdout
+    assert not [path for path in set(tmp_path.rglob("*")) - set(before) if path.is_file()]
+
+
+def test_check_config_leaves_no_trace(tmp_path):
+    (tmp_path / "keys").write_text("")
+    done = run_binary("--check-config", "--keys-file", tmp_path / "keys", cwd=tmp_path)
+    assert (done.returncode, sorted(path.name for path in tmp_path.iterdir())) == (0, ["keys"])
+
+
+def test_check_config_is_fine_beside_a_running_server(start, files):
+    server = start(*files.args)
+    flags = [*files.args, "--listen", server.address, "--data-dir", server.folder / "pushwire-data"]
+    before = sorted((path.name, path.stat().st_ino) for path in flags[-1].iterdir())
+    done = run_binary("--check-config", *flags)
+    assert (done.returncode, done.stderr) == (0, "") and "is fine" in done.stdout
+    assert sorted((path.name, path.stat().st_ino) for path in flags[-1].iterdir()) == before
+    assert server.http.get("/healthz").status_code == 200
+
+
 ERRORS = [
     (["--max-boddy", "1MiB"], "--max-boddy", "did you mean --max-body?"),
     (["--ttl", "soon"], "--ttl", "soon"),
