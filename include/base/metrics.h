@@ -23,7 +23,8 @@ struct buf;
     X(http_requests, "http_requests_total", "", "counter", "HTTP requests answered.")              \
     X(replayed, "replayed_total", "", "counter", "Messages sent from pages to sessions behind.")   \
     X(gaps, "gaps_total", "", "counter", "Gaps told to sessions.")                                 \
-    X(doubts, "doubts_total", "", "counter", "Times a full inbox sent sessions back to the broker.")
+    X(overflows, "doubts_total", "", "counter",                                                    \
+      "Times a full inbox sent sessions back to the broker.")
 
 /* How sessions receive: the label `transport`. */
 enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_POLL, TRANSPORT_COUNT };

@@ -5,7 +5,7 @@
  * member drains its inbox and hands the record to broker_finish_call.
  *
  * One sequencer: number, keep, look up the watchers and push to their inboxes is one critical
- * section, so each inbox is in id order over all addresses. A message exists once it is in the
+ * section, so each inbox is in id order over all topics. A message exists once it is in the
  * broker; nothing is delivered before. */
 #ifndef ENGINE_BROKER_H
 #define ENGINE_BROKER_H
@@ -17,8 +17,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/inbox.h"
-#include "model/address.h"
 #include "model/message.h"
+#include "model/topic.h"
 
 struct broker;
 struct devices;
@@ -29,10 +29,10 @@ struct idempotency_key;
 
 /* What an inbox carries. */
 enum record_kind {
-    RECORD_MESSAGE, /* struct message_record: the member's, who unrefs and frees */
-    RECORD_CALL,    /* struct call: an answer to a publish, a read or a signal */
-    RECORD_SIGNAL,  /* struct signal_copy: to be served and given back by broker_reply */
-    RECORD_DOUBT,   /* the inbox's own: you may have missed something */
+    RECORD_MESSAGE,  /* struct message_record: the member's, who unrefs and frees */
+    RECORD_CALL,     /* struct call: an answer to a publish, a read or a control message */
+    RECORD_CONTROL,  /* struct control_copy: to be served and given back by broker_reply */
+    RECORD_OVERFLOW, /* the inbox's own: you may have missed something */
 };
 
 struct message_record {
@@ -50,11 +50,11 @@ struct call {
 /* Runs a RECORD_CALL taken from the inbox. */
 void broker_finish_call(struct inbox_record *record);
 
-struct publish {
+struct publish_call {
     struct call call;
     struct draft draft;                /* borrowed until broker_publish returns */
     const struct idempotency_key *key; /* or NULL; borrowed until done */
-    uint32_t *delivered;               /* the caller's array, one an address: sessions watching */
+    uint32_t *delivered;               /* the caller's array, one a topic: sessions watching */
     struct message *message;           /* the broker's while PENDING */
     /* The answer: */
     enum err err;
@@ -64,21 +64,21 @@ struct publish {
     bool durable;
 };
 
-/* One address of a stream. What has a longer ttl than its neighbours may still be kept below
+/* One topic of a stream. What has a longer ttl than its neighbours may still be kept below
  * `told`, so only `from` says what not to read. All three at 0: there is no gap. The name is
  * borrowed until done. */
-struct read_address {
-    struct address address;
+struct read_topic {
+    struct topic topic;
     uint64_t from;  /* nothing up to here is asked for */
     uint64_t told;  /* in: losses up to here are known; out: and these, by limits or retention */
     bool gap;       /* out: something after all three of after, from and told is gone */
     uint64_t known; /* the broker's: the highest of the three as they came in */
 };
 
-struct read {
+struct read_call {
     struct call call;
-    struct read_address *addresses;
-    size_t address_count;
+    struct read_topic *topics;
+    size_t topic_count;
     uint64_t after;  /* ascending: id > max(after, from) */
     uint64_t before; /* descending: id < before */
     bool descending;
@@ -102,7 +102,7 @@ struct device_call {
         DEVICE_ACK,    /* it has everything up to `cursor`; only what was opened can say so */
         DEVICE_FORGET, /* it is no more */
     } verb;
-    struct address user; /* its name and `device` are borrowed until done */
+    struct topic user; /* its name and `device` are borrowed until done */
     const char *device;
     size_t length;
     bool has_cursor;
@@ -116,9 +116,9 @@ struct device_call {
 
 /* That a device has a message. */
 struct acknowledgement {
-    const struct address *user; /* the message's */
-    int64_t at_ms;              /* when its cursor last moved */
-    char device[ADDRESS_NAME_MAX + 1];
+    const struct topic *user; /* the message's */
+    int64_t at_ms;            /* when its cursor last moved */
+    char device[TOPIC_NAME_MAX + 1];
 };
 
 #define LOOKUP_MAX_ACKS 1000
@@ -144,40 +144,40 @@ struct presence {
 
 struct inquiry {
     struct call call;
-    const struct address *addresses; /* borrowed until done, with their names */
+    const struct topic *topics; /* borrowed until done, with their names */
     size_t count;
-    struct presence *presence; /* the caller's array, one an address */
+    struct presence *presence; /* the caller's array, one a topic */
     /* The answer: */
     enum err err;
 };
 
-/* Removes all that is kept for an address; no gap is told for it. */
-struct erase {
+/* Removes all that is kept for a topic; no gap is told for it. */
+struct erase_call {
     struct call call;
-    struct address address; /* its name is borrowed until done */
+    struct topic topic; /* its name is borrowed until done */
     /* The answer: */
     enum err err;
     uint64_t erased; /* messages */
 };
 
-/* A question or an order to every member that watches an address; not kept, not numbered. */
-struct signal {
-    enum { SIGNAL_CLOSE, SIGNAL_DESCRIBE, SIGNAL_USERS } verb;
-    struct address address; /* borrowed until done */
-    enum err reason;        /* SIGNAL_CLOSE */
-    const char *from;       /* SIGNAL_USERS: names after this one, borrowed until done */
+/* A question or an order to every member that watches a topic; not kept, not numbered. */
+struct control {
+    enum { CONTROL_CLOSE, CONTROL_DESCRIBE, CONTROL_USERS } verb;
+    struct topic topic; /* borrowed until done */
+    enum err reason;    /* CONTROL_CLOSE */
+    const char *from;   /* CONTROL_USERS: names after this one, borrowed until done */
     size_t from_length;
-    size_t limit;       /* SIGNAL_USERS: at most so many from each member */
+    size_t limit;       /* CONTROL_USERS: at most so many from each member */
     struct buf replies; /* the members' texts, one after the other */
     uint64_t number;    /* the sum of the members' numbers */
     size_t outstanding;
-    bool failed;                         /* a member had no memory to answer */
-    void (*done)(struct signal *signal); /* the asker's thread; never within broker_signal */
+    bool failed;                           /* a member had no memory to answer */
+    void (*done)(struct control *control); /* the asker's thread; never within broker_control */
 };
 
-struct signal_copy {
+struct control_copy {
     struct call call;
-    struct signal *signal; /* on the member's thread only the question may be read */
+    struct control *control; /* on the member's thread only the question may be read */
     struct inbox *asker;
     struct buf reply;
     uint64_t number;
@@ -195,15 +195,15 @@ struct broker_ops {
     const char *name;
     void (*destroy)(struct broker *broker);
     int (*join)(struct broker *broker, struct inbox *inbox);
-    int (*watch)(struct broker *broker, int member, const struct address *addresses, size_t count,
+    int (*watch)(struct broker *broker, int member, const struct topic *topics, size_t count,
                  int delta, uint64_t *ret_head);
-    void (*linger)(struct broker *broker, const struct address *user);
-    int (*publish)(struct broker *broker, struct publish *publish);
-    int (*read)(struct broker *broker, struct read *read);
-    int (*signal)(struct broker *broker, int member, struct signal *signal);
-    uint32_t (*count)(struct broker *broker, const struct address *address);
+    void (*linger)(struct broker *broker, const struct topic *user);
+    int (*publish)(struct broker *broker, struct publish_call *publish);
+    int (*read)(struct broker *broker, struct read_call *read);
+    int (*control)(struct broker *broker, int member, struct control *control);
+    uint32_t (*count)(struct broker *broker, const struct topic *topic);
     int (*inquire)(struct broker *broker, struct inquiry *inquiry);
-    int (*erase)(struct broker *broker, struct erase *erase);
+    int (*erase)(struct broker *broker, struct erase_call *erase);
     int (*device)(struct broker *broker, struct device_call *device);
     int (*lookup)(struct broker *broker, struct lookup *lookup);
     void (*flush)(struct broker *broker);
@@ -221,29 +221,29 @@ void broker_destroy(struct broker *broker); /* after every member has stopped; N
 /* Makes an inbox a member, before its thread starts. Returns the member's number. */
 int broker_join(struct broker *broker, struct inbox *inbox);
 
-/* Adds delta sessions (+1 or -1) of this member at all these addresses, in one step; from then on
+/* Adds delta sessions (+1 or -1) of this member at all these topics, in one step; from then on
  * each message to them is pushed to its inbox. *ret_head, where asked for, is the last id
  * dispatched: whoever starts there misses nothing. */
-int broker_watch(struct broker *broker, int member, const struct address *addresses, size_t count,
+int broker_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
                  int delta, uint64_t *ret_head);
 
 /* A user whose poll is answered counts as online a moment longer: see lingering.h. */
-void broker_linger(struct broker *broker, const struct address *user);
+void broker_linger(struct broker *broker, const struct topic *user);
 
-int broker_publish(struct broker *broker, int member, struct publish *publish);
-int broker_read(struct broker *broker, int member, struct read *read);
+int broker_publish(struct broker *broker, int member, struct publish_call *publish);
+int broker_read(struct broker *broker, int member, struct read_call *read);
 
-/* BROKER_PENDING, or 0 when nobody watches the address: then done() will not run. */
-int broker_signal(struct broker *broker, int member, struct signal *signal);
+/* BROKER_PENDING, or 0 when nobody watches the topic: then done() will not run. */
+int broker_control(struct broker *broker, int member, struct control *control);
 
-/* Gives a served signal_copy back to who asked. The member's thread. */
-void broker_reply(struct signal_copy *copy);
+/* Gives a served control_copy back to who asked. The member's thread. */
+void broker_reply(struct control_copy *copy);
 
-/* Sessions at the address, over all members. */
-uint32_t broker_count(struct broker *broker, const struct address *address);
+/* Sessions at the topic, over all members. */
+uint32_t broker_count(struct broker *broker, const struct topic *topic);
 
 int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry);
-int broker_erase(struct broker *broker, int member, struct erase *erase);
+int broker_erase(struct broker *broker, int member, struct erase_call *erase);
 
 /* An acknowledgement of a device that was opened and is known to be there may be left to itself:
  * then `done` is NULL, the call ends at once, and nothing is borrowed. */
@@ -265,18 +265,18 @@ struct broker_stats broker_stats(struct broker *broker);
 
 /* Adds an acknowledgement, unless that device has one already: who knows best is asked first.
  * Beyond LOOKUP_MAX_ACKS none is added. False: out of memory. */
-bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
+bool broker_add_ack(struct lookup *lookup, const struct topic *user, const char *device,
                     size_t length, int64_t at_ms);
 /* Those of a message that was found, by the devices given. */
 bool broker_add_acks(struct lookup *lookup, const struct devices *devices);
 
 /* Did this publish's key come before? ERR_KEY_CONFLICT, or 0: then publish->duplicate says it, with
  * id and kept. */
-int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms);
+int broker_check_key(struct publish_call *publish, struct idempotency *keys, int64_t now_ms);
 
-/* While a page is made: what lay at this address up to an id is gone, and is to be told as a gap to
+/* While a page is made: what lay at this topic up to an id is gone, and is to be told as a gap to
  * who did not ask for all that is kept. */
-void broker_tell_loss(struct read_address *from, uint64_t upto);
+void broker_tell_loss(struct read_topic *from, uint64_t upto);
 
 /* An id is a time, in milliseconds of the wall clock, above so many bits. */
 #define BROKER_ID_CLOCK_SHIFT 20

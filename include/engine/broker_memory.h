@@ -1,8 +1,8 @@
 /* broker_memory.h - the broker whose store is this process's memory.
  *
- * Survives nothing and says so: `durable` is never true. Bounded by its limits: per address by
+ * Survives nothing and says so: `durable` is never true. Bounded by its limits: per topic by
  * count and bytes, in total by bytes; the oldest go first and leave a gap. Every call ends at once
- * (signals apart). Any member's thread; one mutex is the sequencer. */
+ * (control messages apart). Any member's thread; one mutex is the sequencer. */
 #ifndef ENGINE_BROKER_MEMORY_H
 #define ENGINE_BROKER_MEMORY_H
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/address.h"
+#include "model/topic.h"
 
 struct broker;
 struct catch_up;
@@ -35,8 +35,8 @@ void catch_up_destroy(struct catch_up *catch_up);
 
 /* Where a session's stream begins; borrowed for the call. */
 struct catch_up_start {
-    struct address user;
-    const struct address *channels;
+    struct topic user;
+    const struct topic *channels;
     size_t channel_count;
     bool has_after;
     uint64_t after;
@@ -44,7 +44,7 @@ struct catch_up_start {
     size_t device_length;
 };
 
-/* Attaches a session that session_init prepared and watches its addresses. With `after` it starts
+/* Attaches a session that session_init prepared and watches its topics. With `after` it starts
  * behind that cursor, else live at head; session->cursor tells where. Nothing is delivered before
  * this returns. ERR_TOO_MANY_SESSIONS_OF_USER, ERR_TOO_MANY_CHANNELS or ERR_OUT_OF_MEMORY: it stays
  * closed. */
@@ -54,10 +54,10 @@ int catch_up_open(struct catch_up *catch_up, struct session *session,
 /* Adds a channel to an open session's stream, from now on; it may be there already.
  * ERR_TOO_MANY_CHANNELS or ERR_OUT_OF_MEMORY: nothing changed. */
 int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
-                       const struct address *channel);
+                       const struct topic *channel);
 /* False: it was not subscribed. */
 bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
-                          const struct address *channel);
+                          const struct topic *channel);
 
 /* The session's device has everything up to this id. ERR_BAD_FRAME: it has none; ERR_BAD_FIELD: the
  * session was not given that much; ERR_OUT_OF_MEMORY. */
@@ -70,7 +70,7 @@ void catch_up_close(struct catch_up *catch_up, struct session *session);
 void catch_up_drained(struct catch_up *catch_up, struct session *session);
 
 /* Something may have been missed: every live session reads on from its cursor. */
-void catch_up_doubt(struct catch_up *catch_up);
+void catch_up_resync(struct catch_up *catch_up);
 
 /* Issues a few of the reads that wait, in fair order. */
 void catch_up_run(struct catch_up *catch_up);

@@ -12,16 +12,16 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "model/address.h"
+#include "model/topic.h"
 
 struct device {
     struct list link;  /* of its user, the one that moved longest ago first */
     struct list order; /* of all, likewise */
-    uint64_t user;     /* hash of the user's address */
+    uint64_t user;     /* hash of the user's topic */
     uint64_t cursor;
     int64_t moved_at_ms; /* wall clock */
     size_t length;
-    char name[ADDRESS_NAME_MAX];
+    char name[TOPIC_NAME_MAX];
 };
 
 struct devices {

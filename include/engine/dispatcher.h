@@ -11,12 +11,12 @@
 
 #include "engine/lingering.h"
 #include "engine/watch_table.h"
-#include "model/address.h"
+#include "model/topic.h"
 
 struct call;
+struct control;
 struct inbox;
 struct message;
-struct signal;
 
 #define DISPATCHER_MAX_MEMBERS 64 /* one bit each in a word */
 #define DISPATCHER_NOBODY      (-1)
@@ -35,27 +35,27 @@ void dispatcher_finish(struct dispatcher *dispatcher);
 /* Returns the new member's number. */
 int dispatcher_join(struct dispatcher *dispatcher, struct inbox *inbox);
 
-/* One session more at each address, or at none of them. False: out of memory. */
-bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+/* One session more at each topic, or at none of them. False: out of memory. */
+bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct topic *topics,
                       size_t count);
-void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct topic *topics,
                         size_t count);
 
-/* Sessions at an address, over all members. */
-uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address);
+/* Sessions at a topic, over all members. */
+uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct topic *topic);
 
 /* Is there a session of this user, or will there be in a moment? */
-bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct address *user,
+bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct topic *user,
                           int64_t mono_ms);
 
-/* Pushes to the inbox of every member that watches one of the message's addresses. `from` is the
- * member on whose thread this runs, or DISPATCHER_NOBODY. ret_delivered, one an address: sessions
+/* Pushes to the inbox of every member that watches one of the message's topics. `from` is the
+ * member on whose thread this runs, or DISPATCHER_NOBODY. ret_delivered, one a topic: sessions
  * watching; may be NULL. */
 void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *message,
                      uint32_t *ret_delivered);
 
-/* broker_signal, on the asking member's thread. Who is sent away does not linger either. */
-int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal);
+/* broker_control, on the asking member's thread. Who is sent away does not linger either. */
+int dispatcher_control(struct dispatcher *dispatcher, int member, struct control *control);
 
 /* Takes a finished call back to the member that made it. From another thread than the member's. */
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call);

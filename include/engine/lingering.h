@@ -1,7 +1,7 @@
 /* lingering.h - users who had a poll answered a moment ago, and will be back with the next.
  *
  * They count as online meanwhile, and are no sessions: nothing is delivered to them, and no limit
- * sees them. By the hash of the user's address. Not locked: the broker's lock guards it. */
+ * sees them. By the hash of the user's topic. Not locked: the broker's lock guards it. */
 #ifndef ENGINE_LINGERING_H
 #define ENGINE_LINGERING_H
 

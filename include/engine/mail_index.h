@@ -1,11 +1,12 @@
-/* mail_index.h - fills the table `mail`, which says what lies at which address, behind the log.
+/* mail_index.h - fills the table `mail`, which says what lies at which topic, behind the log.
  *
  * An index kept up at insert time would cost several times the message itself. So what was
- * committed is noted in memory and filed later, in bulks sorted by address and in slices between
- * commits; until then those messages are read from memory. Holds the limits of each address, too,
+ * committed is noted in memory and filed later, in bulks sorted by topic and in slices between
+ * commits; until then those messages are read from memory. Holds the limits of each topic, too,
  * to within an eighth: where the distance of its first and its last number is beyond them, it is
  * counted what is there and alive, and of that the oldest leave the index at once, and the log as
- * litter. What is past its time does not count, and leaves as well. The writer's thread only. */
+ * tombstones. What is past its time does not count, and leaves as well. The writer's thread only.
+ */
 #ifndef ENGINE_MAIL_INDEX_H
 #define ENGINE_MAIL_INDEX_H
 
@@ -13,38 +14,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct litter;
 struct mail_index;
 struct message;
+struct tombstones;
 typedef struct sqlite3 sqlite3;
 
 struct mail_index_limits {
-    uint64_t keep_messages; /* an address */
-    uint64_t keep_bytes;    /* an address */
+    uint64_t keep_messages; /* a topic */
+    uint64_t keep_bytes;    /* a topic */
 };
 
-/* What the limits took from an address: all up to an id. */
+/* What the limits took from a topic: all up to an id. */
 struct mail_cut {
     uint64_t hash;
     uint64_t upto;
 };
 
-/* db and litter are borrowed. NULL: a statement could not be prepared. */
+/* db and tombstones are borrowed. NULL: a statement could not be prepared. */
 struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits,
-                                     struct litter *litter);
+                                     struct tombstones *tombstones);
 void mail_index_destroy(struct mail_index *index); /* NULL is fine */
 
 /* Notes a message whose commit is through, or is under way in this transaction. Ids rise. False:
  * out of memory. */
 bool mail_index_note(struct mail_index *index, const struct message *message);
 
-/* The message noted last does not lie at its i-th address: it was erased there. */
+/* The message noted last does not lie at its i-th topic: it was erased there. */
 void mail_index_unnote(struct mail_index *index, const struct message *message, uint32_t i);
 
-/* Walks what is noted for an address and not filed yet: start with *cursor = 0, ends with false. */
+/* Walks what is noted for a topic and not filed yet: start with *cursor = 0, ends with false. */
 bool mail_index_each(const struct mail_index *index, uint64_t hash, size_t *cursor,
                      uint64_t *ret_id);
-/* Drops it: the address was erased. */
+/* Drops it: the topic was erased. */
 void mail_index_forget(struct mail_index *index, uint64_t hash);
 /* A message above what the last complete bulk had has left the log. */
 void mail_index_lose(struct mail_index *index, uint64_t id);
@@ -64,8 +65,8 @@ bool mail_index_begin(struct mail_index *index);
 /* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock.
  * now_ms: what has expired by then is over; 0: nothing is.
  * *ret_upto: set once the bulk is complete; every message up to it is in the index when the
- * transaction is through. No removal of litter is under way. Returns SQLite's code, SQLITE_OK when
- * all is well. */
+ * transaction is through. No removal of tombstones is under way. Returns SQLite's code, SQLITE_OK
+ * when all is well. */
 int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms,
                      uint64_t *ret_upto);
 

@@ -1,4 +1,4 @@
-/* mailbox.h - what is kept for one address, in id order.
+/* mailbox.h - what is kept for one topic, in id order.
  *
  * Part of the memory broker; guarded by its lock. An entry `kept` may lie in several mailboxes (a
  * message with several receivers); whoever takes it out of the last one frees it. */
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "model/address.h"
+#include "model/topic.h"
 
 struct message;
 
@@ -38,10 +38,10 @@ struct mailbox {
 };
 
 /* NULL: out of memory. */
-struct mailbox *mailbox_create(const struct address *address, uint64_t pruned_upto);
+struct mailbox *mailbox_create(const struct topic *topic, uint64_t pruned_upto);
 /* It is empty. */
 void mailbox_destroy(struct mailbox *mailbox);
-bool mailbox_is_at(const void *mailbox, const void *address); /* a map_equal */
+bool mailbox_is_at(const void *mailbox, const void *topic); /* a map_equal */
 
 /* Makes room for one more. False: out of memory. */
 bool mailbox_reserve(struct mailbox *mailbox);

@@ -1,8 +1,8 @@
 /* remnants.h - what the file still knows of what is gone, and how much of that.
  *
- * How far an address has lost its mail or was erased, when users who are gone were last there,
- * where devices are, when lives began: rows that outlive every message. Each table has a bound.
- * Beyond it the oldest rows go: a user was then never seen, a device is new, and of addresses the
+ * How far a topic has lost its mail or was erased, when users who are gone were last there,
+ * where devices are, when epochs began: rows that outlive every message. Each table has a bound.
+ * Beyond it the oldest rows go: a user was then never seen, a device is new, and of topics the
  * highest loss that was known stays as one floor for all that have no row. Nobody misses a gap for
  * that; a very old cursor may be told one too many. The writer's thread only. */
 #ifndef ENGINE_REMNANTS_H
@@ -15,10 +15,10 @@ typedef struct sqlite3 sqlite3;
 
 struct remnants_limits {
     int64_t
-        addresses; /* rows of each table; for a moment a sixteenth more, and what a minute brings */
+        topics; /* rows of each table; for a moment a sixteenth more, and what a minute brings */
     int64_t users;
     int64_t devices;
-    int64_t lives;
+    int64_t epochs;
 };
 
 /* What a file of so many bytes can bear. */

@@ -1,7 +1,7 @@
 /* retention.h - lets go of what is past its time or over the total, and gives the space back.
  *
  * Works in rounds, like the index: collects messages that must go, those past their time before
- * those that are merely the oldest, sorts their entries by address, removes those, then the
+ * those that are merely the oldest, sorts their entries by topic, removes those, then the
  * messages, in slices between commits. While there is more to do one round follows the other. The
  * writer's thread only. */
 #ifndef ENGINE_RETENTION_H
@@ -25,7 +25,7 @@ struct retention_look {
     uint64_t indexed_upto; /* no message beyond it is touched */
     uint64_t keys_upto;    /* keys up to here are too old */
     uint64_t messages;     /* so many there are, */
-    uint64_t litter;       /* so many of which are on their way out, */
+    uint64_t tombstones;   /* so many of which are on their way out, */
     uint64_t keys;         /* and so many keys, whose room is not the messages' */
 };
 
@@ -49,7 +49,7 @@ bool retention_busy(const struct retention *retention);
 bool retention_is_behind(const struct retention *retention);
 
 /* Does part of it, in the writer's transaction, until the time on the monotonic clock, and no less
- * than so many steps: one to find, one to take from an address, one to remove a message. Adds what
+ * than so many steps: one to find, one to take from a topic, one to remove a message. Adds what
  * it removed to *gone. */
 int retention_slice(struct retention *retention, int64_t until_us, size_t least,
                     struct retention_gone *gone);

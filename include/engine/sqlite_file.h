@@ -54,10 +54,10 @@ int sqlite_file_run(sqlite3_stmt *statement);
 /* The same for one that takes two numbers. */
 int sqlite_file_run_for(sqlite3_stmt *statement, int64_t first, uint64_t second);
 
-/* Up to which id an address that has no row may have lost something: see remnants.h. */
+/* Up to which id a topic that has no row may have lost something: see remnants.h. */
 #define SQLITE_FILE_FLOOR "coalesce((SELECT value FROM meta WHERE name = 'floor'), 0)"
 
-/* For sqlite_file_run_for: an address, by its hash, has lost something, all of it up to an id. */
+/* For sqlite_file_run_for: a topic, by its hash, has lost something, all of it up to an id. */
 #define SQLITE_FILE_TELL                                                                           \
     "INSERT INTO address(hash, pruned_upto) VALUES (?1, max(?2, " SQLITE_FILE_FLOOR                \
     ")) ON CONFLICT(hash)"                                                                         \

@@ -12,8 +12,8 @@ struct sqlite_options {
     const char *folder; /* outlives the broker */
     bool full_sync;
     uint64_t recent_bytes;
-    size_t keep_messages; /* an address, to within an eighth */
-    uint64_t keep_bytes;  /* an address, to within an eighth */
+    size_t keep_messages; /* a topic, to within an eighth */
+    uint64_t keep_bytes;  /* a topic, to within an eighth */
     uint64_t keep_total;
     uint64_t disk_reserve; /* free space of the disk that is left alone; at most 2 % of the disk */
     size_t devices_per_user;

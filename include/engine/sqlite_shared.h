@@ -2,7 +2,7 @@
  * lock.
  *
  * The workers' threads ask, the committer's thread (sqlite_committer.h) writes, those of the
- * answers (sqlite_answers.h) read. Private to these and to broker_sqlite.c. */
+ * answers (sqlite_reader_pool.h) read. Private to these and to broker_sqlite.c. */
 #ifndef ENGINE_SQLITE_SHARED_H
 #define ENGINE_SQLITE_SHARED_H
 
@@ -16,14 +16,14 @@
 #include "engine/age.h"
 #include "engine/devices.h"
 #include "engine/dispatcher.h"
-#include "engine/sightings.h"
+#include "engine/last_seen.h"
 #include "engine/sqlite_options.h"
 
 struct call;
-struct life;
+struct epoch;
 struct memory_store;
 
-/* What waits for the committer, and for the answers. */
+/* What waits for the committer, and for the readers. */
 enum sqlite_job {
     SQLITE_PUBLISH,
     SQLITE_ERASE,
@@ -37,8 +37,8 @@ enum sqlite_job {
 struct sqlite_shared {
     /* These never change after the start. */
     struct sqlite_options options;
-    struct life *lives;
-    size_t life_count;
+    struct epoch *epochs;
+    size_t epoch_count;
 
     /* The committer's, and read by all. */
     atomic_int_least64_t age_offset_ms; /* the messages' age less the monotonic clock */
@@ -49,13 +49,13 @@ struct sqlite_shared {
     struct memory_store *window; /* all that is kept and above window_floor */
     uint64_t window_floor;       /* never above indexed_upto */
     uint64_t indexed_upto;
-    uint64_t head;  /* last id dispatched */
-    uint64_t shown; /* the last of those that are kept */
+    uint64_t head;         /* last id dispatched */
+    uint64_t visible_upto; /* the last of those that are kept */
     struct list jobs;
-    struct list questions;
+    struct list read_queue;
     pthread_cond_t has_jobs;
-    pthread_cond_t has_questions;
-    struct sightings sightings;
+    pthread_cond_t has_reads;
+    struct last_seen last_seen;
     struct devices devices; /* that moved since they were last written */
     uint64_t messages;
     uint64_t bytes;
@@ -63,7 +63,7 @@ struct sqlite_shared {
     unsigned generation; /* of the open file; whoever reads it follows */
     bool up;
     bool stopping;
-    bool wakes_answers;      /* at the end of the lock */
+    bool wakes_readers;      /* at the end of the lock */
     atomic_bool has_new_job; /* of which the committer was not told */
 };
 

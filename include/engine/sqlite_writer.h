@@ -1,4 +1,4 @@
-/* sqlite_writer.h - the one connection that writes: log, keys, index, retention, lives.
+/* sqlite_writer.h - the one connection that writes: log, keys, index, retention, epochs.
  *
  * Everything happens in a transaction of the caller's: what is added is kept once
  * sqlite_writer_commit says so. One thread at a time. Functions return 0, ERR_NO_ROOM (the disk is
@@ -14,13 +14,13 @@
 #include "engine/mail_index.h"
 #include "engine/retention.h"
 
-struct address;
 struct age;
 struct device;
 struct idempotency_key;
 struct message;
 struct sqlite_file_error;
 struct sqlite_writer;
+struct topic;
 
 struct sqlite_writer_options {
     const char *folder; /* borrowed */
@@ -32,7 +32,7 @@ struct sqlite_writer_options {
 
 /* A time in which one process wrote: cursors strictly between were given by a life that is not on
  * this disk. */
-struct life {
+struct epoch {
     uint64_t last;  /* the last id on disk when it began */
     uint64_t first; /* no id of it is lower */
 };
@@ -41,7 +41,7 @@ struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *opt
                                          struct sqlite_file_error *ret_error);
 void sqlite_writer_close(struct sqlite_writer *writer); /* NULL is fine; rolls back */
 
-/* The key of hash.h under which addresses are filed: a new file takes over the process's, and with
+/* The key of hash.h under which topics are filed: a new file takes over the process's, and with
  * `adopt` the process an older file's. False: they differ. */
 bool sqlite_writer_use_hash_key(struct sqlite_writer *writer, bool adopt);
 
@@ -59,11 +59,12 @@ int64_t sqlite_writer_newest_ms(const struct sqlite_writer *writer);
 int sqlite_writer_get_age(struct sqlite_writer *writer, struct age *ret_age);
 
 /* Hands every message that is not in the index to take(), in id order, and notes it for the
- * index. erased() follows for each address of it that was erased since. False from take(): stop,
+ * index. erased() follows for each topic of it that was erased since. False from take(): stop,
  * out of memory. */
-int sqlite_writer_load_tail(
-    struct sqlite_writer *writer, bool (*take)(void *context, struct message *message),
-    void (*erased)(void *context, const struct address *address, uint64_t upto), void *context);
+int sqlite_writer_load_tail(struct sqlite_writer *writer,
+                            bool (*take)(void *context, struct message *message),
+                            void (*erased)(void *context, const struct topic *topic, uint64_t upto),
+                            void *context);
 
 /* Hands the keys above this id to take(), oldest first; count of them at most, the newest. */
 int sqlite_writer_load_keys(struct sqlite_writer *writer, uint64_t above, size_t count,
@@ -71,9 +72,9 @@ int sqlite_writer_load_keys(struct sqlite_writer *writer, uint64_t above, size_t
                                          uint64_t id, bool kept),
                             void *context);
 
-/* All lives, oldest first; *ret_lives is the caller's to free. */
-int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_lives,
-                             size_t *ret_count);
+/* All epochs, oldest first; *ret_epochs is the caller's to free. */
+int sqlite_writer_load_epochs(struct sqlite_writer *writer, struct epoch **ret_epochs,
+                              size_t *ret_count);
 
 /* ---- after a failure, before anything else is written ---- */
 
@@ -94,11 +95,11 @@ bool sqlite_writer_in_transaction(const struct sqlite_writer *writer);
 int sqlite_writer_add(struct sqlite_writer *writer, const struct message *message);
 int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
                           const struct idempotency_key *key, bool kept);
-int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life);
+int sqlite_writer_add_epoch(struct sqlite_writer *writer, const struct epoch *epoch);
 /* No device can have more than was given: those that claim to are set to head. */
 int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head);
 int sqlite_writer_set_age(struct sqlite_writer *writer, const struct age *age);
-int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
+int sqlite_writer_note_last_seen(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms);
 
 /* A device of a user: made with a cursor, and then the user's that moved longest ago goes where it
  * has more than so many; moved up, if it is there; removed. */
@@ -109,10 +110,10 @@ int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct devic
                                 bool *ret_found);
 
 /* Records that ids up to here have been given, though nothing of them is kept. */
-int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last);
+int sqlite_writer_reserve(struct sqlite_writer *writer, uint64_t last);
 
-/* Removes an address's mail, all of it. now_ms: what has expired by then does not count. */
-int sqlite_writer_erase(struct sqlite_writer *writer, const struct address *address, uint64_t upto,
+/* Removes a topic's mail, all of it. now_ms: what has expired by then does not count. */
+int sqlite_writer_erase(struct sqlite_writer *writer, const struct topic *topic, uint64_t upto,
                         int64_t now_ms, uint64_t *ret_erased);
 
 int sqlite_writer_commit(struct sqlite_writer *writer);
@@ -133,7 +134,7 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t ke
  * added to it. now_ms: as mail_index_slice has it. */
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet);
 
-/* What limits took that memory may still have: from single addresses (see mail_index_take_cuts),
+/* What limits took that memory may still have: from single topics (see mail_index_take_cuts),
  * and the oldest of all, up to an id. Only what is committed. */
 const struct mail_cut *sqlite_writer_take_cuts(struct sqlite_writer *writer, size_t *ret_count);
 uint64_t sqlite_writer_gone_upto(const struct sqlite_writer *writer);

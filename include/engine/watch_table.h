@@ -1,6 +1,6 @@
-/* watch_table.h - how many sessions each member has at each address.
+/* watch_table.h - how many sessions each member has at each topic.
  *
- * Holds keyed 64-bit hashes and counts, no names: 16 bytes an entry, open addressing. Two addresses
+ * Holds keyed 64-bit hashes and counts, no names: 16 bytes an entry, open addressing. Two topics
  * of one hash (one chance in 2^64 a pair) would only cost a member a look into its connection
  * manager, which knows names. Belongs to the sequencer; guarded by its lock. */
 #ifndef ENGINE_WATCH_TABLE_H

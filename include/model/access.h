@@ -16,8 +16,8 @@
 #include "model/token.h"
 
 struct access;
+struct api_keys;
 struct identity;
-struct keys;
 struct revocations;
 
 struct access_options {
@@ -27,7 +27,7 @@ struct access_options {
     size_t proxy_count;
     bool open; /* nobody needs credentials */
     bool insecure_open;
-    struct keys *keys;               /* changes hands; NULL: none */
+    struct api_keys *keys;           /* changes hands; NULL: none */
     struct token_keys *token_keys;   /* changes hands */
     struct token_rules rules;        /* its texts are copied */
     struct revocations *revocations; /* borrowed for as long as there is an access */
@@ -59,7 +59,7 @@ int access_identify(const struct access *access, const char *text, size_t length
 bool access_revoked(const struct access *access, const struct identity *identity);
 
 /* The publishers' keys, borrowed; NULL: none are configured. */
-struct keys *access_keys(const struct access *access);
+struct api_keys *access_keys(const struct access *access);
 struct revocations *access_revocations(const struct access *access);
 
 /* Signs a token with the rules' issuer and audience; else as token_sign. */

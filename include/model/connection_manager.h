@@ -1,6 +1,6 @@
 /* connection_manager.h - who listens at this worker, and delivery to them.
  *
- * The hash map of the project's founding idea: address -> sessions. Lives on its worker's thread.
+ * The hash map of the project's founding idea: topic -> sessions. Lives on its worker's thread.
  * Sessions are borrowed: each is attached when it opens and detached before it is freed. Knows no
  * broker and no transport. */
 #ifndef MODEL_CONNECTION_MANAGER_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "model/address.h"
+#include "model/topic.h"
 
 struct connection_manager;
 struct message;
@@ -25,36 +25,36 @@ void connection_manager_destroy(struct connection_manager *manager);
 /* Puts the session under its user, where delivery finds it. False: out of memory, and it stays
  * detached. Detaching twice is fine. */
 bool connection_manager_attach(struct connection_manager *manager, struct session *session,
-                               const struct address *user);
+                               const struct topic *user);
 void connection_manager_detach(struct connection_manager *manager, struct session *session);
 
 /* Puts an attached session under a channel as well, for what comes after `from`. The subscription
  * there was already, or a new one; NULL: out of memory. Detaching ends all subscriptions. */
 struct subscription *connection_manager_subscribe(struct connection_manager *manager,
                                                   struct session *session,
-                                                  const struct address *channel, uint64_t from);
+                                                  const struct topic *channel, uint64_t from);
 /* False: it was not subscribed. */
 bool connection_manager_unsubscribe(struct connection_manager *manager, struct session *session,
-                                    const struct address *channel);
+                                    const struct topic *channel);
 /* The session's subscription to this channel, or NULL. */
 struct subscription *connection_manager_subscription(const struct session *session,
-                                                     const struct address *channel);
+                                                     const struct topic *channel);
 /* Its channel; the name is borrowed while it lasts. */
-struct address connection_manager_channel(const struct subscription *subscription);
+struct topic connection_manager_channel(const struct subscription *subscription);
 /* Channels with a subscription here. */
 size_t connection_manager_channels(const struct connection_manager *manager);
 
 /* The user of an attached session; the name is borrowed until it is detached. */
-struct address connection_manager_user(const struct session *session);
+struct topic connection_manager_user(const struct session *session);
 
-/* Offers the message to every session at its addresses; the caller keeps its reference. */
+/* Offers the message to every session at its topics; the caller keeps its reference. */
 void connection_manager_deliver(struct connection_manager *manager, struct message *message);
 
 size_t connection_manager_count(const struct connection_manager *manager);
 
-/* Calls visit for each session at the address (a user or all); visit may close the session, not
+/* Calls visit for each session at the topic (a user or all); visit may close the session, not
  * detach others. */
-void connection_manager_each(struct connection_manager *manager, const struct address *address,
+void connection_manager_each(struct connection_manager *manager, const struct topic *topic,
                              void (*visit)(struct session *session, void *context), void *context);
 
 /* Calls visit for each user with a session here, in no order. */

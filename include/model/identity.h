@@ -8,22 +8,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct address;
+struct api_key;
+struct api_keys;
 struct claims;
-struct key;
-struct keys;
+struct topic;
 
 struct identity {
-    struct keys *keys;     /* counted; a publisher's */
-    const struct key *key; /* one of them; NULL: no publisher */
-    struct claims *claims; /* owned; a receiver's; NULL: no receiver */
+    struct api_keys *keys;     /* counted; a publisher's */
+    const struct api_key *key; /* one of them; NULL: no publisher */
+    struct claims *claims;     /* owned; a receiver's; NULL: no receiver */
 };
 
 /* Open mode: may do everything. Not to be changed. */
 extern struct identity identity_anyone;
 
 /* NULL, if there is no memory. What is handed in changes hands either way. */
-struct identity *identity_of_key(struct keys *keys, const struct key *key);
+struct identity *identity_of_key(struct api_keys *keys, const struct api_key *key);
 struct identity *identity_of_claims(struct claims *claims);
 /* NULL and identity_anyone are fine. */
 void identity_destroy(struct identity *identity);
@@ -35,7 +35,7 @@ enum right {
     RIGHT_RECEIVE,      /* the user's own token; told in each transport's own way */
     RIGHT_SEND,         /* scope send, or a token with `publish` */
     RIGHT_READ,         /* scope read */
-    RIGHT_READ_MESSAGE, /* scope read; the path has no address: the message found has, RIGHT_READ */
+    RIGHT_READ_MESSAGE, /* scope read; the path has no topic: the message found has, RIGHT_READ */
     RIGHT_READ_USER,    /* scope read, or own */
     RIGHT_READ_CHANNEL, /* scope read, or heard */
     RIGHT_OWN,          /* own */
@@ -44,15 +44,15 @@ enum right {
     RIGHT_TOKEN,        /* scope token */
 };
 
-/* 0, ERR_MISSING_SCOPE, or ERR_FORBIDDEN where the right does not reach this address (NULL: it is
+/* 0, ERR_MISSING_SCOPE, or ERR_FORBIDDEN where the right does not reach this topic (NULL: it is
  * about none). */
-int identity_may(const struct identity *identity, enum right right, const struct address *address);
+int identity_may(const struct identity *identity, enum right right, const struct topic *topic);
 /* What must be there, for people: "the scope read". */
 const char *identity_need(enum right right);
 
 /* May this message go there, may this channel be heard? Likewise. */
-int identity_may_send(const struct identity *identity, const struct address *address);
-int identity_may_hear(const struct identity *identity, const struct address *channel);
+int identity_may_send(const struct identity *identity, const struct topic *topic);
+int identity_may_hear(const struct identity *identity, const struct topic *channel);
 
 /* All its messages are from; NULL: each says. */
 const char *identity_sender(const struct identity *identity);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/address.h"
+#include "model/topic.h"
 
 struct buf;
 
@@ -19,8 +19,8 @@ enum message_kind { MESSAGE_NOTIFICATION };
 
 /* Everything a publisher brings; all borrowed until the call it is handed to returns. */
 struct draft {
-    const struct address *addresses; /* 1 to 1000, no two equal */
-    size_t address_count;
+    const struct topic *topics; /* 1 to 1000, no two equal */
+    size_t topic_count;
     enum message_kind kind;
     const char *sender;
     size_t sender_length;
@@ -32,7 +32,7 @@ struct draft {
 };
 
 /* Bytes shared by many sockets. */
-struct frame {
+struct chunk {
     atomic_uint refs;
     uint32_t size;
     char bytes[];
@@ -50,14 +50,14 @@ struct message {
     int64_t sent_at_ms;    /* wall clock */
     int64_t expires_at_ms; /* wall clock; equal to sent_at_ms when it is not kept */
     uint64_t except;
-    _Atomic(struct frame *) frames[MESSAGE_FORMATS];
+    _Atomic(struct chunk *) frames[MESSAGE_FORMATS];
     const char *sender;
     const char *body;
     uint32_t sender_length;
     uint32_t body_length;
-    uint32_t address_count;
-    uint32_t size;              /* bytes of this allocation */
-    struct address addresses[]; /* their names, sender and body follow in the same allocation */
+    uint32_t topic_count;
+    uint32_t size;         /* bytes of this allocation */
+    struct topic topics[]; /* their names, sender and body follow in the same allocation */
 };
 
 /* A message with one reference, copied from the draft; NULL: out of memory. */
@@ -86,23 +86,23 @@ void message_write_outline(const struct message *message, struct buf *buf);
  * a frame with one reference, or NULL: out of memory. */
 struct message_format {
     size_t slot;
-    struct frame *(*make)(const struct message *message);
+    struct chunk *(*make)(const struct message *message);
     const struct message_format *outline; /* for who cannot take it; NULL: there is none */
 };
 
 /* The frame in this format, borrowed from the message; NULL: out of memory. Any thread. */
-struct frame *message_frame(struct message *message, const struct message_format *format);
+struct chunk *message_frame(struct message *message, const struct message_format *format);
 
 /* The same for a reader that takes `max` bytes at once, or with 0 any number: a larger frame is
  * replaced by its outline. */
-struct frame *message_frame_within(struct message *message, const struct message_format *format,
+struct chunk *message_frame_within(struct message *message, const struct message_format *format,
                                    size_t max);
 
 /* A frame with one reference and `size` bytes to fill; NULL: out of memory. */
-struct frame *frame_create(size_t size);
+struct chunk *frame_create(size_t size);
 /* A frame of what is in the buffer, which stays the caller's; NULL also if that has failed. */
-struct frame *frame_from(const struct buf *buf);
-struct frame *frame_ref(struct frame *frame);
-void frame_unref(struct frame *frame);
+struct chunk *frame_from(const struct buf *buf);
+struct chunk *frame_ref(struct chunk *frame);
+void frame_unref(struct chunk *frame);
 
 #endif

@@ -16,10 +16,10 @@
 #include "base/list.h"
 #include "base/metrics.h"
 
-struct address;
 struct listeners;
 struct message;
 struct session;
+struct topic;
 
 /* What a transport does. None of these may free the session or detach it before they return:
  * closing takes effect on a later turn of the loop. */
@@ -30,7 +30,7 @@ struct session_ops {
     /* Tells that what lay between `after` and `resumes` may be lost; of one channel only, or of all
      * (NULL). False: the session ended because of it. */
     bool (*tell_gap)(struct session *session, uint64_t after, uint64_t resumes,
-                     const struct address *channel);
+                     const struct topic *channel);
     /* Bytes that wait for the socket. */
     size_t (*queued)(const struct session *session);
     void (*close)(struct session *session, enum err reason);
@@ -53,7 +53,7 @@ struct subscription {
 };
 
 /* What few sessions have. */
-struct session_rare {
+struct session_cold {
     uint64_t told;     /* losses among own mail up to here are known or were told */
     uint64_t all_told; /* the same for broadcasts */
     char *device;      /* owned; NULL: none */
@@ -64,7 +64,7 @@ struct session {
     uint64_t id;
     uint64_t cursor;
     struct subscription *channels; /* the connection manager's */
-    struct session_rare *rare;     /* catch_up's, while attached; NULL: all of it is 0 */
+    struct session_cold *cold;     /* catch_up's, while attached; NULL: all of it is 0 */
     struct list link;              /* connection_manager: all sessions of this worker */
     struct list user_link;         /* connection_manager: sessions of this user */
     struct list waiting;           /* catch_up: wants to read a page */

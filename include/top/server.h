@@ -1,4 +1,4 @@
-/* server.h - all parts together: built bottom-up, tied, stopped top-down.
+/* server.h - all workers together: built bottom-up, tied, stopped top-down.
  *
  * The only reader of the configuration. Runs on the main thread, whose loop handles signals and
  * the clock of the broker; each worker has a thread of its own. */

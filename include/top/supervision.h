@@ -8,10 +8,10 @@
 #include <stddef.h>
 
 struct metrics;
-struct part;
+struct worker;
 
 /* Once a second. The metrics are those of the parts. */
-void supervision_beat(struct part *const *parts, const struct metrics *const *metrics,
+void supervision_beat(struct worker *const *workers, const struct metrics *const *metrics,
                       size_t count);
 
 #endif

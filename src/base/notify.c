@@ -17,7 +17,7 @@
 #define MESSAGE_SIZE 512
 
 static struct {
-    struct sockaddr_un address;
+    struct sockaddr_un topic;
     socklen_t length; /* 0: nobody listens */
     int64_t watchdog_ms;
     size_t sockets;
@@ -35,15 +35,15 @@ static uint64_t take_number(const char *name)
 }
 
 /* An absolute path, or with @ a name in the abstract namespace. */
-static void read_address(const char *path)
+static void read_topic(const char *path)
 {
     size_t length = path ? strlen(path) : 0;
-    if (length < 2 || (*path != '/' && *path != '@') || length >= sizeof manager.address.sun_path)
+    if (length < 2 || (*path != '/' && *path != '@') || length >= sizeof manager.topic.sun_path)
         return;
-    manager.address.sun_family = AF_UNIX;
-    memcpy(manager.address.sun_path, path, length + 1);
+    manager.topic.sun_family = AF_UNIX;
+    memcpy(manager.topic.sun_path, path, length + 1);
     if (*path == '@')
-        manager.address.sun_path[0] = '\0';
+        manager.topic.sun_path[0] = '\0';
     manager.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
@@ -57,7 +57,7 @@ static bool is_meant(const char *name)
 void notify_init(void)
 {
     memset(&manager, 0, sizeof manager);
-    read_address(getenv("NOTIFY_SOCKET"));
+    read_topic(getenv("NOTIFY_SOCKET"));
     unsetenv("NOTIFY_SOCKET");
     uint64_t watchdog_us = take_number("WATCHDOG_USEC");
     if (is_meant("WATCHDOG_PID") && watchdog_us <= INT64_MAX)
@@ -76,8 +76,7 @@ static void send_text(const char *text, size_t length)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
-    sendto(fd, text, length, MSG_NOSIGNAL, (const struct sockaddr *)&manager.address,
-           manager.length);
+    sendto(fd, text, length, MSG_NOSIGNAL, (const struct sockaddr *)&manager.topic, manager.length);
     close(fd);
 }
 

@@ -7,7 +7,7 @@
 #include "engine/devices.h"
 #include "model/idempotency.h"
 
-void broker_tell_loss(struct read_address *from, uint64_t upto)
+void broker_tell_loss(struct read_topic *from, uint64_t upto)
 {
     from->gap = from->gap || (from->known > 0 && from->known < upto);
     from->told = max_u64(from->told, upto);
@@ -27,18 +27,18 @@ void broker_finish_call(struct inbox_record *record)
 
 static void take_reply(struct call *call)
 {
-    struct signal_copy *copy = (struct signal_copy *)call;
-    struct signal *signal = copy->signal;
-    buf_add(&signal->replies, copy->reply.data, copy->reply.size);
-    signal->number += copy->number;
-    signal->failed = signal->failed || !buf_ok(&copy->reply) || !buf_ok(&signal->replies);
+    struct control_copy *copy = (struct control_copy *)call;
+    struct control *control = copy->control;
+    buf_add(&control->replies, copy->reply.data, copy->reply.size);
+    control->number += copy->number;
+    control->failed = control->failed || !buf_ok(&copy->reply) || !buf_ok(&control->replies);
     buf_finish(&copy->reply);
     free(copy);
-    if (--signal->outstanding == 0)
-        signal->done(signal);
+    if (--control->outstanding == 0)
+        control->done(control);
 }
 
-void broker_reply(struct signal_copy *copy)
+void broker_reply(struct control_copy *copy)
 {
     copy->call.record.kind = RECORD_CALL;
     copy->call.done = take_reply;
@@ -58,18 +58,18 @@ int broker_join(struct broker *broker, struct inbox *inbox)
     return broker->ops->join(broker, inbox);
 }
 
-int broker_watch(struct broker *broker, int member, const struct address *addresses, size_t count,
+int broker_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
                  int delta, uint64_t *ret_head)
 {
-    return broker->ops->watch(broker, member, addresses, count, delta, ret_head);
+    return broker->ops->watch(broker, member, topics, count, delta, ret_head);
 }
 
-void broker_linger(struct broker *broker, const struct address *user)
+void broker_linger(struct broker *broker, const struct topic *user)
 {
     broker->ops->linger(broker, user);
 }
 
-int broker_publish(struct broker *broker, int member, struct publish *publish)
+int broker_publish(struct broker *broker, int member, struct publish_call *publish)
 {
     publish->call.member = member;
     publish->err = ERR_NONE;
@@ -77,28 +77,28 @@ int broker_publish(struct broker *broker, int member, struct publish *publish)
     return broker->ops->publish(broker, publish);
 }
 
-int broker_read(struct broker *broker, int member, struct read *read)
+int broker_read(struct broker *broker, int member, struct read_call *read)
 {
     read->call.member = member;
     read->err = ERR_NONE;
     read->count = 0;
     read->more = read->above_head = false;
-    for (size_t i = 0; i < read->address_count; i++) {
-        struct read_address *from = &read->addresses[i];
+    for (size_t i = 0; i < read->topic_count; i++) {
+        struct read_topic *from = &read->topics[i];
         from->gap = false;
         from->known = max_u64(read->after, max_u64(from->from, from->told));
     }
     return broker->ops->read(broker, read);
 }
 
-int broker_signal(struct broker *broker, int member, struct signal *signal)
+int broker_control(struct broker *broker, int member, struct control *control)
 {
-    return broker->ops->signal(broker, member, signal);
+    return broker->ops->control(broker, member, control);
 }
 
-uint32_t broker_count(struct broker *broker, const struct address *address)
+uint32_t broker_count(struct broker *broker, const struct topic *topic)
 {
-    return broker->ops->count(broker, address);
+    return broker->ops->count(broker, topic);
 }
 
 int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
@@ -108,7 +108,7 @@ int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
     return broker->ops->inquire(broker, inquiry);
 }
 
-int broker_erase(struct broker *broker, int member, struct erase *erase)
+int broker_erase(struct broker *broker, int member, struct erase_call *erase)
 {
     erase->call.member = member;
     erase->err = ERR_NONE;
@@ -140,7 +140,7 @@ void broker_lookup_finish(struct lookup *lookup)
     free(lookup->acks);
 }
 
-bool broker_add_ack(struct lookup *lookup, const struct address *user, const char *device,
+bool broker_add_ack(struct lookup *lookup, const struct topic *user, const char *device,
                     size_t length, int64_t at_ms)
 {
     for (size_t i = 0; i < lookup->ack_count; i++) {
@@ -163,10 +163,10 @@ bool broker_add_ack(struct lookup *lookup, const struct address *user, const cha
 
 bool broker_add_acks(struct lookup *lookup, const struct devices *devices)
 {
-    for (uint32_t i = 0; i < lookup->message->address_count; i++) {
-        const struct address *user = &lookup->message->addresses[i];
+    for (uint32_t i = 0; i < lookup->message->topic_count; i++) {
+        const struct topic *user = &lookup->message->topics[i];
         const struct list *list = devices_of(devices, user->hash);
-        if (user->kind != ADDRESS_USER || !list)
+        if (user->kind != TOPIC_USER || !list)
             continue;
         list_for_each(device, list, struct device, link) {
             if (device->cursor >= lookup->id &&
@@ -177,7 +177,7 @@ bool broker_add_acks(struct lookup *lookup, const struct devices *devices)
     return true;
 }
 
-int broker_check_key(struct publish *publish, struct idempotency *keys, int64_t now_ms)
+int broker_check_key(struct publish_call *publish, struct idempotency *keys, int64_t now_ms)
 {
     if (!publish->key)
         return 0;

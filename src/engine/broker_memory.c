@@ -39,7 +39,8 @@ static int64_t age_ms(const struct broker_memory *memory)
 /* ---- publish ---- */
 
 /* Under the lock. Nothing has changed when it fails. */
-static int sequence(struct broker_memory *memory, struct publish *publish, struct message *message)
+static int sequence(struct broker_memory *memory, struct publish_call *publish,
+                    struct message *message)
 {
     int64_t wall_ms = memory->limits.wall_ms(), now_ms = memory->limits.mono_ms();
     bool keeps = publish->draft.ttl_ms > 0;
@@ -63,7 +64,7 @@ static int sequence(struct broker_memory *memory, struct publish *publish, struc
     return 0;
 }
 
-static int memory_publish(struct broker *broker, struct publish *publish)
+static int memory_publish(struct broker *broker, struct publish_call *publish)
 {
     struct broker_memory *memory = self(broker);
     /* Made outside the lock; nobody else sees it before it has its number. */
@@ -80,7 +81,7 @@ static int memory_publish(struct broker *broker, struct publish *publish)
 
 /* ---- read ---- */
 
-static int memory_read(struct broker *broker, struct read *read)
+static int memory_read(struct broker *broker, struct read_call *read)
 {
     struct broker_memory *memory = self(broker);
     int64_t now_ms = age_ms(memory);
@@ -94,33 +95,31 @@ static int memory_read(struct broker *broker, struct read *read)
     return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
 }
 
-/* ---- watch, inquire, signal, erase ---- */
+/* ---- watch, inquire, control, erase ---- */
 
 static int memory_join(struct broker *broker, struct inbox *inbox)
 {
     return dispatcher_join(&self(broker)->dispatcher, inbox);
 }
 
-static void note_departures(struct broker_memory *memory, const struct address *addresses,
-                            size_t count)
+static void note_departures(struct broker_memory *memory, const struct topic *topics, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (addresses[i].kind == ADDRESS_USER &&
-            !dispatcher_sessions(&memory->dispatcher, &addresses[i]))
-            memory_store_saw(memory->store, &addresses[i], memory->limits.wall_ms());
+        if (topics[i].kind == TOPIC_USER && !dispatcher_sessions(&memory->dispatcher, &topics[i]))
+            memory_store_note_last_seen(memory->store, &topics[i], memory->limits.wall_ms());
     }
 }
 
-static int memory_watch(struct broker *broker, int member, const struct address *addresses,
-                        size_t count, int delta, uint64_t *ret_head)
+static int memory_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
+                        int delta, uint64_t *ret_head)
 {
     struct broker_memory *memory = self(broker);
     int err = 0;
     pthread_mutex_lock(&memory->mutex);
     if (delta < 0) {
-        dispatcher_unwatch(&memory->dispatcher, member, addresses, count);
-        note_departures(memory, addresses, count);
-    } else if (!dispatcher_watch(&memory->dispatcher, member, addresses, count)) {
+        dispatcher_unwatch(&memory->dispatcher, member, topics, count);
+        note_departures(memory, topics, count);
+    } else if (!dispatcher_watch(&memory->dispatcher, member, topics, count)) {
         err = ERR_OUT_OF_MEMORY;
     }
     if (ret_head)
@@ -129,7 +128,7 @@ static int memory_watch(struct broker *broker, int member, const struct address 
     return err;
 }
 
-static void memory_linger(struct broker *broker, const struct address *user)
+static void memory_linger(struct broker *broker, const struct topic *user)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
@@ -138,11 +137,11 @@ static void memory_linger(struct broker *broker, const struct address *user)
     pthread_mutex_unlock(&memory->mutex);
 }
 
-static uint32_t memory_count(struct broker *broker, const struct address *address)
+static uint32_t memory_count(struct broker *broker, const struct topic *topic)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
-    uint32_t sessions = dispatcher_sessions(&memory->dispatcher, address);
+    uint32_t sessions = dispatcher_sessions(&memory->dispatcher, topic);
     pthread_mutex_unlock(&memory->mutex);
     return sessions;
 }
@@ -152,33 +151,32 @@ static int memory_inquire(struct broker *broker, struct inquiry *inquiry)
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
     for (size_t i = 0; i < inquiry->count; i++) {
-        const struct address *address = &inquiry->addresses[i];
-        bool online = dispatcher_is_online(&memory->dispatcher, address, memory->limits.mono_ms());
+        const struct topic *topic = &inquiry->topics[i];
+        bool online = dispatcher_is_online(&memory->dispatcher, topic, memory->limits.mono_ms());
         inquiry->presence[i] = (struct presence){
             .online = online,
-            .sessions = dispatcher_sessions(&memory->dispatcher, address),
-            .last_seen_ms = online ? 0 : memory_store_last_seen(memory->store, address),
+            .sessions = dispatcher_sessions(&memory->dispatcher, topic),
+            .last_seen_ms = online ? 0 : memory_store_last_seen(memory->store, topic),
         };
     }
     pthread_mutex_unlock(&memory->mutex);
     return inquiry->err = ERR_NONE;
 }
 
-static int memory_signal(struct broker *broker, int member, struct signal *signal)
+static int memory_control(struct broker *broker, int member, struct control *control)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
-    int err = dispatcher_signal(&memory->dispatcher, member, signal);
+    int err = dispatcher_control(&memory->dispatcher, member, control);
     pthread_mutex_unlock(&memory->mutex);
     return err;
 }
 
-static int memory_erase(struct broker *broker, struct erase *erase)
+static int memory_erase(struct broker *broker, struct erase_call *erase)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
-    erase->erased =
-        memory_store_erase(memory->store, &erase->address, memory->last, age_ms(memory));
+    erase->erased = memory_store_erase(memory->store, &erase->topic, memory->last, age_ms(memory));
     pthread_mutex_unlock(&memory->mutex);
     return erase->err = ERR_NONE;
 }
@@ -280,7 +278,7 @@ static const struct broker_ops ops = {
     .linger = memory_linger,
     .publish = memory_publish,
     .read = memory_read,
-    .signal = memory_signal,
+    .control = memory_control,
     .count = memory_count,
     .inquire = memory_inquire,
     .erase = memory_erase,
@@ -301,7 +299,7 @@ struct broker *broker_memory_create(const struct broker_memory_limits *limits)
     devices_init(&memory->devices, limits->devices_per_user, MAX_DEVICES);
     memory->keys = idempotency_create(limits->idempotency_entries, limits->idempotency_ttl_ms);
     /* A life begins: every cursor below this one was given by a life whose store is gone, so the
-     * first id of this life is the floor of all addresses: a gap is told, never hidden. */
+     * first id of this epoch is the floor of all topics: a gap is told, never hidden. */
     memory->age_offset_ms = limits->wall_ms() - limits->mono_ms();
     memory->last = broker_next_id(0, limits->wall_ms());
     memory->store = memory_store_create(&limits->store, memory->last);

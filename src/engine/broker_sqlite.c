@@ -6,16 +6,16 @@
 #include "base/mem.h"
 #include "engine/broker.h"
 #include "engine/memory_store.h"
-#include "engine/sqlite_answers.h"
 #include "engine/sqlite_committer.h"
 #include "engine/sqlite_file.h"
+#include "engine/sqlite_reader_pool.h"
 #include "engine/sqlite_shared.h"
 
 struct broker_sqlite {
     struct broker broker;
     struct sqlite_shared shared;
     struct sqlite_committer *committer;
-    struct sqlite_answers *answers;
+    struct sqlite_reader_pool *answers;
 };
 
 static struct broker_sqlite *self(struct broker *broker)
@@ -28,7 +28,7 @@ static struct sqlite_shared *shared_of(struct broker *broker)
     return &self(broker)->shared;
 }
 
-static int sqlite_publish(struct broker *broker, struct publish *publish)
+static int sqlite_publish(struct broker *broker, struct publish_call *publish)
 {
     struct sqlite_shared *shared = shared_of(broker);
     publish->message = message_create(0, 0, &publish->draft);
@@ -40,7 +40,7 @@ static int sqlite_publish(struct broker *broker, struct publish *publish)
     return BROKER_PENDING;
 }
 
-static int sqlite_erase(struct broker *broker, struct erase *erase)
+static int sqlite_erase(struct broker *broker, struct erase_call *erase)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
@@ -49,24 +49,24 @@ static int sqlite_erase(struct broker *broker, struct erase *erase)
     return BROKER_PENDING;
 }
 
-static int sqlite_read(struct broker *broker, struct read *read)
+static int sqlite_read(struct broker *broker, struct read_call *read)
 {
-    return sqlite_answers_read(self(broker)->answers, read);
+    return sqlite_reader_pool_read(self(broker)->answers, read);
 }
 
 static int sqlite_inquire(struct broker *broker, struct inquiry *inquiry)
 {
-    return sqlite_answers_inquire(self(broker)->answers, inquiry);
+    return sqlite_reader_pool_inquire(self(broker)->answers, inquiry);
 }
 
 static int sqlite_device(struct broker *broker, struct device_call *call)
 {
-    return sqlite_answers_device(self(broker)->answers, call);
+    return sqlite_reader_pool_device(self(broker)->answers, call);
 }
 
 static int sqlite_lookup(struct broker *broker, struct lookup *lookup)
 {
-    return sqlite_answers_lookup(self(broker)->answers, lookup);
+    return sqlite_reader_pool_lookup(self(broker)->answers, lookup);
 }
 
 static int sqlite_join(struct broker *broker, struct inbox *inbox)
@@ -79,23 +79,23 @@ static int sqlite_join(struct broker *broker, struct inbox *inbox)
 }
 
 /* Under the lock. */
-static void note_departure(struct sqlite_shared *shared, const struct address *address)
+static void note_departure(struct sqlite_shared *shared, const struct topic *topic)
 {
-    if (address->kind == ADDRESS_USER && !dispatcher_sessions(&shared->dispatcher, address))
-        sightings_note(&shared->sightings, address->hash, shared->options.wall_ms());
+    if (topic->kind == TOPIC_USER && !dispatcher_sessions(&shared->dispatcher, topic))
+        last_seen_note(&shared->last_seen, topic->hash, shared->options.wall_ms());
 }
 
-static int sqlite_watch(struct broker *broker, int member, const struct address *addresses,
-                        size_t count, int delta, uint64_t *ret_head)
+static int sqlite_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
+                        int delta, uint64_t *ret_head)
 {
     struct sqlite_shared *shared = shared_of(broker);
     int err = 0;
     sqlite_shared_lock(shared);
     if (delta < 0) {
-        dispatcher_unwatch(&shared->dispatcher, member, addresses, count);
+        dispatcher_unwatch(&shared->dispatcher, member, topics, count);
         for (size_t i = 0; i < count; i++)
-            note_departure(shared, &addresses[i]);
-    } else if (!dispatcher_watch(&shared->dispatcher, member, addresses, count)) {
+            note_departure(shared, &topics[i]);
+    } else if (!dispatcher_watch(&shared->dispatcher, member, topics, count)) {
         err = ERR_OUT_OF_MEMORY;
     }
     if (ret_head)
@@ -104,7 +104,7 @@ static int sqlite_watch(struct broker *broker, int member, const struct address 
     return err;
 }
 
-static void sqlite_linger(struct broker *broker, const struct address *user)
+static void sqlite_linger(struct broker *broker, const struct topic *user)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
@@ -113,20 +113,20 @@ static void sqlite_linger(struct broker *broker, const struct address *user)
     sqlite_shared_unlock(shared);
 }
 
-static uint32_t sqlite_count(struct broker *broker, const struct address *address)
+static uint32_t sqlite_count(struct broker *broker, const struct topic *topic)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
-    uint32_t sessions = dispatcher_sessions(&shared->dispatcher, address);
+    uint32_t sessions = dispatcher_sessions(&shared->dispatcher, topic);
     sqlite_shared_unlock(shared);
     return sessions;
 }
 
-static int sqlite_signal(struct broker *broker, int member, struct signal *signal)
+static int sqlite_control(struct broker *broker, int member, struct control *control)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
-    int err = dispatcher_signal(&shared->dispatcher, member, signal);
+    int err = dispatcher_control(&shared->dispatcher, member, control);
     sqlite_shared_unlock(shared);
     return err;
 }
@@ -175,10 +175,10 @@ static void sqlite_destroy(struct broker *broker)
     sqlite_shared_lock(shared);
     shared->stopping = true;
     pthread_cond_broadcast(&shared->has_jobs);
-    pthread_cond_broadcast(&shared->has_questions);
+    pthread_cond_broadcast(&shared->has_reads);
     sqlite_shared_unlock(shared);
     sqlite_committer_join(sqlite->committer);
-    sqlite_answers_destroy(sqlite->answers);
+    sqlite_reader_pool_destroy(sqlite->answers);
     destroy(sqlite);
 }
 
@@ -190,7 +190,7 @@ static const struct broker_ops ops = {
     .linger = sqlite_linger,
     .publish = sqlite_publish,
     .read = sqlite_read,
-    .signal = sqlite_signal,
+    .control = sqlite_control,
     .count = sqlite_count,
     .inquire = sqlite_inquire,
     .erase = sqlite_erase,
@@ -215,6 +215,6 @@ struct broker *broker_sqlite_create(const struct sqlite_options *options, char *
         return NULL;
     }
     sqlite_committer_start(sqlite->committer);
-    sqlite->answers = sqlite_answers_create(&sqlite->shared);
+    sqlite->answers = sqlite_reader_pool_create(&sqlite->shared);
     return &sqlite->broker;
 }

@@ -16,15 +16,15 @@
 #define PAGE_COUNT    100
 #define PAGE_BYTES    ((size_t)256 * 1024)
 
-/* A stream's addresses in a row: own mail, broadcasts, then the channels. */
+/* A stream's topics in a row: own mail, broadcasts, then the channels. */
 enum { OWN_MAIL, BROADCASTS, CHANNELS };
 
-#define MAX_ADDRESSES (CHANNELS + CATCH_UP_MAX_CHANNELS)
+#define MAX_TOPICS (CHANNELS + CATCH_UP_MAX_CHANNELS)
 
 struct slot { /* one read */
-    struct read read;
-    struct read_address *addresses;  /* with room for `room` of them, and for their names: */
-    char (*names)[ADDRESS_NAME_MAX]; /* the originals may be gone before the page is here */
+    struct read_call read;
+    struct read_topic *topics;     /* with room for `room` of them, and for their names: */
+    char (*names)[TOPIC_NAME_MAX]; /* the originals may be gone before the page is here */
     size_t room;
     struct message *messages[PAGE_COUNT];
     struct catch_up *catch_up;
@@ -63,7 +63,7 @@ void catch_up_destroy(struct catch_up *catch_up)
         return;
     assert(list_empty(&catch_up->waiting) && !catch_up->in_flight);
     for (size_t i = 0; i < MAX_IN_FLIGHT; i++) {
-        free(catch_up->slots[i].addresses);
+        free(catch_up->slots[i].topics);
         free(catch_up->slots[i].names);
     }
     free(catch_up);
@@ -90,20 +90,20 @@ static void set_state(struct catch_up *catch_up, struct session *session, enum s
         metrics_add(gauge(catch_up, session), 1);
 }
 
-static struct address everyone(void)
+static struct topic everyone(void)
 {
-    return address_make(ADDRESS_ALL, "", 0);
+    return topic_make(TOPIC_ALL, "", 0);
 }
 
-/* All addresses of an attached session; returns how many. */
-static size_t watched_addresses(const struct session *session,
-                                struct address ret_addresses[static MAX_ADDRESSES])
+/* All topics of an attached session; returns how many. */
+static size_t watched_topics(const struct session *session,
+                             struct topic ret_topics[static MAX_TOPICS])
 {
     size_t count = CHANNELS;
-    ret_addresses[OWN_MAIL] = connection_manager_user(session);
-    ret_addresses[BROADCASTS] = everyone();
+    ret_topics[OWN_MAIL] = connection_manager_user(session);
+    ret_topics[BROADCASTS] = everyone();
     for (const struct subscription *at = session->channels; at; at = at->next)
-        ret_addresses[count++] = connection_manager_channel(at);
+        ret_topics[count++] = connection_manager_channel(at);
     return count;
 }
 
@@ -147,50 +147,50 @@ static bool attach(struct catch_up *catch_up, struct session *session,
     return true;
 }
 
-static struct session_rare *rare_of(struct session *session)
+static struct session_cold *cold_of(struct session *session)
 {
-    if (!session->rare)
-        session->rare = calloc(1, sizeof *session->rare);
-    return session->rare;
+    if (!session->cold)
+        session->cold = calloc(1, sizeof *session->cold);
+    return session->cold;
 }
 
-static void forget_rare(struct session *session)
+static void forget_cold(struct session *session)
 {
-    if (session->rare)
-        free(session->rare->device);
-    free(session->rare);
-    session->rare = NULL;
+    if (session->cold)
+        free(session->cold->device);
+    free(session->cold);
+    session->cold = NULL;
 }
 
 /* False: out of memory. */
 static bool remember_device(struct session *session, const struct catch_up_start *start)
 {
-    struct session_rare *rare = start->device ? rare_of(session) : NULL;
-    if (rare)
-        rare->device = strndup(start->device, start->device_length);
-    return !start->device || (rare && rare->device);
+    struct session_cold *cold = start->device ? cold_of(session) : NULL;
+    if (cold)
+        cold->device = strndup(start->device, start->device_length);
+    return !start->device || (cold && cold->device);
 }
 
 int catch_up_open(struct catch_up *catch_up, struct session *session,
                   const struct catch_up_start *start)
 {
-    struct address addresses[MAX_ADDRESSES];
+    struct topic topics[MAX_TOPICS];
     uint64_t head;
     size_t channels = connection_manager_channels(catch_up->manager);
     int err = check_limits(catch_up, start);
     if (err)
         return err;
     if (!remember_device(session, start) || !attach(catch_up, session, start)) {
-        forget_rare(session);
+        forget_cold(session);
         return ERR_OUT_OF_MEMORY;
     }
-    size_t count = watched_addresses(session, addresses);
+    size_t count = watched_topics(session, topics);
     err = has_too_many_channels(catch_up, channels)
               ? ERR_TOO_MANY_CHANNELS
-              : broker_watch(catch_up->broker, catch_up->member, addresses, count, +1, &head);
+              : broker_watch(catch_up->broker, catch_up->member, topics, count, +1, &head);
     if (err) {
         connection_manager_detach(catch_up->manager, session);
-        forget_rare(session);
+        forget_cold(session);
         return err;
     }
     session->opened_at_s = (uint32_t)(clock_wall_ms() / 1000);
@@ -213,16 +213,16 @@ static void leave_page(struct catch_up *catch_up, struct session *session)
 
 void catch_up_close(struct catch_up *catch_up, struct session *session)
 {
-    struct address addresses[MAX_ADDRESSES];
+    struct topic topics[MAX_TOPICS];
     if (session->state == SESSION_CLOSED)
         return;
     set_state(catch_up, session, SESSION_CLOSED);
     list_remove(&session->waiting);
     leave_page(catch_up, session);
-    size_t count = watched_addresses(session, addresses);
-    broker_watch(catch_up->broker, catch_up->member, addresses, count, -1, NULL);
+    size_t count = watched_topics(session, topics);
+    broker_watch(catch_up->broker, catch_up->member, topics, count, -1, NULL);
     connection_manager_detach(catch_up->manager, session);
-    forget_rare(session);
+    forget_cold(session);
 }
 
 int catch_up_ack(struct catch_up *catch_up, struct session *session, uint64_t id)
@@ -251,7 +251,7 @@ static size_t count_channels(const struct session *session)
     return count;
 }
 
-/* Rule (g): a page is of the addresses it was asked for. It would carry the cursor past what lies
+/* Rule (g): a page is of the topics it was asked for. It would carry the cursor past what lies
  * at a new one, and bring what lies at one that is gone. */
 static void ask_anew(struct catch_up *catch_up, struct session *session)
 {
@@ -262,7 +262,7 @@ static void ask_anew(struct catch_up *catch_up, struct session *session)
 }
 
 int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
-                       const struct address *channel)
+                       const struct topic *channel)
 {
     size_t channels = connection_manager_channels(catch_up->manager);
     if (connection_manager_subscription(session, channel))
@@ -286,7 +286,7 @@ int catch_up_subscribe(struct catch_up *catch_up, struct session *session,
 }
 
 bool catch_up_unsubscribe(struct catch_up *catch_up, struct session *session,
-                          const struct address *channel)
+                          const struct topic *channel)
 {
     if (!connection_manager_subscription(session, channel))
         return false;
@@ -308,7 +308,7 @@ void catch_up_drained(struct catch_up *catch_up, struct session *session)
     want_page_if_room(catch_up, session);
 }
 
-static void doubt_one(struct session *session, void *context)
+static void resync_one(struct session *session, void *context)
 {
     struct catch_up *catch_up = context;
     session->more = true;
@@ -318,15 +318,15 @@ static void doubt_one(struct session *session, void *context)
     want_page_if_room(catch_up, session);
 }
 
-void catch_up_doubt(struct catch_up *catch_up)
+void catch_up_resync(struct catch_up *catch_up)
 {
-    struct address all = everyone();
-    metrics_add(&catch_up->metrics->doubts, 1);
-    connection_manager_each(catch_up->manager, &all, doubt_one, catch_up);
+    struct topic all = everyone();
+    metrics_add(&catch_up->metrics->overflows, 1);
+    connection_manager_each(catch_up->manager, &all, resync_one, catch_up);
 }
 
 static bool tell_gap(struct catch_up *catch_up, struct session *session, uint64_t resumes,
-                     const struct address *channel)
+                     const struct topic *channel)
 {
     metrics_add(&catch_up->metrics->gaps, 1);
     return session->ops->tell_gap(session, session->cursor, resumes, channel);
@@ -334,36 +334,37 @@ static bool tell_gap(struct catch_up *catch_up, struct session *session, uint64_
 
 /* The gap of all that the page names: 0 for none. Channels with one of their own are told apart
  * only where own mail and broadcasts are whole. */
-static uint64_t common_gap(const struct read *read)
+static uint64_t common_gap(const struct read_call *read)
 {
     uint64_t resumes = 0;
-    if (!read->addresses[OWN_MAIL].gap && !read->addresses[BROADCASTS].gap)
+    if (!read->topics[OWN_MAIL].gap && !read->topics[BROADCASTS].gap)
         return 0;
-    for (size_t i = 0; i < read->address_count; i++) {
-        if (read->addresses[i].gap && read->addresses[i].told > resumes)
-            resumes = read->addresses[i].told;
+    for (size_t i = 0; i < read->topic_count; i++) {
+        if (read->topics[i].gap && read->topics[i].told > resumes)
+            resumes = read->topics[i].told;
     }
     return resumes;
 }
 
 /* False: out of memory. */
-static bool remember_told(struct session *session, const struct read *read)
+static bool remember_told(struct session *session, const struct read_call *read)
 {
-    uint64_t told = read->addresses[OWN_MAIL].told, all_told = read->addresses[BROADCASTS].told;
-    struct session_rare *rare = told || all_told ? rare_of(session) : session->rare;
-    if (rare) {
-        rare->told = told;
-        rare->all_told = all_told;
+    uint64_t told = read->topics[OWN_MAIL].told, all_told = read->topics[BROADCASTS].told;
+    struct session_cold *cold = told || all_told ? cold_of(session) : session->cold;
+    if (cold) {
+        cold->told = told;
+        cold->all_told = all_told;
     }
-    const struct read_address *from = &read->addresses[CHANNELS]; /* rule (g): in the same order */
+    const struct read_topic *from = &read->topics[CHANNELS]; /* rule (g): in the same order */
     for (struct subscription *at = session->channels; at; at = at->next)
         at->told = from++->told;
-    assert(from == read->addresses + read->address_count);
-    return rare || !(told || all_told);
+    assert(from == read->topics + read->topic_count);
+    return cold || !(told || all_told);
 }
 
 /* Tells what the page says is gone. False: the session ended. */
-static bool tell_gaps(struct catch_up *catch_up, struct session *session, const struct read *read)
+static bool tell_gaps(struct catch_up *catch_up, struct session *session,
+                      const struct read_call *read)
 {
     uint64_t resumes = read->above_head ? read->head : common_gap(read);
     if (!remember_told(session, read)) {
@@ -372,9 +373,9 @@ static bool tell_gaps(struct catch_up *catch_up, struct session *session, const 
     }
     if (resumes && !tell_gap(catch_up, session, resumes, NULL))
         return false;
-    for (size_t i = CHANNELS; !resumes && i < read->address_count; i++) {
-        const struct read_address *channel = &read->addresses[i];
-        if (channel->gap && !tell_gap(catch_up, session, channel->told, &channel->address))
+    for (size_t i = CHANNELS; !resumes && i < read->topic_count; i++) {
+        const struct read_topic *channel = &read->topics[i];
+        if (channel->gap && !tell_gap(catch_up, session, channel->told, &channel->topic))
             return false;
     }
     if (read->above_head) /* given by a broker whose store is no longer there */
@@ -382,7 +383,7 @@ static bool tell_gaps(struct catch_up *catch_up, struct session *session, const 
     return true;
 }
 
-static bool replay(struct catch_up *catch_up, struct session *session, const struct read *read)
+static bool replay(struct catch_up *catch_up, struct session *session, const struct read_call *read)
 {
     for (size_t i = 0; i < read->count; i++) {
         if (!session_replay(session, read->messages[i]))
@@ -393,7 +394,8 @@ static bool replay(struct catch_up *catch_up, struct session *session, const str
     return true;
 }
 
-static void use_page(struct catch_up *catch_up, struct session *session, const struct read *read)
+static void use_page(struct catch_up *catch_up, struct session *session,
+                     const struct read_call *read)
 {
     session->reading = false;
     if (read->err) {
@@ -438,29 +440,29 @@ static bool make_room(struct slot *slot, size_t count)
 {
     if (slot->room >= count)
         return true;
-    free(slot->addresses);
+    free(slot->topics);
     free(slot->names);
-    slot->addresses = malloc(count * sizeof *slot->addresses);
+    slot->topics = malloc(count * sizeof *slot->topics);
     slot->names = malloc(count * sizeof *slot->names);
-    slot->room = slot->addresses && slot->names ? count : 0;
+    slot->room = slot->topics && slot->names ? count : 0;
     return slot->room > 0;
 }
 
-static void add_address(struct slot *slot, struct address address, uint64_t from, uint64_t told)
+static void add_topic(struct slot *slot, struct topic topic, uint64_t from, uint64_t told)
 {
-    size_t i = slot->read.address_count++;
-    memcpy(slot->names[i], address.name, address.length);
-    address.name = slot->names[i];
-    slot->addresses[i] = (struct read_address){.address = address, .from = from, .told = told};
+    size_t i = slot->read.topic_count++;
+    memcpy(slot->names[i], topic.name, topic.length);
+    topic.name = slot->names[i];
+    slot->topics[i] = (struct read_topic){.topic = topic, .from = from, .told = told};
 }
 
-static void add_addresses(struct slot *slot, const struct session *session)
+static void add_topics(struct slot *slot, const struct session *session)
 {
-    const struct session_rare *rare = session->rare;
-    add_address(slot, connection_manager_user(session), 0, rare ? rare->told : 0);
-    add_address(slot, everyone(), 0, rare ? rare->all_told : 0);
+    const struct session_cold *cold = session->cold;
+    add_topic(slot, connection_manager_user(session), 0, cold ? cold->told : 0);
+    add_topic(slot, everyone(), 0, cold ? cold->all_told : 0);
     for (const struct subscription *at = session->channels; at; at = at->next)
-        add_address(slot, connection_manager_channel(at), at->from, at->told);
+        add_topic(slot, connection_manager_channel(at), at->from, at->told);
 }
 
 static void read_page(struct catch_up *catch_up, struct session *session)
@@ -473,15 +475,15 @@ static void read_page(struct catch_up *catch_up, struct session *session)
     slot->catch_up = catch_up;
     slot->session = session;
     slot->busy = true;
-    slot->read = (struct read){
+    slot->read = (struct read_call){
         .call = {.done = on_page},
-        .addresses = slot->addresses,
+        .topics = slot->topics,
         .after = session->cursor,
         .max_count = PAGE_COUNT,
         .max_bytes = PAGE_BYTES,
         .messages = slot->messages,
     };
-    add_addresses(slot, session);
+    add_topics(slot, session);
     session->more = false; /* before the read is issued, never after: rule (b) */
     session->reading = true;
     catch_up->in_flight++;

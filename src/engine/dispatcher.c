@@ -27,31 +27,31 @@ int dispatcher_join(struct dispatcher *dispatcher, struct inbox *inbox)
     return (int)dispatcher->member_count++;
 }
 
-bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+bool dispatcher_watch(struct dispatcher *dispatcher, int member, const struct topic *topics,
                       size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (watch_table_add(&dispatcher->watches, addresses[i].hash, (uint32_t)member))
+        if (watch_table_add(&dispatcher->watches, topics[i].hash, (uint32_t)member))
             continue;
-        dispatcher_unwatch(dispatcher, member, addresses, i);
+        dispatcher_unwatch(dispatcher, member, topics, i);
         return false;
     }
     return true;
 }
 
-void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct address *addresses,
+void dispatcher_unwatch(struct dispatcher *dispatcher, int member, const struct topic *topics,
                         size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        watch_table_remove(&dispatcher->watches, addresses[i].hash, (uint32_t)member);
+        watch_table_remove(&dispatcher->watches, topics[i].hash, (uint32_t)member);
 }
 
-uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct address *address)
+uint32_t dispatcher_sessions(const struct dispatcher *dispatcher, const struct topic *topic)
 {
-    return watch_table_sessions(&dispatcher->watches, address->hash);
+    return watch_table_sessions(&dispatcher->watches, topic->hash);
 }
 
-bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct address *user,
+bool dispatcher_is_online(const struct dispatcher *dispatcher, const struct topic *user,
                           int64_t mono_ms)
 {
     return dispatcher_sessions(dispatcher, user) ||
@@ -76,7 +76,7 @@ static void offer(struct dispatcher *dispatcher, size_t to, bool own, struct mes
     struct inbox *inbox = dispatcher->members[to];
     struct message_record *record = malloc(sizeof *record);
     if (!record) {
-        inbox_doubt(inbox, own);
+        inbox_overflow(inbox, own);
         note(dispatcher, to);
         return;
     }
@@ -94,12 +94,11 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
                      uint32_t *ret_delivered)
 {
     uint64_t members = 0;
-    for (uint32_t i = 0; i < message->address_count; i++) {
+    for (uint32_t i = 0; i < message->topic_count; i++) {
         uint32_t sessions = 0;
         size_t cursor = 0;
         const struct watch *watch;
-        while (
-            (watch = watch_table_next(&dispatcher->watches, message->addresses[i].hash, &cursor))) {
+        while ((watch = watch_table_next(&dispatcher->watches, message->topics[i].hash, &cursor))) {
             members |= (uint64_t)1 << watch->member;
             sessions += watch->sessions;
         }
@@ -112,31 +111,31 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
     }
 }
 
-int dispatcher_signal(struct dispatcher *dispatcher, int member, struct signal *signal)
+int dispatcher_control(struct dispatcher *dispatcher, int member, struct control *control)
 {
-    signal->outstanding = 0;
-    signal->number = 0;
-    signal->failed = false;
-    buf_init(&signal->replies);
-    if (signal->verb == SIGNAL_CLOSE)
-        lingering_forget(&dispatcher->lingering, signal->address.hash);
+    control->outstanding = 0;
+    control->number = 0;
+    control->failed = false;
+    buf_init(&control->replies);
+    if (control->verb == CONTROL_CLOSE)
+        lingering_forget(&dispatcher->lingering, control->topic.hash);
     size_t cursor = 0;
     const struct watch *watch;
-    while ((watch = watch_table_next(&dispatcher->watches, signal->address.hash, &cursor))) {
-        struct signal_copy *copy = calloc(1, sizeof *copy);
+    while ((watch = watch_table_next(&dispatcher->watches, control->topic.hash, &cursor))) {
+        struct control_copy *copy = calloc(1, sizeof *copy);
         if (!copy) {
-            signal->failed = true;
+            control->failed = true;
             continue;
         }
-        copy->call.record.kind = RECORD_SIGNAL;
-        copy->signal = signal;
+        copy->call.record.kind = RECORD_CONTROL;
+        copy->control = control;
         copy->asker = dispatcher->members[member];
-        signal->outstanding++;
+        control->outstanding++;
         push(dispatcher, watch->member, (int)watch->member == member, &copy->call.record);
     }
-    if (signal->outstanding)
+    if (control->outstanding)
         return BROKER_PENDING;
-    return signal->failed ? ERR_OUT_OF_MEMORY : 0;
+    return control->failed ? ERR_OUT_OF_MEMORY : 0;
 }
 
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)

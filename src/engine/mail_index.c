@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/litter.h"
 #include "engine/memory_store.h"
 #include "engine/sqlite_file.h"
+#include "engine/tombstones.h"
 #include "model/message.h"
 
 #define BUCKETS      256
@@ -17,7 +17,7 @@
 #define ROW_CHUNK    64
 
 struct entry {
-    uint64_t place; /* the address's hash, in the order of SQLite's signed numbers */
+    uint64_t place; /* the topic's hash, in the order of SQLite's signed numbers */
     uint64_t id;
     uint32_t size;
 };
@@ -28,7 +28,7 @@ struct entries {
     size_t room;
 };
 
-/* A row of the table. n and total count from the address's first row on: where no row between two
+/* A row of the table. n and total count from the topic's first row on: where no row between two
  * is missing, they tell how much lies between them, and where some are, no less. */
 struct row {
     uint64_t id;
@@ -36,10 +36,10 @@ struct row {
     uint64_t total;
 };
 
-/* What is done at an address, in this order; most need no more than FILL. */
+/* What is done at a topic, in this order; most need no more than FILL. */
 enum step { CLOSED, FILL, COUNT, PRUNE };
 
-/* The address at hand. */
+/* The topic at hand. */
 struct box {
     enum step step;
     uint64_t place;
@@ -77,7 +77,7 @@ static const char *const texts[STATEMENTS] = {
 
 struct mail_index {
     struct mail_index_limits limits;
-    struct litter *litter; /* borrowed */
+    struct tombstones *tombstones; /* borrowed */
     sqlite3_stmt *statements[STATEMENTS];
     struct entries noted;
     uint64_t noted_bytes;
@@ -101,11 +101,11 @@ struct mail_index {
 };
 
 struct mail_index *mail_index_create(sqlite3 *db, const struct mail_index_limits *limits,
-                                     struct litter *litter)
+                                     struct tombstones *tombstones)
 {
     struct mail_index *index = mem_alloc(sizeof *index);
     index->limits = *limits;
-    index->litter = litter;
+    index->tombstones = tombstones;
     if (sqlite_file_prepare(db, texts, STATEMENTS, index->statements))
         return index;
     free(index);
@@ -149,11 +149,11 @@ bool mail_index_note(struct mail_index *index, const struct message *message)
 {
     struct entries *noted = &index->noted;
     uint32_t size = message->sender_length + message->body_length;
-    if (!grow(noted, message->address_count))
+    if (!grow(noted, message->topic_count))
         return false;
-    for (uint32_t i = 0; i < message->address_count; i++)
+    for (uint32_t i = 0; i < message->topic_count; i++)
         noted->items[noted->count++] =
-            (struct entry){place_of(message->addresses[i].hash), message->id, size};
+            (struct entry){place_of(message->topics[i].hash), message->id, size};
     index->noted_bytes += memory_store_charge(message);
     index->noted_messages++;
     index->noted_upto = message->id;
@@ -173,8 +173,8 @@ static bool is_dropped(const struct entry *entry)
 void mail_index_unnote(struct mail_index *index, const struct message *message, uint32_t i)
 {
     struct entries *noted = &index->noted;
-    assert(message->id == index->noted_upto && i < message->address_count);
-    drop(&noted->items[noted->count - message->address_count + i]);
+    assert(message->id == index->noted_upto && i < message->topic_count);
+    drop(&noted->items[noted->count - message->topic_count + i]);
 }
 
 static void remove_place(struct entries *entries, size_t from, uint64_t place)
@@ -303,7 +303,7 @@ static bool sort_next_bucket(struct mail_index *index)
 
 /* ---- filing ---- */
 
-/* The one row that a statement gives for an address; none leaves it as it is. */
+/* The one row that a statement gives for a topic; none leaves it as it is. */
 static int find_row(sqlite3_stmt *statement, int64_t hash, struct row *row)
 {
     sqlite3_bind_int64(statement, 1, hash);
@@ -316,7 +316,7 @@ static int find_row(sqlite3_stmt *statement, int64_t hash, struct row *row)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* One that takes an address and an id, and gives no row. */
+/* One that takes a topic and an id, and gives no row. */
 static int run_for(struct mail_index *index, int which, uint64_t id)
 {
     int rc = sqlite_file_run_for(index->statements[which], index->box.hash, id);
@@ -354,7 +354,7 @@ static int open_box(struct mail_index *index)
     return find_row(index->statements[LAST], index->box.hash, &index->box.last);
 }
 
-/* Would an address with these two ends be over its limits, by more than an eighth? */
+/* Would a topic with these two ends be over its limits, by more than an eighth? */
 static bool is_beyond(const struct mail_index *index, const struct row *first,
                       const struct row *last)
 {
@@ -462,7 +462,7 @@ static int count_row(struct mail_index *index, const struct row *row, const stru
  * it tells what has been filed. */
 static int count_rows(struct mail_index *index, const struct row *rows, size_t count)
 {
-    uint64_t ids[ROW_CHUNK], told_upto = 0;
+    uint64_t ids[ROW_CHUNK], reported_upto = 0;
     size_t over = 0;
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++) {
@@ -476,11 +476,11 @@ static int count_rows(struct mail_index *index, const struct row *rows, size_t c
         }
         rc = run_for(index, UNMAIL, rows[i].id);
         ids[over++] = rows[i].id;
-        told_upto = look.told ? rows[i].id : told_upto;
+        reported_upto = look.told ? rows[i].id : reported_upto;
     }
-    if (rc == SQLITE_OK && !litter_add(index->litter, ids, over))
+    if (rc == SQLITE_OK && !tombstones_add(index->tombstones, ids, over))
         rc = SQLITE_NOMEM;
-    return rc == SQLITE_OK && told_upto ? run_for(index, TELL, told_upto) : rc;
+    return rc == SQLITE_OK && reported_upto ? run_for(index, TELL, reported_upto) : rc;
 }
 
 static int count(struct mail_index *index)
@@ -549,7 +549,7 @@ static int prune(struct mail_index *index)
         ids[excess] = rows[excess].id;
     if (excess < ROW_CHUNK)
         index->box.step = CLOSED;
-    if (!litter_add(index->litter, ids, excess))
+    if (!tombstones_add(index->tombstones, ids, excess))
         return SQLITE_NOMEM;
     return excess ? cut(index, ids[excess - 1]) : SQLITE_OK;
 }
@@ -587,5 +587,5 @@ int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms,
             *ret_upto = index->bulk_upto;
         }
     }
-    return rc == SQLITE_OK ? litter_save(index->litter) : rc;
+    return rc == SQLITE_OK ? tombstones_save(index->tombstones) : rc;
 }

@@ -8,18 +8,18 @@
 
 #define MIN_CAPACITY 4
 
-struct mailbox *mailbox_create(const struct address *address, uint64_t pruned_upto)
+struct mailbox *mailbox_create(const struct topic *topic, uint64_t pruned_upto)
 {
-    struct mailbox *mailbox = calloc(1, sizeof *mailbox + address->length);
+    struct mailbox *mailbox = calloc(1, sizeof *mailbox + topic->length);
     if (!mailbox)
         return NULL;
-    mailbox->hash = address->hash;
-    mailbox->kind = (uint8_t)address->kind;
-    mailbox->length = (uint8_t)address->length;
+    mailbox->hash = topic->hash;
+    mailbox->kind = (uint8_t)topic->kind;
+    mailbox->length = (uint8_t)topic->length;
     mailbox->pruned_upto = pruned_upto;
     mailbox->next_expiry_ms = INT64_MAX;
     list_init(&mailbox->idle);
-    memcpy(mailbox->name, address->name, address->length);
+    memcpy(mailbox->name, topic->name, topic->length);
     return mailbox;
 }
 
@@ -34,9 +34,9 @@ void mailbox_destroy(struct mailbox *mailbox)
 bool mailbox_is_at(const void *value, const void *key)
 {
     const struct mailbox *mailbox = value;
-    const struct address *address = key;
-    return mailbox->kind == address->kind && mailbox->length == address->length &&
-           memcmp(mailbox->name, address->name, address->length) == 0;
+    const struct topic *topic = key;
+    return mailbox->kind == topic->kind && mailbox->length == topic->length &&
+           memcmp(mailbox->name, topic->name, topic->length) == 0;
 }
 
 static struct kept **slot(const struct mailbox *mailbox, uint32_t i)

@@ -10,7 +10,7 @@
 #include "engine/expiries.h"
 #include "engine/mailbox.h"
 
-#define ADDRESS_COST 192 /* a mailbox and its ring, charged for each receiver of a message */
+#define TOPIC_COST   192 /* a mailbox and its ring, charged for each receiver of a message */
 #define MAX_IDLE     65536
 #define EXPIRE_SLICE 10000
 #define EXPIRE_PACE  2 /* as one comes, so many go that are over */
@@ -34,7 +34,7 @@ struct memory_store {
 
 uint64_t memory_store_charge(const struct message *message)
 {
-    return message_footprint(message) + (uint64_t)message->address_count * ADDRESS_COST;
+    return message_footprint(message) + (uint64_t)message->topic_count * TOPIC_COST;
 }
 
 /* Ids follow each other: they are spread over the map. */
@@ -44,7 +44,7 @@ static uint64_t place_of(uint64_t id)
     return id ^ id >> 32;
 }
 
-/* No two ids have the same place, and hashes of addresses are keyed. */
+/* No two ids have the same place, and hashes of topics are keyed. */
 static bool is_any(const void *value, const void *key)
 {
     (void)value;
@@ -67,23 +67,23 @@ static void release(struct kept *kept, void *owner)
     free(kept);
 }
 
-static struct mailbox *find_mailbox(struct memory_store *store, const struct address *address)
+static struct mailbox *find_mailbox(struct memory_store *store, const struct topic *topic)
 {
-    return map_find(&store->mailboxes, address->hash, mailbox_is_at, address);
+    return map_find(&store->mailboxes, topic->hash, mailbox_is_at, topic);
 }
 
-/* What an address without a mailbox may have lost. */
+/* What a topic without a mailbox may have lost. */
 static uint64_t lost_upto(const struct memory_store *store)
 {
     return store->is_window ? 0 : store->floor;
 }
 
-static struct mailbox *get_mailbox(struct memory_store *store, const struct address *address)
+static struct mailbox *get_mailbox(struct memory_store *store, const struct topic *topic)
 {
-    struct mailbox *mailbox = find_mailbox(store, address);
+    struct mailbox *mailbox = find_mailbox(store, topic);
     if (mailbox)
         return mailbox;
-    mailbox = mailbox_create(address, lost_upto(store));
+    mailbox = mailbox_create(topic, lost_upto(store));
     if (!mailbox)
         return NULL;
     if (map_add(&store->mailboxes, mailbox->hash, mailbox))
@@ -147,10 +147,10 @@ static struct kept *oldest(const struct memory_store *store)
 static void drop_oldest(struct memory_store *store, bool as_gap)
 {
     struct kept *kept = oldest(store);
-    for (uint32_t i = 0, n = kept->message->address_count; i < n; i++) {
-        struct mailbox *mailbox = find_mailbox(store, &kept->message->addresses[i]);
+    for (uint32_t i = 0, n = kept->message->topic_count; i < n; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &kept->message->topics[i]);
         if (!mailbox || !mailbox->count || mailbox_at(mailbox, 0) != kept)
-            continue; /* erased, or pruned there by that address's own limit */
+            continue; /* erased, or pruned there by that topic's own limit */
         bool last = kept->mailboxes == 1;
         mailbox_pop(mailbox, as_gap);
         settle(store, mailbox);
@@ -177,8 +177,8 @@ static void drop_over(struct memory_store *store, struct kept *kept)
 {
     const struct message *message = kept->message;
     bool as_gap = !message->own_ttl;
-    for (uint32_t i = 0; i < message->address_count && kept->mailboxes; i++) {
-        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+    for (uint32_t i = 0; i < message->topic_count && kept->mailboxes; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->topics[i]);
         uint32_t at = mailbox ? mailbox_after(mailbox, message->id - 1) : 0;
         if (!mailbox || at == mailbox->count || mailbox_at(mailbox, at) != kept)
             continue; /* erased, or pruned there */
@@ -196,7 +196,7 @@ static bool drop_one_over(struct memory_store *store, int64_t now_ms)
     return kept != NULL;
 }
 
-/* Lets go of what is past its time at one address. The default retention's work is told as a gap,
+/* Lets go of what is past its time at one topic. The default retention's work is told as a gap,
  * a publisher's own ttl is not. */
 static void expire(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
 {
@@ -219,7 +219,7 @@ static bool is_beyond(const struct memory_store *store, const struct mailbox *ma
 }
 
 /* What is over does not count, though it lies there still. */
-static void prune_address(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
+static void prune_topic(struct memory_store *store, struct mailbox *mailbox, int64_t now_ms)
 {
     if (is_beyond(store, mailbox) && first_over(store, now_ms))
         expire(store, mailbox, now_ms);
@@ -246,8 +246,8 @@ bool memory_store_fits(const struct memory_store *store, const struct message *m
 /* Undoes what memory_store_reserve made before it failed. */
 static void unreserve(struct memory_store *store, const struct message *message)
 {
-    for (uint32_t i = 0; i < message->address_count; i++) {
-        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+    for (uint32_t i = 0; i < message->topic_count; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->topics[i]);
         if (mailbox)
             settle(store, mailbox);
     }
@@ -256,8 +256,8 @@ static void unreserve(struct memory_store *store, const struct message *message)
 /* Every mailbox and all other room, so that adding cannot fail half-way. */
 static bool reserve(struct memory_store *store, const struct message *message)
 {
-    for (uint32_t i = 0; i < message->address_count; i++) {
-        struct mailbox *mailbox = get_mailbox(store, &message->addresses[i]);
+    for (uint32_t i = 0; i < message->topic_count; i++) {
+        struct mailbox *mailbox = get_mailbox(store, &message->topics[i]);
         if (!mailbox || !mailbox_reserve(mailbox))
             return false;
     }
@@ -282,11 +282,11 @@ bool memory_store_add(struct memory_store *store, struct message *message, int64
     expiries_add(&store->expiries, kept);
     store->log_count++;
     store->log_bytes += memory_store_charge(message);
-    for (uint32_t i = 0; i < message->address_count; i++) {
-        struct mailbox *mailbox = find_mailbox(store, &message->addresses[i]);
+    for (uint32_t i = 0; i < message->topic_count; i++) {
+        struct mailbox *mailbox = find_mailbox(store, &message->topics[i]);
         wake_mailbox(store, mailbox);
         mailbox_push(mailbox, kept);
-        prune_address(store, mailbox, now_ms);
+        prune_topic(store, mailbox, now_ms);
     }
     prune_all(store, now_ms);
     return true;
@@ -294,16 +294,16 @@ bool memory_store_add(struct memory_store *store, struct message *message, int64
 
 /* ---- read ---- */
 
-/* Where one address's part of the page goes on. */
+/* Where one topic's part of the page goes on. */
 struct source {
     const struct mailbox *mailbox; /* NULL: nothing kept */
     uint32_t next;                 /* ascending: index; descending: one past it */
 };
 
-static struct source open_source(struct memory_store *store, const struct read *read,
-                                 struct read_address *from, uint64_t above, int64_t now_ms)
+static struct source open_source(struct memory_store *store, const struct read_call *read,
+                                 struct read_topic *from, uint64_t above, int64_t now_ms)
 {
-    struct mailbox *mailbox = find_mailbox(store, &from->address);
+    struct mailbox *mailbox = find_mailbox(store, &from->topic);
     if (mailbox)
         expire(store, mailbox, now_ms);
     uint64_t pruned_upto = mailbox ? mailbox->pruned_upto : lost_upto(store);
@@ -347,12 +347,12 @@ static int choose(const struct source *sources, size_t count, bool descending)
     return best;
 }
 
-static void fill(struct read *read, struct source *sources, const struct expiry *expiry)
+static void fill(struct read_call *read, struct source *sources, const struct expiry *expiry)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < read->count; i++)
         bytes += read->messages[i]->size;
-    for (int i; (i = choose(sources, read->address_count, read->descending)) >= 0;) {
+    for (int i; (i = choose(sources, read->topic_count, read->descending)) >= 0;) {
         struct message *message = peek(&sources[i], read->descending);
         sources[i].next += read->descending ? -1u : 1u;
         if (read->count && read->messages[read->count - 1] == message)
@@ -368,18 +368,18 @@ static void fill(struct read *read, struct source *sources, const struct expiry 
     }
 }
 
-bool memory_store_read(struct memory_store *store, struct read *read, uint64_t above,
+bool memory_store_read(struct memory_store *store, struct read_call *read, uint64_t above,
                        struct expiry expiry)
 {
     struct source few[4];
     struct source *sources = few;
-    if (read->address_count > sizeof few / sizeof *few) {
-        sources = malloc(read->address_count * sizeof *sources);
+    if (read->topic_count > sizeof few / sizeof *few) {
+        sources = malloc(read->topic_count * sizeof *sources);
         if (!sources)
             return false;
     }
-    for (size_t i = 0; i < read->address_count; i++)
-        sources[i] = open_source(store, read, &read->addresses[i], above, expiry.any_ms);
+    for (size_t i = 0; i < read->topic_count; i++)
+        sources[i] = open_source(store, read, &read->topics[i], above, expiry.any_ms);
     fill(read, sources, &expiry);
     if (sources != few)
         free(sources);
@@ -400,10 +400,10 @@ static bool is_upto(const struct kept *kept, const void *upto)
     return kept->message->id <= *(const uint64_t *)upto;
 }
 
-uint64_t memory_store_erase(struct memory_store *store, const struct address *address,
-                            uint64_t upto, int64_t now_ms)
+uint64_t memory_store_erase(struct memory_store *store, const struct topic *topic, uint64_t upto,
+                            int64_t now_ms)
 {
-    struct mailbox *mailbox = find_mailbox(store, address);
+    struct mailbox *mailbox = find_mailbox(store, topic);
     if (!mailbox)
         return 0;
     expire(store, mailbox, now_ms);
@@ -453,18 +453,19 @@ void memory_store_forget_oldest(struct memory_store *store)
     drop_oldest(store, false);
 }
 
-void memory_store_saw(struct memory_store *store, const struct address *address, int64_t wall_ms)
+void memory_store_note_last_seen(struct memory_store *store, const struct topic *topic,
+                                 int64_t wall_ms)
 {
-    struct mailbox *mailbox = get_mailbox(store, address);
+    struct mailbox *mailbox = get_mailbox(store, topic);
     if (!mailbox)
         return; /* no memory: the time is not known then */
     mailbox->last_seen_ms = wall_ms;
     settle(store, mailbox);
 }
 
-int64_t memory_store_last_seen(struct memory_store *store, const struct address *address)
+int64_t memory_store_last_seen(struct memory_store *store, const struct topic *topic)
 {
-    const struct mailbox *mailbox = find_mailbox(store, address);
+    const struct mailbox *mailbox = find_mailbox(store, topic);
     return mailbox ? mailbox->last_seen_ms : 0;
 }
 

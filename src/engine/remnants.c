@@ -9,12 +9,12 @@
 #include "base/minmax.h"
 #include "engine/sqlite_file.h"
 
-#define MAX_ROWS  1000000
-#define MIN_ROWS  1000
-#define MAX_LIVES 10000
-#define SHARE     512 /* bytes of the whole file for each row: a sixteenth of it, or so */
+#define MAX_ROWS   1000000
+#define MIN_ROWS   1000
+#define MAX_EPOCHS 10000
+#define SHARE      512 /* bytes of the whole file for each row: a sixteenth of it, or so */
 
-enum { ADDRESSES, USERS, DEVICES, LIVES, TABLES };
+enum { ADDRESSES, USERS, DEVICES, EPOCHS, TABLES };
 
 /* The age of a row rises with time: an id, a time of the wall clock. */
 struct table {
@@ -25,7 +25,7 @@ struct table {
 };
 
 /* An erasure is needed while there may be mail below it: what others share, and are to keep. */
-#define ADDRESS_GOES                                                                               \
+#define TOPIC_GOES                                                                                 \
     " WHERE max(pruned_upto, erased_upto) <= ?1 AND erased_upto <= ?2"                             \
     " AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.address = address.hash"                        \
     " AND mail.id <= address.erased_upto)"
@@ -37,13 +37,13 @@ static const struct table tables[TABLES] = {
             "max(pruned_upto, erased_upto)",
             "INSERT OR REPLACE INTO meta(name, value) SELECT 'floor',"
             " max(coalesce((SELECT value FROM meta WHERE name = 'floor'), 0),"
-            " coalesce(max(pruned_upto), 0)) FROM address" ADDRESS_GOES ";"
-            "DELETE FROM address" ADDRESS_GOES,
+            " coalesce(max(pruned_upto), 0)) FROM address" TOPIC_GOES ";"
+            "DELETE FROM address" TOPIC_GOES,
         },
     [USERS] = {"seen", "at", "DELETE FROM seen WHERE at <= ?1"},
     [DEVICES] = {"device", "moved_at", "DELETE FROM device WHERE moved_at <= ?1"},
-    /* All lives up to one become one hole: a cursor of theirs is told a gap. */
-    [LIVES] =
+    /* All epochs up to one become one hole: a cursor of theirs is told a gap. */
+    [EPOCHS] =
         {
             "life",
             "first",
@@ -63,7 +63,7 @@ struct remnants {
 struct remnants_limits remnants_limits_of(uint64_t keep_total)
 {
     int64_t rows = (int64_t)max_u64(min_u64(keep_total / SHARE, MAX_ROWS), MIN_ROWS);
-    return (struct remnants_limits){rows, rows, rows, MAX_LIVES};
+    return (struct remnants_limits){rows, rows, rows, MAX_EPOCHS};
 }
 
 struct remnants *remnants_create(sqlite3 *db, const struct remnants_limits *limits)
@@ -71,7 +71,7 @@ struct remnants *remnants_create(sqlite3 *db, const struct remnants_limits *limi
     struct remnants *remnants = mem_alloc(sizeof *remnants);
     *remnants = (struct remnants){
         .db = db,
-        .max = {limits->addresses, limits->users, limits->devices, limits->lives},
+        .max = {limits->topics, limits->users, limits->devices, limits->epochs},
     };
     for (int i = 0; i < TABLES; i++)
         remnants->rows[i] = INT64_MAX; /* not counted yet */

@@ -150,8 +150,8 @@ static uint64_t bytes_that_count(const struct retention *retention)
     const struct retention_look *look = &retention->look;
     uint64_t bytes = retention_bytes(retention), keys = look->keys * KEY_BYTES;
     bytes -= min_u64(bytes, keys);
-    return look->messages > look->litter
-               ? (uint64_t)((double)bytes * (double)(look->messages - look->litter) /
+    return look->messages > look->tombstones
+               ? (uint64_t)((double)bytes * (double)(look->messages - look->tombstones) /
                             (double)look->messages)
                : 0;
 }
@@ -221,8 +221,8 @@ static bool collect(struct retention *retention, const struct row *row)
     const struct message *message = row->message;
     bool over = message && message->own_ttl && message_expired(message, retention->look.now_ms);
     size_t before = retention->entry_count;
-    for (uint32_t i = 0; message && i < message->address_count; i++) {
-        struct entry entry = {(int64_t)message->addresses[i].hash, row->id, !over};
+    for (uint32_t i = 0; message && i < message->topic_count; i++) {
+        struct entry entry = {(int64_t)message->topics[i].hash, row->id, !over};
         if (!add_entry(retention, &entry)) {
             retention->entry_count = before;
             return false;
@@ -331,11 +331,11 @@ static int collect_oldest(struct retention *retention)
 
 /* ---- removing ---- */
 
-/* One address's entries; the last loss of it is what is told. */
+/* One topic's entries; the last loss of it is what is told. */
 static int unfile(struct retention *retention)
 {
     const struct entry *first = &retention->entries[retention->next];
-    uint64_t told_upto = 0;
+    uint64_t reported_upto = 0;
     int rc = SQLITE_DONE;
     while (rc == SQLITE_DONE && retention->next < retention->entry_count) {
         const struct entry *entry = &retention->entries[retention->next];
@@ -343,12 +343,12 @@ static int unfile(struct retention *retention)
             break;
         rc = sqlite_file_run_for(retention->statements[UNMAIL], entry->hash, entry->id);
         if (entry->told)
-            told_upto = entry->id;
+            reported_upto = entry->id;
         retention->next++;
         retention->done++;
     }
-    if (rc == SQLITE_DONE && told_upto)
-        rc = sqlite_file_run_for(retention->statements[TELL], first->hash, told_upto);
+    if (rc == SQLITE_DONE && reported_upto)
+        rc = sqlite_file_run_for(retention->statements[TELL], first->hash, reported_upto);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 

@@ -16,8 +16,8 @@
 #include "engine/broker.h"
 #include "engine/mail_index.h"
 #include "engine/memory_store.h"
+#include "engine/sqlite_checkpointer.h"
 #include "engine/sqlite_file.h"
-#include "engine/sqlite_keeper.h"
 #include "engine/sqlite_shared.h"
 #include "engine/sqlite_writer.h"
 #include "model/idempotency.h"
@@ -38,10 +38,10 @@ struct sqlite_committer {
     struct sqlite_shared *shared;
     int lock;
     struct sqlite_writer *writer; /* NULL: down */
-    struct sqlite_keeper *keeper;
+    struct sqlite_checkpointer *checkpointer;
     struct idempotency *keys;
     struct age age;           /* as the file has it */
-    bool age_noted;           /* in this life */
+    bool age_noted;           /* in this epoch */
     int64_t steady_offset_ms; /* the wall clock when it began less the monotonic clock */
     uint64_t last;            /* last id given */
     uint64_t last_noted;      /* of those not kept, what the file knows */
@@ -96,7 +96,7 @@ static int note_age(struct sqlite_committer *committer)
     return sqlite_writer_set_age(committer->writer, &committer->age);
 }
 
-/* Of what the wall clock said when this life began, and has gone on since, whatever it was set to.
+/* Of what the wall clock said when this epoch began, and has gone on since, whatever it was set to.
  */
 static int64_t steady_ms(const struct sqlite_committer *committer)
 {
@@ -126,7 +126,7 @@ static int begin(struct sqlite_committer *committer, struct batch *batch, bool a
 }
 
 static int append(struct sqlite_committer *committer, struct batch *batch,
-                  const struct publish *publish)
+                  const struct publish_call *publish)
 {
     int err = begin(committer, batch, true);
     if (err)
@@ -144,7 +144,7 @@ static int append(struct sqlite_committer *committer, struct batch *batch,
 /* The key of what is not kept outlives a restart, too. A disk that is full or away only forgets it:
  * the message needs no disk. */
 static void file_key(struct sqlite_committer *committer, struct batch *batch,
-                     const struct publish *publish)
+                     const struct publish_call *publish)
 {
     if (publish->key && begin(committer, batch, true) == 0)
         batch->err =
@@ -153,7 +153,7 @@ static void file_key(struct sqlite_committer *committer, struct batch *batch,
 
 /* Gives the message its number and its place in the log. */
 static int sequence(struct sqlite_committer *committer, struct batch *batch,
-                    struct publish *publish)
+                    struct publish_call *publish)
 {
     struct sqlite_shared *shared = committer->shared;
     int64_t wall_ms = shared->options.wall_ms();
@@ -179,12 +179,13 @@ static int sequence(struct sqlite_committer *committer, struct batch *batch,
     return 0;
 }
 
-static int erase_filed(struct sqlite_committer *committer, struct batch *batch, struct erase *erase)
+static int erase_filed(struct sqlite_committer *committer, struct batch *batch,
+                       struct erase_call *erase)
 {
     int err = begin(committer, batch, false);
     if (err)
         return err;
-    batch->err = sqlite_writer_erase(committer->writer, &erase->address, committer->last,
+    batch->err = sqlite_writer_erase(committer->writer, &erase->topic, committer->last,
                                      sqlite_shared_expiry_ms(committer->shared), &erase->erased);
     return batch->err;
 }
@@ -218,13 +219,13 @@ static int file_device(struct sqlite_committer *committer, struct batch *batch,
 static void do_job(struct sqlite_committer *committer, struct batch *batch, struct call *call)
 {
     if (call->record.kind == SQLITE_PUBLISH) {
-        struct publish *publish = (struct publish *)call;
+        struct publish_call *publish = (struct publish_call *)call;
         publish->err = (enum err)sequence(committer, batch, publish);
     } else if (call->record.kind == SQLITE_DEVICE) {
         struct device_call *device = (struct device_call *)call;
         device->err = (enum err)file_device(committer, batch, device);
     } else {
-        struct erase *erase = (struct erase *)call;
+        struct erase_call *erase = (struct erase_call *)call;
         erase->err = (enum err)erase_filed(committer, batch, erase);
     }
 }
@@ -243,9 +244,9 @@ static void commit(struct sqlite_committer *committer, struct batch *batch)
 static void take_back(struct sqlite_committer *committer, struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
-        struct publish *publish = (struct publish *)batch->jobs[i];
+        struct publish_call *publish = (struct publish_call *)batch->jobs[i];
         if (batch->jobs[i]->record.kind == SQLITE_ERASE) {
-            ((struct erase *)batch->jobs[i])->err = (enum err)batch->err;
+            ((struct erase_call *)batch->jobs[i])->err = (enum err)batch->err;
             continue;
         }
         if (batch->jobs[i]->record.kind == SQLITE_DEVICE) {
@@ -262,7 +263,7 @@ static void take_back(struct sqlite_committer *committer, struct batch *batch)
 
 /* Under the lock. False: out of memory; what is on disk and not in the window is removed when the
  * file is opened anew. */
-static bool show(struct sqlite_committer *committer, struct publish *publish)
+static bool show(struct sqlite_committer *committer, struct publish_call *publish)
 {
     struct sqlite_shared *shared = committer->shared;
     struct message *message = publish->message;
@@ -271,7 +272,7 @@ static bool show(struct sqlite_committer *committer, struct publish *publish)
         return false;
     shared->head = message->id;
     if (publish->kept)
-        shared->shown = message->id;
+        shared->visible_upto = message->id;
     dispatcher_send(&shared->dispatcher, DISPATCHER_NOBODY, message, publish->delivered);
     return true;
 }
@@ -301,7 +302,7 @@ static void trim_window(struct sqlite_committer *committer)
 }
 
 static void finish_publish(struct sqlite_committer *committer, struct batch *batch,
-                           struct publish *publish)
+                           struct publish_call *publish)
 {
     if (!publish->err && !publish->duplicate) {
         if (batch->err == ERR_OUT_OF_MEMORY || !show(committer, publish))
@@ -311,11 +312,11 @@ static void finish_publish(struct sqlite_committer *committer, struct batch *bat
     dispatcher_answer(&committer->shared->dispatcher, &publish->call);
 }
 
-static void finish_erase(struct sqlite_committer *committer, struct erase *erase)
+static void finish_erase(struct sqlite_committer *committer, struct erase_call *erase)
 {
     struct sqlite_shared *shared = committer->shared;
     if (!erase->err)
-        memory_store_erase(shared->window, &erase->address, committer->last,
+        memory_store_erase(shared->window, &erase->topic, committer->last,
                            sqlite_shared_expiry_ms(shared));
     dispatcher_answer(&shared->dispatcher, &erase->call);
 }
@@ -331,11 +332,11 @@ static void finish_device(struct sqlite_committer *committer, struct device_call
 static void finish_job(struct sqlite_committer *committer, struct batch *batch, struct call *call)
 {
     if (call->record.kind == SQLITE_PUBLISH)
-        finish_publish(committer, batch, (struct publish *)call);
+        finish_publish(committer, batch, (struct publish_call *)call);
     else if (call->record.kind == SQLITE_DEVICE)
         finish_device(committer, (struct device_call *)call);
     else
-        finish_erase(committer, (struct erase *)call);
+        finish_erase(committer, (struct erase_call *)call);
 }
 
 /* The messages first, in id order, then the answers: each inbox has them in this order. */
@@ -375,10 +376,10 @@ static bool reload_message(void *context, struct message *message)
     return memory_store_add(reload->window, message, 0);
 }
 
-static void reload_erased(void *context, const struct address *address, uint64_t upto)
+static void reload_erased(void *context, const struct topic *topic, uint64_t upto)
 {
     struct reload *reload = context;
-    memory_store_erase(reload->window, address, upto,
+    memory_store_erase(reload->window, topic, upto,
                        sqlite_shared_expiry_ms(reload->committer->shared));
 }
 
@@ -458,7 +459,8 @@ static void reopen_file(struct sqlite_committer *committer, bool failed)
     }
     if (!sqlite_writer_use_hash_key(committer->writer, false) ||
         (failed && sqlite_writer_leave_log(committer->writer) != 0) ||
-        sqlite_writer_take_back(committer->writer, shared->shown) != 0 || reload(committer) != 0) {
+        sqlite_writer_take_back(committer->writer, shared->visible_upto) != 0 ||
+        reload(committer) != 0) {
         close_file(committer);
         return;
     }
@@ -492,30 +494,31 @@ static void look_at_disk(struct sqlite_committer *committer)
     shared->disk_free = left;
     sqlite_shared_unlock(shared);
     note_room(committer, left >= min_u64(shared->options.disk_reserve, size / 50));
-    sqlite_keeper_limit(committer->keeper, (int)(min_u64(LOG_BYTES_MAX, size / 32) / PAGE_BYTES));
+    sqlite_checkpointer_limit(committer->checkpointer,
+                              (int)(min_u64(LOG_BYTES_MAX, size / 32) / PAGE_BYTES));
 }
 
 /* What is known in memory and can wait a while for the disk. */
 struct notes {
     struct device *devices;
     size_t device_count;
-    struct sighting *sightings;
-    size_t sighting_count;
+    struct last_seen_row *last_seen;
+    size_t last_seen_count;
 };
 
-static struct notes take_notes(struct sqlite_committer *committer, bool sightings)
+static struct notes take_notes(struct sqlite_committer *committer, bool last_seen)
 {
     struct sqlite_shared *shared = committer->shared;
     struct notes notes = {NULL};
     sqlite_shared_lock(shared);
     notes.devices = devices_copy(&shared->devices, &notes.device_count);
-    if (sightings)
-        notes.sightings = sightings_copy(&shared->sightings, &notes.sighting_count);
+    if (last_seen)
+        notes.last_seen = last_seen_copy(&shared->last_seen, &notes.last_seen_count);
     sqlite_shared_unlock(shared);
     if (notes.device_count)
         qsort(notes.devices, notes.device_count, sizeof *notes.devices, device_compare);
-    if (notes.sighting_count)
-        qsort(notes.sightings, notes.sighting_count, sizeof *notes.sightings, sighting_compare);
+    if (notes.last_seen_count)
+        qsort(notes.last_seen, notes.last_seen_count, sizeof *notes.last_seen, last_seen_compare);
     return notes;
 }
 
@@ -524,14 +527,14 @@ static int write_notes(struct sqlite_committer *committer, const struct notes *n
 {
     int err = sqlite_writer_begin(committer->writer);
     if (!err)
-        err = sqlite_writer_gave(committer->writer, committer->last);
+        err = sqlite_writer_reserve(committer->writer, committer->last);
     if (!err)
         err = note_age(committer);
     for (size_t i = 0; !err && i < notes->device_count; i++)
         err = sqlite_writer_move_device(committer->writer, &notes->devices[i]);
-    for (size_t i = 0; !err && i < notes->sighting_count; i++)
-        err = sqlite_writer_saw(committer->writer, notes->sightings[i].user,
-                                notes->sightings[i].at_ms);
+    for (size_t i = 0; !err && i < notes->last_seen_count; i++)
+        err = sqlite_writer_note_last_seen(committer->writer, notes->last_seen[i].user,
+                                           notes->last_seen[i].at_ms);
     return err ? err : sqlite_writer_commit(committer->writer);
 }
 
@@ -541,23 +544,23 @@ static void forget_notes(struct sqlite_committer *committer, const struct notes 
     committer->last_noted = committer->last;
     sqlite_shared_lock(shared);
     devices_forget_copied(&shared->devices, notes->devices, notes->device_count);
-    sightings_forget(&shared->sightings, notes->sightings, notes->sighting_count);
+    last_seen_forget(&shared->last_seen, notes->last_seen, notes->last_seen_count);
     sqlite_shared_unlock(shared);
 }
 
 /* All of it by one commit. */
-static int file_notes(struct sqlite_committer *committer, bool sightings)
+static int file_notes(struct sqlite_committer *committer, bool last_seen)
 {
-    struct notes notes = take_notes(committer, sightings);
+    struct notes notes = take_notes(committer, last_seen);
     int err = 0;
-    if (notes.device_count || notes.sighting_count || committer->last != committer->last_noted ||
+    if (notes.device_count || notes.last_seen_count || committer->last != committer->last_noted ||
         has_age_to_note(committer, committer->shared->options.wall_ms())) {
         err = write_notes(committer, &notes);
         if (!err)
             forget_notes(committer, &notes);
     }
     free(notes.devices);
-    free(notes.sightings);
+    free(notes.last_seen);
     return err;
 }
 
@@ -661,7 +664,7 @@ static void write_batch(struct sqlite_committer *committer, struct batch *batch)
     if (err || batch->err)
         start_anew(committer, err ? err : batch->err);
     else if (committer->writer)
-        sqlite_keeper_committed(committer->keeper, committer->writer);
+        sqlite_checkpointer_committed(committer->checkpointer, committer->writer);
     if (batch->count)
         committer->published_at_ms = clock_mono_ms();
 }
@@ -728,28 +731,29 @@ static void *write_loop(void *context)
 
 /* ---- life ---- */
 
-/* From here on ids are this life's. Between the last one's and them a millisecond of ids is given
+/* From here on ids are this epoch's. Between the last one's and them a millisecond of ids is given
  * to nobody, whatever the clock says: what a life that is not on this disk gave after `last` falls
  * in there, and is told as a gap. */
-static int begin_life(struct sqlite_committer *committer, int64_t wall_ms)
+static int begin_epoch(struct sqlite_committer *committer, int64_t wall_ms)
 {
     struct sqlite_shared *shared = committer->shared;
-    struct life life = {.last = sqlite_writer_last(committer->writer)};
-    life.first = broker_next_id(life.last + ((uint64_t)1 << BROKER_ID_CLOCK_SHIFT), wall_ms) + 1;
+    struct epoch epoch = {.last = sqlite_writer_last(committer->writer)};
+    epoch.first = broker_next_id(epoch.last + ((uint64_t)1 << BROKER_ID_CLOCK_SHIFT), wall_ms) + 1;
     int err = sqlite_writer_begin(committer->writer);
     if (!err)
-        err = sqlite_writer_add_life(committer->writer, &life);
+        err = sqlite_writer_add_epoch(committer->writer, &epoch);
     if (!err)
-        err = sqlite_writer_gave(committer->writer, life.first - 1);
+        err = sqlite_writer_reserve(committer->writer, epoch.first - 1);
     if (!err && has_age_to_note(committer, wall_ms))
         err = note_age(committer);
     if (!err)
-        err = sqlite_writer_lower_devices(committer->writer, life.first - 1);
+        err = sqlite_writer_lower_devices(committer->writer, epoch.first - 1);
     if (!err)
         err = sqlite_writer_commit(committer->writer);
-    shared->head = shared->shown = committer->last = committer->last_noted = life.first - 1;
+    shared->head = shared->visible_upto = committer->last = committer->last_noted = epoch.first - 1;
     return err ? err
-               : sqlite_writer_load_lives(committer->writer, &shared->lives, &shared->life_count);
+               : sqlite_writer_load_epochs(committer->writer, &shared->epochs,
+                                           &shared->epoch_count);
 }
 
 static int take_over(struct sqlite_committer *committer)
@@ -777,7 +781,7 @@ static bool open_file(struct sqlite_committer *committer, struct sqlite_file_err
     int err = sqlite_writer_get_age(committer->writer, &committer->age);
     begin_age(committer, wall_ms);
     judge_clock(committer, wall_ms);
-    if (!err && begin_life(committer, wall_ms) == 0 && take_over(committer) == 0)
+    if (!err && begin_epoch(committer, wall_ms) == 0 && take_over(committer) == 0)
         return true;
     snprintf(ret_error->text, sizeof ret_error->text,
              "%s: cannot be used; is there room on the disk? `pushwire check-data` says more",
@@ -793,7 +797,7 @@ struct sqlite_committer *sqlite_committer_create(struct sqlite_shared *shared,
     committer->shared = shared;
     committer->lock = -1;
     committer->keys = idempotency_create(options->idempotency_entries, options->idempotency_ttl_ms);
-    committer->keeper = sqlite_keeper_create(options->folder);
+    committer->checkpointer = sqlite_checkpointer_create(options->folder);
     if (!open_file(committer, ret_error)) {
         sqlite_committer_destroy(committer);
         return NULL;
@@ -807,7 +811,7 @@ void sqlite_committer_destroy(struct sqlite_committer *committer)
     if (!committer)
         return;
     idempotency_destroy(committer->keys);
-    sqlite_keeper_destroy(committer->keeper);
+    sqlite_checkpointer_destroy(committer->checkpointer);
     sqlite_writer_close(committer->writer);
     if (committer->lock >= 0)
         close(committer->lock);

@@ -20,8 +20,8 @@
 #define BACKUP_PAGES   4096
 
 /* The log is appended in id order; mail, filled behind it in bulks, says what lies where; n and
- * total count an address's messages and their bytes from its first one on, so that two rows tell
- * how much lies between them at most. Addresses are keyed hashes: the names stand in the messages.
+ * total count a topic's messages and their bytes from its first one on, so that two rows tell
+ * how much lies between them at most. Topics are keyed hashes: the names stand in the messages.
  */
 static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, sent_at INTEGER NOT NULL,"

@@ -6,47 +6,47 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "model/address.h"
 #include "model/message.h"
+#include "model/topic.h"
 
 enum { ID, KIND, SENT_AT, EXPIRES_AT, OWN_TTL, SHARED, EXEMPT, ADDRESSES, SENDER, BODY };
 
-#define FEW_BYTES     256
-#define MAX_ADDRESSES 1000
+#define FEW_BYTES  256
+#define MAX_TOPICS 1000
 
-/* Each address is its kind, the length of its name, and its name. */
-static size_t addresses_size(const struct message *message)
+/* Each topic is its kind, the length of its name, and its name. */
+static size_t topics_size(const struct message *message)
 {
     size_t size = 0;
-    for (uint32_t i = 0; i < message->address_count; i++)
-        size += 2 + message->addresses[i].length;
+    for (uint32_t i = 0; i < message->topic_count; i++)
+        size += 2 + message->topics[i].length;
     return size;
 }
 
-static void write_addresses(const struct message *message, unsigned char *at)
+static void write_topics(const struct message *message, unsigned char *at)
 {
-    for (uint32_t i = 0; i < message->address_count; i++) {
-        const struct address *address = &message->addresses[i];
-        *at++ = (unsigned char)address->kind;
-        *at++ = (unsigned char)address->length;
-        memcpy(at, address->name, address->length);
-        at += address->length;
+    for (uint32_t i = 0; i < message->topic_count; i++) {
+        const struct topic *topic = &message->topics[i];
+        *at++ = (unsigned char)topic->kind;
+        *at++ = (unsigned char)topic->length;
+        memcpy(at, topic->name, topic->length);
+        at += topic->length;
     }
 }
 
-static bool bind_addresses(sqlite3_stmt *statement, const struct message *message)
+static bool bind_topics(sqlite3_stmt *statement, const struct message *message)
 {
     unsigned char few[FEW_BYTES];
-    size_t size = addresses_size(message);
+    size_t size = topics_size(message);
     if (size <= sizeof few) {
-        write_addresses(message, few);
+        write_topics(message, few);
         return sqlite3_bind_blob(statement, ADDRESSES + 1, few, (int)size, SQLITE_TRANSIENT) ==
                SQLITE_OK;
     }
     unsigned char *many = malloc(size);
     if (!many)
         return false;
-    write_addresses(message, many);
+    write_topics(message, many);
     return sqlite3_bind_blob(statement, ADDRESSES + 1, many, (int)size, free) == SQLITE_OK;
 }
 
@@ -57,39 +57,39 @@ bool sqlite_message_bind(sqlite3_stmt *statement, const struct message *message)
     sqlite3_bind_int64(statement, SENT_AT + 1, message->sent_at_ms);
     sqlite3_bind_int64(statement, EXPIRES_AT + 1, message->expires_at_ms);
     sqlite3_bind_int(statement, OWN_TTL + 1, message->own_ttl);
-    sqlite3_bind_int(statement, SHARED + 1, message->address_count > 1);
+    sqlite3_bind_int(statement, SHARED + 1, message->topic_count > 1);
     sqlite3_bind_int64(statement, EXEMPT + 1, (int64_t)message->except);
     sqlite3_bind_text(statement, SENDER + 1, message->sender, (int)message->sender_length,
                       SQLITE_STATIC);
     sqlite3_bind_text(statement, BODY + 1, message->body, (int)message->body_length, SQLITE_STATIC);
-    return bind_addresses(statement, message);
+    return bind_topics(statement, message);
 }
 
 /* Returns how many there are; 0: damaged. */
-static size_t read_addresses(const unsigned char *at, size_t size, size_t most,
-                             struct address *ret_addresses)
+static size_t read_topics(const unsigned char *at, size_t size, size_t most,
+                          struct topic *ret_topics)
 {
     const unsigned char *end = at + size;
     size_t count = 0;
     while (at < end) {
-        if (count == most || end - at < 2 || at[0] >= ADDRESS_GUEST || end - at < 2 + at[1] ||
-            at[1] > ADDRESS_NAME_MAX)
+        if (count == most || end - at < 2 || at[0] >= TOPIC_GUEST || end - at < 2 + at[1] ||
+            at[1] > TOPIC_NAME_MAX)
             return 0;
-        ret_addresses[count++] = address_make(at[0], (const char *)at + 2, at[1]);
+        ret_topics[count++] = topic_make(at[0], (const char *)at + 2, at[1]);
         at += 2 + at[1];
     }
     return count;
 }
 
 /* False: something is missing, or memory. */
-static bool read_draft(sqlite3_stmt *statement, struct address *addresses, size_t most,
+static bool read_draft(sqlite3_stmt *statement, struct topic *topics, size_t most,
                        struct draft *ret_draft)
 {
     const unsigned char *blob = sqlite3_column_blob(statement, ADDRESSES);
     size_t size = (size_t)sqlite3_column_bytes(statement, ADDRESSES);
     *ret_draft = (struct draft){
-        .addresses = addresses,
-        .address_count = blob ? read_addresses(blob, size, most, addresses) : 0,
+        .topics = topics,
+        .topic_count = blob ? read_topics(blob, size, most, topics) : 0,
         .kind = (enum message_kind)sqlite3_column_int(statement, KIND),
         .sender = (const char *)sqlite3_column_text(statement, SENDER),
         .sender_length = (size_t)sqlite3_column_bytes(statement, SENDER),
@@ -98,7 +98,7 @@ static bool read_draft(sqlite3_stmt *statement, struct address *addresses, size_
         .own_ttl = sqlite3_column_int(statement, OWN_TTL),
         .except = (uint64_t)sqlite3_column_int64(statement, EXEMPT),
     };
-    return ret_draft->address_count && ret_draft->sender && ret_draft->body;
+    return ret_draft->topic_count && ret_draft->sender && ret_draft->body;
 }
 
 /* Of a row that could not be read: not for want of memory? */
@@ -116,21 +116,21 @@ static bool is_damaged(sqlite3_stmt *statement)
 
 struct message *sqlite_message_read(sqlite3_stmt *statement, bool *ret_damaged)
 {
-    struct address one, *addresses = &one;
+    struct topic one, *topics = &one;
     bool many = sqlite3_column_int(statement, SHARED);
     struct draft draft;
     struct message *message = NULL;
     *ret_damaged = false;
-    if (many && !(addresses = malloc(MAX_ADDRESSES * sizeof *addresses)))
+    if (many && !(topics = malloc(MAX_TOPICS * sizeof *topics)))
         return NULL;
-    if (!read_draft(statement, addresses, many ? MAX_ADDRESSES : 1, &draft))
+    if (!read_draft(statement, topics, many ? MAX_TOPICS : 1, &draft))
         *ret_damaged = is_damaged(statement);
     else if ((message = message_create(0, 0, &draft)))
         message_number(message, sqlite_message_id(statement),
                        sqlite3_column_int64(statement, SENT_AT),
                        sqlite_message_expires_at_ms(statement));
     if (many)
-        free(addresses);
+        free(topics);
     return message;
 }
 

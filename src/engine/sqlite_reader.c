@@ -21,7 +21,7 @@ enum {
     SEEN,
     DEVICE,
     ACKS,
-    LITTER,
+    TOMBSTONES,
     STATEMENTS
 };
 
@@ -39,8 +39,8 @@ static const char *const texts[STATEMENTS] = {
     [SEEN] = "SELECT at FROM seen WHERE hash = ?",
     [DEVICE] = "SELECT cursor FROM device WHERE address = ? AND name = ?",
     [ACKS] = "SELECT name, moved_at FROM device WHERE address = ? AND cursor >= ?",
-    [LITTER] = ("SELECT 1 FROM meta WHERE name = 'indexed_upto' AND value >= ?2"
-                " AND NOT EXISTS (SELECT 1 FROM mail WHERE address = ?1 AND id = ?2)"),
+    [TOMBSTONES] = ("SELECT 1 FROM meta WHERE name = 'indexed_upto' AND value >= ?2"
+                    " AND NOT EXISTS (SELECT 1 FROM mail WHERE address = ?1 AND id = ?2)"),
 };
 
 struct sqlite_reader {
@@ -74,23 +74,23 @@ void sqlite_reader_close(struct sqlite_reader *reader)
 /* One page in the making. */
 struct paging {
     struct sqlite_reader *reader;
-    struct read *read;
+    struct read_call *read;
     struct expiry expiry;
     size_t bytes;
     uint64_t above;   /* ids go on above this one */
     uint64_t upto;    /* and end with this one */
-    bool cut;         /* some address has more than was asked of it */
-    uint64_t horizon; /* up to here (descending: down to here) every address is complete */
+    bool cut;         /* some topic has more than was asked of it */
+    uint64_t horizon; /* up to here (descending: down to here) every topic is complete */
 };
 
 /* ---- gaps ---- */
 
-static int read_limits(struct paging *paging, struct read_address *from, uint64_t *ret_erased)
+static int read_limits(struct paging *paging, struct read_topic *from, uint64_t *ret_erased)
 {
     sqlite3_stmt *statement = paging->reader->statements[ADDRESS];
     uint64_t pruned_upto = 0;
     *ret_erased = 0;
-    sqlite3_bind_int64(statement, 1, (int64_t)from->address.hash);
+    sqlite3_bind_int64(statement, 1, (int64_t)from->topic.hash);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         pruned_upto = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -104,11 +104,11 @@ static int read_limits(struct paging *paging, struct read_address *from, uint64_
 /* The default retention has taken it, though it still lies there. */
 static void tell_expired(struct paging *paging, const struct message *message)
 {
-    struct read *read = paging->read;
-    for (size_t i = 0; !message->own_ttl && i < read->address_count; i++) {
-        struct read_address *from = &read->addresses[i];
-        for (uint32_t a = 0; a < message->address_count; a++) {
-            if (address_equal(&message->addresses[a], &from->address))
+    struct read_call *read = paging->read;
+    for (size_t i = 0; !message->own_ttl && i < read->topic_count; i++) {
+        struct read_topic *from = &read->topics[i];
+        for (uint32_t a = 0; a < message->topic_count; a++) {
+            if (topic_equal(&message->topics[a], &from->topic))
                 broker_tell_loss(from, message->id);
         }
     }
@@ -129,8 +129,8 @@ static bool make_room(struct sqlite_reader *reader, size_t more)
     return true;
 }
 
-/* The next ids of one address. */
-static int list_ids(struct paging *paging, const struct read_address *from, uint64_t erased,
+/* The next ids of one topic. */
+static int list_ids(struct paging *paging, const struct read_topic *from, uint64_t erased,
                     size_t limit)
 {
     struct sqlite_reader *reader = paging->reader;
@@ -141,7 +141,7 @@ static int list_ids(struct paging *paging, const struct read_address *from, uint
     int rc;
     if (!make_room(reader, limit))
         return ERR_OUT_OF_MEMORY;
-    sqlite3_bind_int64(statement, 1, (int64_t)from->address.hash);
+    sqlite3_bind_int64(statement, 1, (int64_t)from->topic.hash);
     sqlite3_bind_int64(statement, 2, (int64_t)above);
     sqlite3_bind_int64(statement, 3, (int64_t)paging->upto);
     sqlite3_bind_int64(statement, 4, (int64_t)limit);
@@ -170,13 +170,13 @@ static int compare_down(const void *a, const void *b)
     return compare_up(b, a);
 }
 
-/* In the page's order, each once, and only as far as every address is complete. */
+/* In the page's order, each once, and only as far as every topic is complete. */
 static void arrange(struct paging *paging)
 {
     struct sqlite_reader *reader = paging->reader;
     bool descending = paging->read->descending;
     size_t left = 0;
-    if (paging->read->address_count > 1)
+    if (paging->read->topic_count > 1)
         qsort(reader->ids, reader->count, sizeof *reader->ids,
               descending ? compare_down : compare_up);
     for (size_t i = 0; i < reader->count; i++) {
@@ -192,11 +192,11 @@ static void arrange(struct paging *paging)
 /* ---- messages ---- */
 
 /* Two names of one hash, or one that was erased: ids alone do not say. */
-static bool is_asked_for(const struct read *read, const struct message *message)
+static bool is_asked_for(const struct read_call *read, const struct message *message)
 {
-    for (size_t i = 0; i < read->address_count; i++) {
-        for (uint32_t a = 0; a < message->address_count; a++) {
-            if (address_equal(&message->addresses[a], &read->addresses[i].address))
+    for (size_t i = 0; i < read->topic_count; i++) {
+        for (uint32_t a = 0; a < message->topic_count; a++) {
+            if (topic_equal(&message->topics[a], &read->topics[i].topic))
                 return true;
         }
     }
@@ -222,12 +222,12 @@ static struct message *fetch(struct sqlite_reader *reader, uint64_t id, bool *re
 
 static int add(struct paging *paging, uint64_t id)
 {
-    struct read *read = paging->read;
+    struct read_call *read = paging->read;
     bool damaged;
     int err;
     struct message *message = fetch(paging->reader, id, &damaged, &err);
-    for (size_t i = 0; damaged && i < read->address_count; i++)
-        broker_tell_loss(&read->addresses[i], id); /* at which of them it lay is not known */
+    for (size_t i = 0; damaged && i < read->topic_count; i++)
+        broker_tell_loss(&read->topics[i], id); /* at which of them it lay is not known */
     if (!message)
         return err;
     bool expired = expiry_hides(&paging->expiry, message);
@@ -250,14 +250,14 @@ static int add(struct paging *paging, uint64_t id)
 /* One round; what it passed over may leave the page empty though there is more. */
 static int fill(struct paging *paging, const uint64_t *erased)
 {
-    struct read *read = paging->read;
+    struct read_call *read = paging->read;
     struct sqlite_reader *reader = paging->reader;
     size_t wanted = read->max_count - read->count + 1;
     int err = 0;
     reader->count = 0;
     paging->cut = false;
-    for (size_t i = 0; !err && i < read->address_count; i++)
-        err = list_ids(paging, &read->addresses[i], erased[i], wanted);
+    for (size_t i = 0; !err && i < read->topic_count; i++)
+        err = list_ids(paging, &read->topics[i], erased[i], wanted);
     if (err)
         return err;
     arrange(paging);
@@ -272,14 +272,14 @@ static int fill(struct paging *paging, const uint64_t *erased)
 
 static int read_page(struct paging *paging)
 {
-    struct read *read = paging->read;
+    struct read_call *read = paging->read;
     uint64_t few[4], *erased = few;
     int err = 0;
-    if (read->address_count > sizeof few / sizeof *few &&
-        !(erased = malloc(read->address_count * sizeof *erased)))
+    if (read->topic_count > sizeof few / sizeof *few &&
+        !(erased = malloc(read->topic_count * sizeof *erased)))
         return ERR_OUT_OF_MEMORY;
-    for (size_t i = 0; !err && i < read->address_count; i++)
-        err = read_limits(paging, &read->addresses[i], &erased[i]);
+    for (size_t i = 0; !err && i < read->topic_count; i++)
+        err = read_limits(paging, &read->topics[i], &erased[i]);
     do {
         if (!err)
             err = fill(paging, erased);
@@ -289,7 +289,7 @@ static int read_page(struct paging *paging)
     return err;
 }
 
-int sqlite_reader_read(struct sqlite_reader *reader, struct read *read, uint64_t upto,
+int sqlite_reader_read(struct sqlite_reader *reader, struct read_call *read, uint64_t upto,
                        struct expiry expiry)
 {
     struct paging paging = {
@@ -321,7 +321,7 @@ int sqlite_reader_device(struct sqlite_reader *reader, const struct device_call 
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
 }
 
-static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const struct address *user)
+static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const struct topic *user)
 {
     sqlite3_stmt *statement = reader->statements[ACKS];
     int rc, err = 0;
@@ -330,7 +330,7 @@ static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const s
     while (!err && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         size_t length = (size_t)sqlite3_column_bytes(statement, 0);
-        if (name && length <= ADDRESS_NAME_MAX &&
+        if (name && length <= TOPIC_NAME_MAX &&
             !broker_add_ack(lookup, user, name, length, sqlite3_column_int64(statement, 1)))
             err = ERR_OUT_OF_MEMORY;
     }
@@ -338,11 +338,11 @@ static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const s
     return err ? err : rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
 }
 
-/* The limits of its address have taken it, though it still lies there. */
-static bool is_litter(struct sqlite_reader *reader, const struct message *message)
+/* The limits of its topic have taken it, though it still lies there. */
+static bool is_tombstone(struct sqlite_reader *reader, const struct message *message)
 {
-    return message->address_count == 1 &&
-           sqlite_file_run_for(reader->statements[LITTER], (int64_t)message->addresses[0].hash,
+    return message->topic_count == 1 &&
+           sqlite_file_run_for(reader->statements[TOMBSTONES], (int64_t)message->topics[0].hash,
                                message->id) == SQLITE_ROW;
 }
 
@@ -351,7 +351,7 @@ int sqlite_reader_lookup(struct sqlite_reader *reader, struct lookup *lookup, st
     bool damaged;
     int err;
     struct message *message = fetch(reader, lookup->id, &damaged, &err);
-    if (message && (expiry_hides(&expiry, message) || is_litter(reader, message))) {
+    if (message && (expiry_hides(&expiry, message) || is_tombstone(reader, message))) {
         message_unref(message);
         message = NULL;
     }
@@ -363,17 +363,17 @@ int sqlite_reader_acks(struct sqlite_reader *reader, struct lookup *lookup)
 {
     const struct message *message = lookup->message;
     int err = 0;
-    for (uint32_t i = 0; !err && i < message->address_count; i++) {
-        if (message->addresses[i].kind == ADDRESS_USER)
-            err = add_acks(reader, lookup, &message->addresses[i]);
+    for (uint32_t i = 0; !err && i < message->topic_count; i++) {
+        if (message->topics[i].kind == TOPIC_USER)
+            err = add_acks(reader, lookup, &message->topics[i]);
     }
     return err;
 }
 
-int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct address *address)
+int64_t sqlite_reader_last_seen(struct sqlite_reader *reader, const struct topic *topic)
 {
     sqlite3_stmt *statement = reader->statements[SEEN];
-    sqlite3_bind_int64(statement, 1, (int64_t)address->hash);
+    sqlite3_bind_int64(statement, 1, (int64_t)topic->hash);
     int64_t at = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     sqlite3_reset(statement);
     return at;

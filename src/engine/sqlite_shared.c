@@ -14,25 +14,25 @@ void sqlite_shared_init(struct sqlite_shared *shared, const struct sqlite_option
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     *shared = (struct sqlite_shared){.options = *options};
     pthread_cond_init(&shared->has_jobs, &monotonic);
-    pthread_cond_init(&shared->has_questions, NULL);
+    pthread_cond_init(&shared->has_reads, NULL);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&shared->mutex, NULL);
     dispatcher_init(&shared->dispatcher);
-    sightings_init(&shared->sightings);
+    last_seen_init(&shared->last_seen);
     devices_init(&shared->devices, SIZE_MAX, SIZE_MAX);
     list_init(&shared->jobs);
-    list_init(&shared->questions);
+    list_init(&shared->read_queue);
 }
 
 void sqlite_shared_finish(struct sqlite_shared *shared)
 {
-    sightings_finish(&shared->sightings);
+    last_seen_finish(&shared->last_seen);
     devices_finish(&shared->devices);
     memory_store_destroy(shared->window);
     dispatcher_finish(&shared->dispatcher);
-    free(shared->lives);
+    free(shared->epochs);
     pthread_cond_destroy(&shared->has_jobs);
-    pthread_cond_destroy(&shared->has_questions);
+    pthread_cond_destroy(&shared->has_reads);
     pthread_mutex_destroy(&shared->mutex);
 }
 
@@ -43,11 +43,11 @@ void sqlite_shared_lock(struct sqlite_shared *shared)
 
 void sqlite_shared_unlock(struct sqlite_shared *shared)
 {
-    bool answers = shared->wakes_answers;
-    shared->wakes_answers = false;
+    bool answers = shared->wakes_readers;
+    shared->wakes_readers = false;
     pthread_mutex_unlock(&shared->mutex);
     if (answers)
-        pthread_cond_signal(&shared->has_questions);
+        pthread_cond_signal(&shared->has_reads);
     dispatcher_wake(&shared->dispatcher);
 }
 
@@ -86,8 +86,8 @@ void sqlite_shared_commit(struct sqlite_shared *shared, struct call *call, enum 
 void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
 {
     call->record.kind = (int)job;
-    list_append(&shared->questions, &call->record.link);
-    shared->wakes_answers = true;
+    list_append(&shared->read_queue, &call->record.link);
+    shared->wakes_readers = true;
 }
 
 void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context)

@@ -13,22 +13,22 @@
 #include "base/minmax.h"
 #include "engine/age.h"
 #include "engine/devices.h"
-#include "engine/litter.h"
 #include "engine/remnants.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
-#include "model/address.h"
+#include "engine/tombstones.h"
 #include "model/idempotency.h"
 #include "model/message.h"
+#include "model/topic.h"
 
-#define BULK_ENTRIES 100000
-#define LITTER_SHARE 8 /* of what is kept, at most one in so many is litter */
-#define MAX_LITTER   250000
-#define TRIM_EVERY   60 /* looks */
-#define LOG_FRAME    (4096 + 24)
-#define PACE         2 /* of what is over, at least so many go while one is added */
-#define MAX_OWED     40000
-#define RESTART_MS   50 /* readers end a page well within */
+#define BULK_ENTRIES    100000
+#define TOMBSTONE_SHARE 8 /* of what is kept, at most one in so many is tombstones */
+#define MAX_TOMBSTONES  250000
+#define TRIM_EVERY      60 /* looks */
+#define LOG_FRAME       (4096 + 24)
+#define PACE            2 /* of what is over, at least so many go while one is added */
+#define MAX_OWED        40000
+#define RESTART_MS      50 /* readers end a page well within */
 
 enum {
     BEGIN,
@@ -74,7 +74,7 @@ struct sqlite_writer {
     struct sqlite_writer_options options;
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
-    struct litter *litter;
+    struct tombstones *tombstones;
     struct mail_index *index;
     struct retention *retention;
     struct remnants *remnants;
@@ -166,8 +166,8 @@ struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *opt
         return NULL;
     }
     if (sqlite_file_prepare(writer->db, texts, STATEMENTS, writer->statements) &&
-        (writer->litter = litter_create(writer->db)) &&
-        (writer->index = mail_index_create(writer->db, &options->index, writer->litter)) &&
+        (writer->tombstones = tombstones_create(writer->db)) &&
+        (writer->index = mail_index_create(writer->db, &options->index, writer->tombstones)) &&
         (writer->retention = retention_create(writer->db, &options->retention)) &&
         (writer->remnants = remnants_create(writer->db, &remnants)) &&
         read_state(writer) == SQLITE_OK) {
@@ -185,7 +185,7 @@ void sqlite_writer_close(struct sqlite_writer *writer)
     if (!writer)
         return;
     mail_index_destroy(writer->index);
-    litter_destroy(writer->litter);
+    tombstones_destroy(writer->tombstones);
     retention_destroy(writer->retention);
     remnants_destroy(writer->remnants);
     sqlite_file_finalize(writer->statements, STATEMENTS);
@@ -250,7 +250,7 @@ int sqlite_writer_get_age(struct sqlite_writer *writer, struct age *ret_age)
 
 /* ---- loading ---- */
 
-/* Which addresses were erased after the index was last complete. */
+/* Which topics were erased after the index was last complete. */
 struct erased {
     int64_t hash;
     uint64_t upto;
@@ -293,15 +293,16 @@ static int compare_erased(const void *a, const void *b)
 static const struct erased *find_erased(const struct erased *list, size_t count,
                                         const struct message *message, uint32_t i)
 {
-    struct erased key = {(int64_t)message->addresses[i].hash, 0};
+    struct erased key = {(int64_t)message->topics[i].hash, 0};
     const struct erased *found =
         count ? bsearch(&key, list, count, sizeof *list, compare_erased) : NULL;
     return found && found->upto >= message->id ? found : NULL;
 }
 
-int sqlite_writer_load_tail(
-    struct sqlite_writer *writer, bool (*take)(void *context, struct message *message),
-    void (*erased)(void *context, const struct address *address, uint64_t upto), void *context)
+int sqlite_writer_load_tail(struct sqlite_writer *writer,
+                            bool (*take)(void *context, struct message *message),
+                            void (*erased)(void *context, const struct topic *topic, uint64_t upto),
+                            void *context)
 {
     struct erased *list;
     size_t count;
@@ -326,12 +327,12 @@ int sqlite_writer_load_tail(
             rc = SQLITE_NOMEM;
             break;
         }
-        for (uint32_t i = 0; i < message->address_count; i++) {
+        for (uint32_t i = 0; i < message->topic_count; i++) {
             const struct erased *found = find_erased(list, count, message, i);
             if (!found)
                 continue;
             mail_index_unnote(writer->index, message, i);
-            erased(context, &message->addresses[i], found->upto);
+            erased(context, &message->topics[i], found->upto);
         }
         message_unref(message);
     }
@@ -373,8 +374,8 @@ int sqlite_writer_load_keys(struct sqlite_writer *writer, uint64_t above, size_t
     return judge(writer, rc, "load keys");
 }
 
-int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_lives,
-                             size_t *ret_count)
+int sqlite_writer_load_epochs(struct sqlite_writer *writer, struct epoch **ret_epochs,
+                              size_t *ret_count)
 {
     sqlite3_stmt *statement;
     int64_t count = 0;
@@ -382,15 +383,15 @@ int sqlite_writer_load_lives(struct sqlite_writer *writer, struct life **ret_liv
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(writer->db, "SELECT last, first FROM life ORDER BY first", -1,
                                 &statement, NULL);
-    *ret_lives = NULL;
+    *ret_epochs = NULL;
     *ret_count = 0;
     if (rc != SQLITE_OK)
         return fail(writer, rc, "load lives");
-    *ret_lives = mem_alloc((size_t)(count + 1) * sizeof **ret_lives);
+    *ret_epochs = mem_alloc((size_t)(count + 1) * sizeof **ret_epochs);
     while (*ret_count < (size_t)count && sqlite3_step(statement) == SQLITE_ROW) {
-        struct life *life = &(*ret_lives)[(*ret_count)++];
-        life->last = (uint64_t)sqlite3_column_int64(statement, 0);
-        life->first = (uint64_t)sqlite3_column_int64(statement, 1);
+        struct epoch *epoch = &(*ret_epochs)[(*ret_count)++];
+        epoch->last = (uint64_t)sqlite3_column_int64(statement, 0);
+        epoch->first = (uint64_t)sqlite3_column_int64(statement, 1);
     }
     return judge(writer, sqlite3_finalize(statement), "load lives");
 }
@@ -478,7 +479,7 @@ int sqlite_writer_add(struct sqlite_writer *writer, const struct message *messag
     if (!sqlite_message_bind(statement, message))
         return ERR_OUT_OF_MEMORY;
     writer->more_messages++;
-    writer->owed += PACE * (2 + (size_t)message->address_count);
+    writer->owed += PACE * (2 + (size_t)message->topic_count);
     return run(writer, ADD, "add");
 }
 
@@ -495,15 +496,15 @@ int sqlite_writer_add_key(struct sqlite_writer *writer, uint64_t id,
     return run(writer, ADD_KEY, "add key");
 }
 
-int sqlite_writer_add_life(struct sqlite_writer *writer, const struct life *life)
+int sqlite_writer_add_epoch(struct sqlite_writer *writer, const struct epoch *epoch)
 {
     sqlite3_stmt *statement;
     int rc = sqlite3_prepare_v2(writer->db, "INSERT OR REPLACE INTO life(first, last) VALUES (?,?)",
                                 -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return fail(writer, rc, "add life");
-    sqlite3_bind_int64(statement, 1, (int64_t)life->first);
-    sqlite3_bind_int64(statement, 2, (int64_t)life->last);
+    sqlite3_bind_int64(statement, 1, (int64_t)epoch->first);
+    sqlite3_bind_int64(statement, 2, (int64_t)epoch->last);
     sqlite3_step(statement);
     return judge(writer, sqlite3_finalize(statement), "add life");
 }
@@ -524,7 +525,7 @@ int sqlite_writer_set_age(struct sqlite_writer *writer, const struct age *age)
     return err ? err : set(writer, "age_doubted", age->doubted);
 }
 
-int sqlite_writer_saw(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms)
+int sqlite_writer_note_last_seen(struct sqlite_writer *writer, uint64_t hash, int64_t at_ms)
 {
     sqlite3_stmt *statement = writer->statements[SAW];
     sqlite3_bind_int64(statement, 1, (int64_t)hash);
@@ -571,7 +572,7 @@ int sqlite_writer_forget_device(struct sqlite_writer *writer, const struct devic
     return err;
 }
 
-int sqlite_writer_gave(struct sqlite_writer *writer, uint64_t last)
+int sqlite_writer_reserve(struct sqlite_writer *writer, uint64_t last)
 {
     return set(writer, "last", last);
 }
@@ -610,34 +611,33 @@ static int drop_unshared(struct sqlite_writer *writer, uint64_t id, int64_t now_
 }
 
 /* What is in the index already. */
-static int erase_filed(struct sqlite_writer *writer, const struct address *address, int64_t now_ms,
+static int erase_filed(struct sqlite_writer *writer, const struct topic *topic, int64_t now_ms,
                        uint64_t *erased)
 {
     sqlite3_stmt *mail = writer->statements[MAIL_OF];
     int rc, dropped = SQLITE_DONE;
-    sqlite3_bind_int64(mail, 1, (int64_t)address->hash);
+    sqlite3_bind_int64(mail, 1, (int64_t)topic->hash);
     while ((rc = sqlite3_step(mail)) == SQLITE_ROW && dropped == SQLITE_DONE)
         dropped = drop_unshared(writer, (uint64_t)sqlite3_column_int64(mail, 0), now_ms, erased);
     sqlite3_reset(mail);
     if (dropped != SQLITE_DONE)
         return dropped;
-    sqlite3_bind_int64(writer->statements[UNMAIL], 1, (int64_t)address->hash);
+    sqlite3_bind_int64(writer->statements[UNMAIL], 1, (int64_t)topic->hash);
     return rc == SQLITE_DONE ? sqlite_file_run(writer->statements[UNMAIL]) : rc;
 }
 
-int sqlite_writer_erase(struct sqlite_writer *writer, const struct address *address, uint64_t upto,
+int sqlite_writer_erase(struct sqlite_writer *writer, const struct topic *topic, uint64_t upto,
                         int64_t now_ms, uint64_t *ret_erased)
 {
     sqlite3_stmt *note = writer->statements[ERASED];
     uint64_t id;
     *ret_erased = 0;
-    int rc = erase_filed(writer, address, now_ms, ret_erased);
-    for (size_t at = 0;
-         rc == SQLITE_DONE && mail_index_each(writer->index, address->hash, &at, &id);)
+    int rc = erase_filed(writer, topic, now_ms, ret_erased);
+    for (size_t at = 0; rc == SQLITE_DONE && mail_index_each(writer->index, topic->hash, &at, &id);)
         rc = drop_unshared(writer, id, now_ms, ret_erased);
-    mail_index_forget(writer->index, address->hash);
+    mail_index_forget(writer->index, topic->hash);
     if (rc == SQLITE_DONE) {
-        sqlite3_bind_int64(note, 1, (int64_t)address->hash);
+        sqlite3_bind_int64(note, 1, (int64_t)topic->hash);
         sqlite3_bind_int64(note, 2, (int64_t)upto);
         rc = sqlite_file_run(note);
     }
@@ -665,9 +665,10 @@ static bool wants_bulk(const struct sqlite_writer *writer, bool quiet)
 
 static bool wants_removal(const struct sqlite_writer *writer, bool quiet)
 {
-    size_t count = litter_count(writer->litter);
+    size_t count = tombstones_count(writer->tombstones);
     return count && !mail_index_busy(writer->index) &&
-           (quiet || count >= MAX_LITTER || count >= (uint64_t)writer->messages / LITTER_SHARE ||
+           (quiet || count >= MAX_TOMBSTONES ||
+            count >= (uint64_t)writer->messages / TOMBSTONE_SHARE ||
             retention_bytes(writer->retention) > writer->options.retention.keep_total);
 }
 
@@ -680,7 +681,7 @@ static bool wants_look(const struct sqlite_writer *writer)
 bool sqlite_writer_has_work(const struct sqlite_writer *writer, bool quiet)
 {
     return mail_index_busy(writer->index) || retention_busy(writer->retention) ||
-           litter_busy(writer->litter) || wants_removal(writer, quiet) ||
+           tombstones_busy(writer->tombstones) || wants_removal(writer, quiet) ||
            wants_bulk(writer, quiet) || wants_look(writer);
 }
 
@@ -689,7 +690,7 @@ static int look(struct sqlite_writer *writer)
     struct retention_look *look = &writer->last_look;
     look->indexed_upto = writer->looked_upto = writer->indexed_upto;
     look->messages = (uint64_t)writer->messages;
-    look->litter = litter_count(writer->litter);
+    look->tombstones = tombstones_count(writer->tombstones);
     look->keys = (uint64_t)writer->keys;
     return judge(writer, retention_look(writer->retention, look), "look for what is over");
 }
@@ -704,13 +705,14 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t ke
     return err;
 }
 
-/* Either the index or the litter has its turn, and only a whole bulk or all of the litter ends it.
+/* Either the index or the tombstones has its turn, and only a whole bulk or all of the tombstones
+ * ends it.
  */
 static int file_or_remove(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms,
                           uint64_t *ret_upto, uint64_t *pruned)
 {
-    if (litter_busy(writer->litter))
-        return litter_slice(writer->litter, until_us, pruned);
+    if (tombstones_busy(writer->tombstones))
+        return tombstones_slice(writer->tombstones, until_us, pruned);
     return mail_index_busy(writer->index)
                ? mail_index_slice(writer->index, until_us, now_ms, ret_upto)
                : SQLITE_OK;
@@ -727,8 +729,8 @@ int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t n
     uint64_t upto = 0;
     struct retention_gone gone = {0};
     if (wants_removal(writer, quiet))
-        litter_begin(writer->litter);
-    else if (!litter_busy(writer->litter) && wants_bulk(writer, quiet) &&
+        tombstones_begin(writer->tombstones);
+    else if (!tombstones_busy(writer->tombstones) && wants_bulk(writer, quiet) &&
              !mail_index_begin(writer->index))
         return ERR_OUT_OF_MEMORY;
     int err = wants_look(writer) ? look(writer) : 0;

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "base/origin.h"
 #include "base/text.h"
+#include "model/api_keys.h"
 #include "model/identity.h"
-#include "model/keys.h"
 #include "model/revocations.h"
 
 struct access {
@@ -20,7 +20,7 @@ struct access {
     size_t proxy_count;
     bool open;
     bool insecure_open;
-    struct keys *keys;
+    struct api_keys *keys;
     struct token_keys *token_keys;
     struct token_rules rules;
     struct revocations *revocations;
@@ -123,7 +123,7 @@ enum access_origin access_judge_origin(const struct access *access, const char *
 static int identify_key(const struct access *access, const char *text, size_t length,
                         struct identity **ret_identity, const char **ret_why)
 {
-    const struct key *key = access->keys ? keys_find(access->keys, text, length) : NULL;
+    const struct api_key *key = access->keys ? keys_find(access->keys, text, length) : NULL;
     *ret_why = "this is no key of ours";
     if (!key)
         return ERR_UNAUTHORIZED;
@@ -173,7 +173,7 @@ bool access_revoked(const struct access *access, const struct identity *identity
                                    claims_issued_ms(identity->claims));
 }
 
-struct keys *access_keys(const struct access *access)
+struct api_keys *access_keys(const struct access *access)
 {
     return access->keys;
 }
@@ -197,10 +197,10 @@ bool access_trusts_proxies(const struct access *access)
     return access->proxy_count > 0;
 }
 
-static bool is_trusted(const struct access *access, const struct sockaddr *address)
+static bool is_trusted(const struct access *access, const struct sockaddr *topic)
 {
     for (size_t i = 0; i < access->proxy_count; i++) {
-        if (network_has(&access->proxies[i], address))
+        if (network_has(&access->proxies[i], topic))
             return true;
     }
     return false;
@@ -222,20 +222,20 @@ static const char *last_word(const char *list, size_t *length, size_t *ret_size)
 }
 
 /* An address as proxies write it: by itself, in brackets, or with the port it asked from. */
-static bool parse_node(const char *word, size_t size, union network_address *ret_address)
+static bool parse_node(const char *word, size_t size, union network_address *ret_topic)
 {
     bool brackets = size && word[0] == '[';
     const char *end = memchr(word, brackets ? ']' : ':', size);
-    if (network_parse_address(word, size, ret_address))
+    if (network_parse_address(word, size, ret_topic))
         return true;
     if (!end)
         return false;
-    const char *address = word + brackets, *port = end + brackets;
+    const char *topic = word + brackets, *port = end + brackets;
     size_t left = (size_t)(word + size - port);
     uint64_t ignored;
     return (left == 0 || (*port == ':' && text_parse_u64(port + 1, left - 1, &ignored))) &&
-           network_parse_address(address, (size_t)(end - address), ret_address) &&
-           (ret_address->any.sa_family == AF_INET6) == brackets;
+           network_parse_address(topic, (size_t)(end - topic), ret_topic) &&
+           (ret_topic->any.sa_family == AF_INET6) == brackets;
 }
 
 bool access_find_client(const struct access *access, const struct sockaddr *peer,

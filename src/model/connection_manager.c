@@ -10,7 +10,7 @@
 #include "model/message.h"
 #include "model/session.h"
 
-struct listeners {        /* of one address; exists while it has a session */
+struct listeners {        /* of one topic; exists while it has a session */
     struct list sessions; /* of a user: session::user_link; of a channel: subscription::link */
     uint64_t hash;
     uint8_t kind;
@@ -19,7 +19,7 @@ struct listeners {        /* of one address; exists while it has a session */
 };
 
 struct connection_manager {
-    struct map by_address;
+    struct map by_topic;
     struct list all; /* session::link */
     size_t count;
     size_t channels;
@@ -30,7 +30,7 @@ struct connection_manager *connection_manager_create(struct metrics *metrics)
 {
     struct connection_manager *manager = mem_alloc(sizeof *manager);
     manager->metrics = metrics;
-    map_init(&manager->by_address);
+    map_init(&manager->by_topic);
     list_init(&manager->all);
     return manager;
 }
@@ -40,36 +40,35 @@ void connection_manager_destroy(struct connection_manager *manager)
     if (!manager)
         return;
     assert(list_empty(&manager->all));
-    map_finish(&manager->by_address);
+    map_finish(&manager->by_topic);
     free(manager);
 }
 
 static bool is_at(const void *value, const void *key)
 {
     const struct listeners *here = value;
-    const struct address *address = key;
-    return here->kind == address->kind && here->length == address->length &&
-           memcmp(here->name, address->name, address->length) == 0;
+    const struct topic *topic = key;
+    return here->kind == topic->kind && here->length == topic->length &&
+           memcmp(here->name, topic->name, topic->length) == 0;
 }
 
-static struct listeners *find(const struct connection_manager *manager,
-                              const struct address *address)
+static struct listeners *find(const struct connection_manager *manager, const struct topic *topic)
 {
-    return map_find(&manager->by_address, address->hash, is_at, address);
+    return map_find(&manager->by_topic, topic->hash, is_at, topic);
 }
 
 static struct listeners *add_listeners(struct connection_manager *manager,
-                                       const struct address *address)
+                                       const struct topic *topic)
 {
-    struct listeners *here = malloc(sizeof *here + address->length);
+    struct listeners *here = malloc(sizeof *here + topic->length);
     if (!here)
         return NULL;
     list_init(&here->sessions);
-    here->hash = address->hash;
-    here->kind = (uint8_t)address->kind;
-    here->length = (uint8_t)address->length;
-    memcpy(here->name, address->name, address->length);
-    if (!map_add(&manager->by_address, here->hash, here)) {
+    here->hash = topic->hash;
+    here->kind = (uint8_t)topic->kind;
+    here->length = (uint8_t)topic->length;
+    memcpy(here->name, topic->name, topic->length);
+    if (!map_add(&manager->by_topic, here->hash, here)) {
         free(here);
         return NULL;
     }
@@ -77,23 +76,23 @@ static struct listeners *add_listeners(struct connection_manager *manager,
 }
 
 static struct listeners *get_listeners(struct connection_manager *manager,
-                                       const struct address *address)
+                                       const struct topic *topic)
 {
-    struct listeners *here = find(manager, address);
-    return here ? here : add_listeners(manager, address);
+    struct listeners *here = find(manager, topic);
+    return here ? here : add_listeners(manager, topic);
 }
 
 static void settle(struct connection_manager *manager, struct listeners *here)
 {
     if (!list_empty(&here->sessions))
         return;
-    manager->channels -= here->kind == ADDRESS_CHANNEL;
-    map_remove(&manager->by_address, here->hash, here);
+    manager->channels -= here->kind == TOPIC_CHANNEL;
+    map_remove(&manager->by_topic, here->hash, here);
     free(here);
 }
 
 bool connection_manager_attach(struct connection_manager *manager, struct session *session,
-                               const struct address *user)
+                               const struct topic *user)
 {
     assert(!session->user);
     struct listeners *here = get_listeners(manager, user);
@@ -129,23 +128,23 @@ void connection_manager_detach(struct connection_manager *manager, struct sessio
     settle(manager, here);
 }
 
-static struct address address_of(const struct listeners *here)
+static struct topic topic_of(const struct listeners *here)
 {
-    return (struct address){here->hash, here->name, here->length, here->kind};
+    return (struct topic){here->hash, here->name, here->length, here->kind};
 }
 
-struct address connection_manager_user(const struct session *session)
+struct topic connection_manager_user(const struct session *session)
 {
-    return address_of(session->user);
+    return topic_of(session->user);
 }
 
-struct address connection_manager_channel(const struct subscription *subscription)
+struct topic connection_manager_channel(const struct subscription *subscription)
 {
-    return address_of(subscription->listeners);
+    return topic_of(subscription->listeners);
 }
 
 struct subscription *connection_manager_subscription(const struct session *session,
-                                                     const struct address *channel)
+                                                     const struct topic *channel)
 {
     struct subscription *at = session->channels;
     while (at && !is_at(at->listeners, channel))
@@ -155,9 +154,9 @@ struct subscription *connection_manager_subscription(const struct session *sessi
 
 struct subscription *connection_manager_subscribe(struct connection_manager *manager,
                                                   struct session *session,
-                                                  const struct address *channel, uint64_t from)
+                                                  const struct topic *channel, uint64_t from)
 {
-    assert(session->user && channel->kind == ADDRESS_CHANNEL);
+    assert(session->user && channel->kind == TOPIC_CHANNEL);
     struct subscription *subscription = connection_manager_subscription(session, channel);
     if (subscription)
         return subscription;
@@ -179,7 +178,7 @@ struct subscription *connection_manager_subscribe(struct connection_manager *man
 }
 
 bool connection_manager_unsubscribe(struct connection_manager *manager, struct session *session,
-                                    const struct address *channel)
+                                    const struct topic *channel)
 {
     struct subscription **at = &session->channels;
     while (*at && !is_at((*at)->listeners, channel))
@@ -211,16 +210,16 @@ static void offer(struct connection_manager *manager, struct session *session,
 
 /* Delivering only queues: a session that fails closes on a later turn of the loop, so these lists
  * stay still while we walk them. */
-static void deliver_at(struct connection_manager *manager, const struct address *address,
+static void deliver_at(struct connection_manager *manager, const struct topic *topic,
                        struct message *message)
 {
-    if (address->kind == ADDRESS_ALL) {
+    if (topic->kind == TOPIC_ALL) {
         list_for_each(session, &manager->all, struct session, link)
             offer(manager, session, message);
         return;
     }
-    struct listeners *here = find(manager, address);
-    if (here && here->kind == ADDRESS_CHANNEL) {
+    struct listeners *here = find(manager, topic);
+    if (here && here->kind == TOPIC_CHANNEL) {
         list_for_each(subscription, &here->sessions, struct subscription, link) {
             if (message->id > subscription->from)
                 offer(manager, subscription->session, message);
@@ -233,8 +232,8 @@ static void deliver_at(struct connection_manager *manager, const struct address 
 
 void connection_manager_deliver(struct connection_manager *manager, struct message *message)
 {
-    for (size_t i = 0; i < message->address_count; i++)
-        deliver_at(manager, &message->addresses[i], message);
+    for (size_t i = 0; i < message->topic_count; i++)
+        deliver_at(manager, &message->topics[i], message);
 }
 
 size_t connection_manager_count(const struct connection_manager *manager)
@@ -242,18 +241,18 @@ size_t connection_manager_count(const struct connection_manager *manager)
     return manager->count;
 }
 
-void connection_manager_each(struct connection_manager *manager, const struct address *address,
+void connection_manager_each(struct connection_manager *manager, const struct topic *topic,
                              void (*visit)(struct session *session, void *context), void *context)
 {
-    if (address->kind == ADDRESS_ALL) {
+    if (topic->kind == TOPIC_ALL) {
         list_for_each_safe(session, &manager->all, struct session, link)
             visit(session, context);
         return;
     }
-    struct listeners *here = find(manager, address);
+    struct listeners *here = find(manager, topic);
     if (!here)
         return;
-    assert(here->kind != ADDRESS_CHANNEL);
+    assert(here->kind != TOPIC_CHANNEL);
     /* Closing detaches, and the last one to go takes `here` with it. */
     struct list *link = here->sessions.next;
     for (bool last = false; !last;) {
@@ -269,8 +268,8 @@ void connection_manager_each_user(struct connection_manager *manager,
                                   void *context)
 {
     size_t cursor = 0;
-    for (struct listeners *here; (here = map_next(&manager->by_address, &cursor));) {
-        if (here->kind == ADDRESS_USER)
+    for (struct listeners *here; (here = map_next(&manager->by_topic, &cursor));) {
+        if (here->kind == TOPIC_USER)
             visit(here->name, here->length, context);
     }
 }

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "model/address.h"
-#include "model/keys.h"
+#include "model/api_keys.h"
 #include "model/token.h"
+#include "model/topic.h"
 
 struct identity identity_anyone;
 
-static struct identity *create(struct keys *keys, const struct key *key, struct claims *claims)
+static struct identity *create(struct api_keys *keys, const struct api_key *key,
+                               struct claims *claims)
 {
     struct identity *identity = malloc(sizeof *identity);
     if (identity) {
@@ -23,7 +24,7 @@ static struct identity *create(struct keys *keys, const struct key *key, struct 
     return NULL;
 }
 
-struct identity *identity_of_key(struct keys *keys, const struct key *key)
+struct identity *identity_of_key(struct api_keys *keys, const struct api_key *key)
 {
     return create(keys, key, NULL);
 }
@@ -76,37 +77,37 @@ int64_t identity_end_ms(const struct identity *identity)
 
 /* ---- rights ---- */
 
-static bool is_own(const struct identity *identity, const struct address *address)
+static bool is_own(const struct identity *identity, const struct topic *topic)
 {
     const char *user = identity_user(identity);
-    return strlen(user) == address->length && memcmp(user, address->name, address->length) == 0;
+    return strlen(user) == topic->length && memcmp(user, topic->name, topic->length) == 0;
 }
 
-static bool is_within(const struct identity *identity, const struct address *address)
+static bool is_within(const struct identity *identity, const struct topic *topic)
 {
     const char *prefix = identity_prefix(identity);
     size_t length = prefix ? strlen(prefix) : 0;
-    return length <= address->length && memcmp(prefix ? prefix : "", address->name, length) == 0;
+    return length <= topic->length && memcmp(prefix ? prefix : "", topic->name, length) == 0;
 }
 
-static bool is_heard(const struct identity *identity, const struct address *address)
+static bool is_heard(const struct identity *identity, const struct topic *topic)
 {
-    return claims_cover_channel(identity->claims, address->name, address->length) &&
-           is_within(identity, address);
+    return claims_cover_channel(identity->claims, topic->name, topic->length) &&
+           is_within(identity, topic);
 }
 
-static bool speaks(const struct identity *identity, const struct address *address)
+static bool speaks(const struct identity *identity, const struct topic *topic)
 {
-    (void)address;
+    (void)topic;
     return claims_publish_some(identity->claims);
 }
 
 struct rule {
     unsigned scope; /* 0: no publisher has it */
-    bool (*receiver)(const struct identity *identity, const struct address *address);
+    bool (*receiver)(const struct identity *identity, const struct topic *topic);
     bool everything; /* a prefix would not do */
     const char *need;
-    bool later; /* what the path names is no address: who finds the address judges it */
+    bool later; /* what the path names is no topic: who finds the topic judges it */
 };
 
 static const struct rule rules[] = {
@@ -129,7 +130,7 @@ const char *identity_need(enum right right)
     return rules[right].need;
 }
 
-int identity_may(const struct identity *identity, enum right right, const struct address *address)
+int identity_may(const struct identity *identity, enum right right, const struct topic *topic)
 {
     const struct rule *rule = &rules[right];
     assert(right != RIGHT_NOT_SAID);
@@ -138,37 +139,36 @@ int identity_may(const struct identity *identity, enum right right, const struct
     if (identity->claims && !rule->receiver)
         return ERR_MISSING_SCOPE;
     if (identity->claims)
-        return rule->receiver(identity, address) ? 0
-               : rule->receiver == speaks        ? ERR_MISSING_SCOPE
-                                                 : ERR_FORBIDDEN;
+        return rule->receiver(identity, topic) ? 0
+               : rule->receiver == speaks      ? ERR_MISSING_SCOPE
+                                               : ERR_FORBIDDEN;
     if (!(identity->key->scopes & rule->scope))
         return ERR_MISSING_SCOPE;
     if (rule->everything && identity->key->prefix)
         return ERR_FORBIDDEN;
-    return !address || rule->later || is_within(identity, address) ? 0 : ERR_FORBIDDEN;
+    return !topic || rule->later || is_within(identity, topic) ? 0 : ERR_FORBIDDEN;
 }
 
-static bool may_speak_to(const struct claims *claims, const struct address *address)
+static bool may_speak_to(const struct claims *claims, const struct topic *topic)
 {
     return claims_may_publish_anywhere(claims) ||
-           (address->kind == ADDRESS_CHANNEL &&
-            claims_may_publish(claims, address->name, address->length));
+           (topic->kind == TOPIC_CHANNEL && claims_may_publish(claims, topic->name, topic->length));
 }
 
-int identity_may_send(const struct identity *identity, const struct address *address)
+int identity_may_send(const struct identity *identity, const struct topic *topic)
 {
     if (is_anyone(identity))
         return 0;
-    if (address->kind == ADDRESS_ALL)
+    if (topic->kind == TOPIC_ALL)
         return identity_may(identity, RIGHT_MANAGE_ALL, NULL);
     if (identity->key && !(identity->key->scopes & SCOPE_SEND))
         return ERR_MISSING_SCOPE;
-    if (identity->claims && !may_speak_to(identity->claims, address))
+    if (identity->claims && !may_speak_to(identity->claims, topic))
         return claims_publish_some(identity->claims) ? ERR_FORBIDDEN : ERR_MISSING_SCOPE;
-    return is_within(identity, address) ? 0 : ERR_FORBIDDEN;
+    return is_within(identity, topic) ? 0 : ERR_FORBIDDEN;
 }
 
-int identity_may_hear(const struct identity *identity, const struct address *channel)
+int identity_may_hear(const struct identity *identity, const struct topic *channel)
 {
     if (is_anyone(identity))
         return 0;

@@ -14,8 +14,8 @@
 static size_t names_length(const struct draft *draft)
 {
     size_t sum = 0;
-    for (size_t i = 0; i < draft->address_count; i++)
-        sum += draft->addresses[i].length;
+    for (size_t i = 0; i < draft->topic_count; i++)
+        sum += draft->topics[i].length;
     return sum;
 }
 
@@ -29,7 +29,7 @@ static const char *copy(char **at, const char *bytes, size_t length)
 
 struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct draft *draft)
 {
-    size_t head = sizeof(struct message) + draft->address_count * sizeof(struct address);
+    size_t head = sizeof(struct message) + draft->topic_count * sizeof(struct topic);
     size_t size = head + names_length(draft) + draft->sender_length + draft->body_length;
     struct message *message = malloc(size);
     if (!message)
@@ -43,15 +43,14 @@ struct message *message_create(uint64_t id, int64_t sent_at_ms, const struct dra
         .except = draft->except,
         .sender_length = (uint32_t)draft->sender_length,
         .body_length = (uint32_t)draft->body_length,
-        .address_count = (uint32_t)draft->address_count,
+        .topic_count = (uint32_t)draft->topic_count,
         .size = (uint32_t)size,
     };
     atomic_init(&message->refs, 1);
     char *at = (char *)message + head;
-    for (size_t i = 0; i < draft->address_count; i++) {
-        message->addresses[i] = draft->addresses[i];
-        message->addresses[i].name =
-            copy(&at, draft->addresses[i].name, draft->addresses[i].length);
+    for (size_t i = 0; i < draft->topic_count; i++) {
+        message->topics[i] = draft->topics[i];
+        message->topics[i].name = copy(&at, draft->topics[i].name, draft->topics[i].length);
     }
     message->sender = copy(&at, draft->sender, draft->sender_length);
     message->body = copy(&at, draft->body, draft->body_length);
@@ -98,9 +97,9 @@ static void write_first(const struct message *message, struct buf *buf)
     buf_add(buf, id, TEXT_ID_SIZE - 1);
     buf_add_text(buf, "\",\"sender\":");
     buf_add_json(buf, message->sender, message->sender_length);
-    if (message->addresses[0].kind == ADDRESS_CHANNEL) {
+    if (message->topics[0].kind == TOPIC_CHANNEL) {
         buf_add_text(buf, ",\"channel\":");
-        buf_add_json(buf, message->addresses[0].name, message->addresses[0].length);
+        buf_add_json(buf, message->topics[0].name, message->topics[0].length);
     }
 }
 
@@ -133,14 +132,14 @@ void message_write_outline(const struct message *message, struct buf *buf)
     write_last(message, buf);
 }
 
-struct frame *message_frame(struct message *message, const struct message_format *format)
+struct chunk *message_frame(struct message *message, const struct message_format *format)
 {
     assert(format->slot < MESSAGE_FORMATS);
-    _Atomic(struct frame *) *slot = &message->frames[format->slot];
-    struct frame *frame = atomic_load_explicit(slot, memory_order_acquire);
+    _Atomic(struct chunk *) *slot = &message->frames[format->slot];
+    struct chunk *frame = atomic_load_explicit(slot, memory_order_acquire);
     if (frame)
         return frame;
-    struct frame *made = format->make(message);
+    struct chunk *made = format->make(message);
     if (!made)
         return NULL;
     /* Two workers may make it at the same time; the first one's stays. */
@@ -151,17 +150,17 @@ struct frame *message_frame(struct message *message, const struct message_format
     return frame;
 }
 
-struct frame *message_frame_within(struct message *message, const struct message_format *format,
+struct chunk *message_frame_within(struct message *message, const struct message_format *format,
                                    size_t max)
 {
-    struct frame *frame = message_frame(message, format);
+    struct chunk *frame = message_frame(message, format);
     return !frame || !max || frame->size <= max ? frame : message_frame(message, format->outline);
 }
 
-struct frame *frame_create(size_t size)
+struct chunk *frame_create(size_t size)
 {
     assert(size <= UINT32_MAX);
-    struct frame *frame = malloc(sizeof *frame + size);
+    struct chunk *frame = malloc(sizeof *frame + size);
     if (!frame)
         return NULL;
     atomic_init(&frame->refs, 1);
@@ -169,21 +168,21 @@ struct frame *frame_create(size_t size)
     return frame;
 }
 
-struct frame *frame_from(const struct buf *buf)
+struct chunk *frame_from(const struct buf *buf)
 {
-    struct frame *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
+    struct chunk *frame = buf_ok(buf) ? frame_create(buf->size) : NULL;
     if (frame && buf->size)
         memcpy(frame->bytes, buf->data, buf->size);
     return frame;
 }
 
-struct frame *frame_ref(struct frame *frame)
+struct chunk *frame_ref(struct chunk *frame)
 {
     atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);
     return frame;
 }
 
-void frame_unref(struct frame *frame)
+void frame_unref(struct chunk *frame)
 {
     if (frame && atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel) == 1)
         free(frame);

@@ -13,15 +13,15 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "model/address.h"
+#include "model/topic.h"
 
 #define MAX_FILE  ((size_t)1024 * 1024 * 1024)
 #define MANY      1000 /* lines that may be old before the file is written anew */
-#define LINE_ROOM (21 + ADDRESS_NAME_MAX + 1)
+#define LINE_ROOM (21 + TOPIC_NAME_MAX + 1)
 
 struct entry {
     int64_t before_ms;
-    struct address user;
+    struct topic user;
     char name[];
 };
 
@@ -38,11 +38,11 @@ struct revocations {
 
 static bool is_user(const void *value, const void *key)
 {
-    return address_equal(&((const struct entry *)value)->user, key);
+    return topic_equal(&((const struct entry *)value)->user, key);
 }
 
 /* The later moment counts. False: out of memory. */
-static bool set(struct revocations *revocations, const struct address *user, int64_t before_ms)
+static bool set(struct revocations *revocations, const struct topic *user, int64_t before_ms)
 {
     struct entry *entry = map_find(&revocations->by_user, user->hash, is_user, user);
     if (entry) {
@@ -62,7 +62,7 @@ static bool set(struct revocations *revocations, const struct address *user, int
     return false;
 }
 
-static void add_line(struct buf *buf, int64_t before_ms, const struct address *user)
+static void add_line(struct buf *buf, int64_t before_ms, const struct topic *user)
 {
     buf_add_format(buf, "%lld ", (long long)before_ms);
     buf_add(buf, user->name, user->length);
@@ -78,9 +78,9 @@ static void read_line(struct revocations *revocations, const char *line, size_t 
     if (!blank || !text_parse_u64(line, (size_t)(blank - line), &before) || before > INT64_MAX)
         return;
     size_t name = length - (size_t)(blank + 1 - line);
-    if (!address_is_name(blank + 1, name))
+    if (!topic_is_name(blank + 1, name))
         return;
-    struct address user = address_make(ADDRESS_USER, blank + 1, name);
+    struct topic user = topic_make(TOPIC_USER, blank + 1, name);
     set(revocations, &user, (int64_t)before);
 }
 
@@ -154,7 +154,7 @@ static int write_anew(struct revocations *revocations)
 }
 
 /* What a failed attempt leaves behind the end is cut off, or written over by the next. */
-static bool append(struct revocations *revocations, const struct address *user, int64_t before_ms)
+static bool append(struct revocations *revocations, const struct topic *user, int64_t before_ms)
 {
     struct buf buf;
     buf_init(&buf);
@@ -218,11 +218,11 @@ void revocations_close(struct revocations *revocations)
 bool revocations_add(struct revocations *revocations, const char *user, size_t length,
                      int64_t now_ms)
 {
-    struct address address = address_make(ADDRESS_USER, user, length);
+    struct topic topic = topic_make(TOPIC_USER, user, length);
     pthread_mutex_lock(&revocations->file);
-    bool done = !revocations->path || append(revocations, &address, now_ms);
+    bool done = !revocations->path || append(revocations, &topic, now_ms);
     pthread_mutex_lock(&revocations->table);
-    done = done && set(revocations, &address, now_ms);
+    done = done && set(revocations, &topic, now_ms);
     bool crowded = revocations->lines > 2 * revocations->by_user.count + MANY;
     if (crowded)
         drop_old(revocations, now_ms);
@@ -236,9 +236,9 @@ bool revocations_add(struct revocations *revocations, const char *user, size_t l
 bool revocations_has(struct revocations *revocations, const char *user, size_t length,
                      int64_t issued_ms)
 {
-    struct address address = address_make(ADDRESS_USER, user, length);
+    struct topic topic = topic_make(TOPIC_USER, user, length);
     pthread_mutex_lock(&revocations->table);
-    const struct entry *entry = map_find(&revocations->by_user, address.hash, is_user, &address);
+    const struct entry *entry = map_find(&revocations->by_user, topic.hash, is_user, &topic);
     bool refused = entry && issued_ms < entry->before_ms;
     pthread_mutex_unlock(&revocations->table);
     return refused;

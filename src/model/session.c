@@ -8,7 +8,7 @@ void session_init(struct session *session)
     session->cursor = 0;
     session->user = NULL;
     session->channels = NULL;
-    session->rare = NULL;
+    session->cold = NULL;
     session->opened_at_s = 0;
     session->state = SESSION_CLOSED;
     session->more = session->reading = false;
@@ -47,7 +47,7 @@ bool session_replay(struct session *session, struct message *message)
 
 const char *session_device(const struct session *session)
 {
-    return session->rare ? session->rare->device : NULL;
+    return session->cold ? session->cold->device : NULL;
 }
 
 void session_close(struct session *session, enum err reason)

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "model/address.h"
+#include "model/topic.h"
 
 #define MAX_SECRETS  16
 #define MAX_JWKS     64
@@ -279,7 +279,7 @@ bool token_is_pattern(const char *text, size_t length)
 {
     if (length == 1 && text[0] == '*')
         return true;
-    return length > 0 && address_is_name(text, length - (text[length - 1] == '*'));
+    return length > 0 && topic_is_name(text, length - (text[length - 1] == '*'));
 }
 
 /* Seconds since 1970, perhaps with a fraction, as milliseconds. False: something else is there. */
@@ -343,7 +343,7 @@ static bool check_parties(const json_t *json, const struct token_rules *rules, c
 static bool is_name(const json_t *value)
 {
     return json_is_string(value) &&
-           address_is_name(json_string_value(value), json_string_length(value));
+           topic_is_name(json_string_value(value), json_string_length(value));
 }
 
 /* The room its patterns take; 0: it is no list of patterns. */

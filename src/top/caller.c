@@ -16,9 +16,9 @@
 #define PAUSE_MS       200 /* doubled each time */
 #define PAUSE_MAX_MS   10000
 #define CONNECT_S      5L
-#define ANSWER_S       60L
+#define RESPONSE_S     60L
 #define SILENCE_S      60L /* a stream says something every 15 s */
-#define ANSWER_MAX     ((size_t)64 * 1024 * 1024)
+#define RESPONSE_MAX   ((size_t)64 * 1024 * 1024)
 #define UNIX_PREFIX    "unix:"
 #define LONGEST_REASON 300
 
@@ -118,7 +118,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *context)
 {
     struct buf *body = context;
     (void)one;
-    if (body->size + size > ANSWER_MAX)
+    if (body->size + size > RESPONSE_MAX)
         return CURL_WRITEFUNC_ERROR;
     buf_add(body, bytes, size);
     return buf_ok(body) ? size : CURL_WRITEFUNC_ERROR;
@@ -189,7 +189,7 @@ struct question {
 static void set_question(CURL *curl, void *context)
 {
     const struct question *question = context;
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, RESPONSE_S);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, question->answer);
     if (!question->body)

@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/access.h"
-#include "model/keys.h"
+#include "model/api_keys.h"
 #include "model/revocations.h"
 #include "model/token.h"
 #include "top/data.h"
@@ -101,7 +101,7 @@ static bool locate(const char *path, char *error, char **ret_error)
     return false;
 }
 
-static bool read_keys(const char *path, struct keys **ret_keys, char **ret_error)
+static bool read_keys(const char *path, struct api_keys **ret_keys, char **ret_error)
 {
     struct buf buf;
     char *error = NULL;
@@ -195,7 +195,7 @@ static const char *text_or_null(const char *text)
 struct access *credentials_read(const struct config *files, const struct config *rules,
                                 struct revocations *revocations, char **ret_error)
 {
-    struct keys *keys = NULL;
+    struct api_keys *keys = NULL;
     struct token_keys *token_keys = token_keys_create();
     if (!read_keys(files->keys_file, &keys, ret_error) ||
         !read_token_keys(token_keys, files, ret_error)) {
@@ -231,7 +231,7 @@ static bool check_made_secret(struct token_keys *keys, const struct config *file
 
 bool credentials_check(const struct config *files, char **ret_error)
 {
-    struct keys *keys = NULL;
+    struct api_keys *keys = NULL;
     struct token_keys *token_keys = token_keys_create();
     bool good = read_keys(files->keys_file, &keys, ret_error) &&
                 read_named(token_keys, files, ret_error) &&

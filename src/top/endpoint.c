@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/listener.h"
+#include "http/listener.h"
 #include "top/local_socket.h"
 
 #define PORTS_TRIED 100 /* in search of a free one to suggest */
@@ -67,7 +67,7 @@ static void split(const char *text, char *ret_host, size_t room, const char **re
     *ret_port = colon + 1;
 }
 
-static size_t resolve(const char *text, struct sockaddr_storage *ret_addresses, size_t room)
+static size_t resolve(const char *text, struct sockaddr_storage *ret_topics, size_t room)
 {
     char host[256];
     const char *port;
@@ -76,9 +76,9 @@ static size_t resolve(const char *text, struct sockaddr_storage *ret_addresses, 
     struct addrinfo *found;
     size_t count = 0;
     if (strcmp(host, "localhost") == 0) /* whatever /etc/hosts says */
-        return resolve((snprintf(host, sizeof host, "127.0.0.1:%s", port), host), ret_addresses,
+        return resolve((snprintf(host, sizeof host, "127.0.0.1:%s", port), host), ret_topics,
                        room) +
-               resolve((snprintf(host, sizeof host, "[::1]:%s", port), host), ret_addresses + 1,
+               resolve((snprintf(host, sizeof host, "[::1]:%s", port), host), ret_topics + 1,
                        room - 1);
     int failed = getaddrinfo(host, port, &hints, &found);
     if (failed) {
@@ -87,7 +87,7 @@ static size_t resolve(const char *text, struct sockaddr_storage *ret_addresses, 
         return 0;
     }
     for (struct addrinfo *at = found; at && count < room; at = at->ai_next)
-        memcpy(&ret_addresses[count++], at->ai_addr, at->ai_addrlen);
+        memcpy(&ret_topics[count++], at->ai_addr, at->ai_addrlen);
     freeaddrinfo(found);
     return count;
 }

@@ -17,10 +17,10 @@ static bool is_wanted(const struct config *config)
            (isatty(STDERR_FILENO) && config->log_format != CONFIG_LOG_JSON);
 }
 
-void greeting_say(const struct config *config, const char *address)
+void greeting_say(const struct config *config, const char *topic)
 {
     char text[1024], url[64] = "";
-    const char *port = strrchr(address, ':');
+    const char *port = strrchr(topic, ':');
     if (!port || !is_wanted(config))
         return;
     port++;

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/file.h"
-#include "model/keys.h"
+#include "model/api_keys.h"
 #include "top/commands.h"
 
 #define MAX_FILE ((size_t)16 * 1024 * 1024)
@@ -93,7 +93,7 @@ int key_new_command(const struct config *config)
 /* ---- list and revoke ---- */
 
 /* The file's bytes, to be finished, and what they say. NULL: said why. */
-static struct keys *read_keys(const struct config *config, struct buf *ret_text)
+static struct api_keys *read_keys(const struct config *config, struct buf *ret_text)
 {
     const char *path = config->keys_file;
     char *error = NULL;
@@ -103,14 +103,14 @@ static struct keys *read_keys(const struct config *config, struct buf *ret_text)
         return NULL;
     }
     int err = file_read(path, MAX_FILE, ret_text);
-    struct keys *keys = err ? NULL : keys_parse(ret_text->data, ret_text->size, &error);
+    struct api_keys *keys = err ? NULL : keys_parse(ret_text->data, ret_text->size, &error);
     if (!keys)
         fail(path, err ? strerror(err) : error);
     free(error);
     return keys;
 }
 
-static void print_key(const struct key *key)
+static void print_key(const struct api_key *key)
 {
     char scopes[64] = "";
     for (unsigned scope = SCOPE_SEND; scope <= SCOPE_TOKEN; scope <<= 1) {
@@ -129,7 +129,7 @@ static void print_key(const struct key *key)
 int key_list_command(const struct config *config)
 {
     struct buf text;
-    struct keys *keys = read_keys(config, &text);
+    struct api_keys *keys = read_keys(config, &text);
     for (size_t i = 0; keys && i < keys_count(keys); i++)
         print_key(keys_at(keys, i));
     int code = keys && fflush(stdout) == 0 ? 0 : 1;
@@ -174,7 +174,7 @@ int key_revoke_command(const struct config *config)
     const char *id = config->operands[0];
     struct buf text;
     size_t length;
-    struct keys *keys = read_keys(config, &text);
+    struct api_keys *keys = read_keys(config, &text);
     char *line = keys && text.size ? find_line(&text, id, &length) : NULL;
     int code = 1;
     if (keys && !line) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "api/status.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/config_row.h"
@@ -24,19 +25,18 @@
 #include "engine/broker_sqlite.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_options.h"
+#include "http/adoption.h"
+#include "http/parser.h"
 #include "model/access.h"
-#include "model/keys.h"
+#include "model/api_keys.h"
+#include "model/connection_limits.h"
 #include "model/revocations.h"
-#include "net/adoption.h"
-#include "net/api/status.h"
-#include "net/budget.h"
-#include "net/parser.h"
 #include "top/credentials.h"
 #include "top/data.h"
 #include "top/endpoint.h"
 #include "top/greeting.h"
-#include "top/part.h"
 #include "top/supervision.h"
+#include "top/worker.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 /* What is held besides sockets of clients. */
@@ -56,19 +56,19 @@ struct server {
     struct broker *broker;
     struct metrics broker_metrics;
     struct access *access;
-    struct budget *budget;
+    struct connection_limits *connection_limits;
     struct status status;
     struct endpoints endpoints;
     struct endpoints metrics_endpoints;
-    struct part_ground ground;
-    struct part **parts;
-    size_t part_count;
+    struct worker_shared ground;
+    struct worker **workers;
+    size_t worker_count;
     const struct metrics **metrics;
     uv_loop_t loop;
     uv_signal_t signals[3];
     uv_timer_t second;
     uv_timer_t drain;
-    uv_async_t part_finished;
+    uv_async_t worker_finished;
     bool stopping;
     bool ends_soon;
 };
@@ -77,10 +77,10 @@ static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 /* ---- stopping ---- */
 
-static void call_parts(struct server *server, void (*call)(struct part *part))
+static void call_workers(struct server *server, void (*call)(struct worker *worker))
 {
-    for (size_t i = 0; i < server->part_count; i++)
-        call(server->parts[i]);
+    for (size_t i = 0; i < server->worker_count; i++)
+        call(server->workers[i]);
 }
 
 /* Second by second: time in which the process itself stands still does not count. */
@@ -111,13 +111,13 @@ static void end_soon(struct server *server)
 static void on_drain_over(uv_timer_t *timer)
 {
     end_soon(timer->data);
-    call_parts(timer->data, part_abort);
+    call_workers(timer->data, worker_abort);
 }
 
 static void start_drain(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    call_parts(server, part_drain);
+    call_workers(server, worker_drain);
     uv_timer_start(&server->drain, on_drain_over, (uint64_t)server->config->drain_ms, 0);
 }
 
@@ -138,8 +138,8 @@ static void change_all(struct server *server, const struct config *config, struc
     access_unref(server->access);
     server->access = access;
     log_set_level((enum log_level)config->log_level);
-    for (size_t i = 0; i < server->part_count; i++)
-        part_change(server->parts[i], config, access);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_change(server->workers[i], config, access);
 }
 
 static void name_restarts(const struct server *server, const struct config *config)
@@ -203,21 +203,21 @@ static void close_handles(struct server *server)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->second, NULL);
     uv_close((uv_handle_t *)&server->drain, NULL);
-    uv_close((uv_handle_t *)&server->part_finished, NULL);
+    uv_close((uv_handle_t *)&server->worker_finished, NULL);
 }
 
-/* On the part's thread. */
+/* On the worker's thread. */
 static void on_part_gone(void *context)
 {
     struct server *server = context;
-    uv_async_send(&server->part_finished);
+    uv_async_send(&server->worker_finished);
 }
 
 static void on_part_finished(uv_async_t *handle)
 {
     struct server *server = handle->data;
-    for (size_t i = 0; i < server->part_count; i++) {
-        if (!part_is_gone(server->parts[i]))
+    for (size_t i = 0; i < server->worker_count; i++) {
+        if (!worker_is_gone(server->workers[i]))
             return;
     }
     close_handles(server);
@@ -230,7 +230,7 @@ static void on_second(uv_timer_t *timer)
     struct server *server = timer->data;
     broker_tick(server->broker);
     log_tick();
-    supervision_beat(server->parts, server->metrics, server->part_count);
+    supervision_beat(server->workers, server->metrics, server->worker_count);
 }
 
 static void init_loop(struct server *server)
@@ -243,8 +243,8 @@ static void init_loop(struct server *server)
     }
     uv_timer_init(&server->loop, &server->second);
     uv_timer_init(&server->loop, &server->drain);
-    uv_async_init(&server->loop, &server->part_finished, on_part_finished);
-    server->second.data = server->drain.data = server->part_finished.data = server;
+    uv_async_init(&server->loop, &server->worker_finished, on_part_finished);
+    server->second.data = server->drain.data = server->worker_finished.data = server;
     uv_timer_start(&server->second, on_second, 1000, 1000);
 }
 
@@ -278,7 +278,7 @@ static bool has_descriptors(const struct server *server)
     return false;
 }
 
-static struct budget *make_budget(const struct server *server)
+static struct connection_limits *make_connection_limits(const struct server *server)
 {
     const struct config *config = server->config;
     size_t nofile = server->status.max_fds;
@@ -287,7 +287,7 @@ static struct budget *make_budget(const struct server *server)
     size_t sockets = nofile > kept_back + SOCKETS_MIN ? nofile - kept_back : SOCKETS_MIN;
     size_t sessions =
         config->max_sessions ? (size_t)config->max_sessions : nofile - min_size(64, nofile / 2);
-    return budget_create(&(struct budget_limits){
+    return connection_limits_create(&(struct connection_limits_options){
         .max_sockets = sockets,
         .max_sessions = min_size(sessions, sockets - 4), /* leaves a few for HTTP */
         .max_sessions_per_ip = (size_t)config->max_sessions_per_ip,
@@ -372,7 +372,7 @@ static const char *why_only_loopback(const struct config *config)
            "reach this address";
 }
 
-static bool check_addresses(const struct config *config)
+static bool check_topics(const struct config *config)
 {
     char *const metrics[] = {config->metrics_listen};
     const char *only_loopback = why_only_loopback(config);
@@ -446,16 +446,16 @@ static bool check_credentials(const struct config *config)
 static bool build(struct server *server)
 {
     const struct config *config = server->config;
-    server->budget = make_budget(server);
-    server->part_count = (size_t)config->workers;
-    server->ground = (struct part_ground){
+    server->connection_limits = make_connection_limits(server);
+    server->worker_count = (size_t)config->workers;
+    server->ground = (struct worker_shared){
         .config = config,
         .broker = server->broker,
-        .budget = server->budget,
+        .connection_limits = server->connection_limits,
         .status = &server->status,
         .endpoints = &server->endpoints,
         .metrics_endpoints = &server->metrics_endpoints,
-        .part_count = server->part_count,
+        .worker_count = server->worker_count,
         .can_adopt = adoption_works(),
         .on_gone = on_part_gone,
         .context = server,
@@ -464,19 +464,19 @@ static bool build(struct server *server)
         return false;
     if (!server->ground.can_adopt)
         log_error("this libmicrohttpd keeps its sockets: no /sse, and /poll does not wait");
-    server->parts = mem_alloc(server->part_count * sizeof *server->parts);
-    server->metrics = mem_alloc((server->part_count + 1) * sizeof *server->metrics);
-    server->metrics[server->part_count] = &server->broker_metrics;
+    server->workers = mem_alloc(server->worker_count * sizeof *server->workers);
+    server->metrics = mem_alloc((server->worker_count + 1) * sizeof *server->metrics);
+    server->metrics[server->worker_count] = &server->broker_metrics;
     server->status.broker = server->broker;
     server->status.metrics = server->metrics;
-    server->status.metrics_count = server->part_count + 1;
-    for (size_t i = 0; i < server->part_count; i++) {
-        server->parts[i] = part_create(&server->ground, i, server->access);
-        if (!server->parts[i]) {
+    server->status.metrics_count = server->worker_count + 1;
+    for (size_t i = 0; i < server->worker_count; i++) {
+        server->workers[i] = worker_create(&server->ground, i, server->access);
+        if (!server->workers[i]) {
             log_error("libmicrohttpd does not start");
             return false;
         }
-        server->metrics[i] = part_metrics(server->parts[i]);
+        server->metrics[i] = worker_metrics(server->workers[i]);
     }
     return true;
 }
@@ -513,27 +513,27 @@ static void say_ready(const struct server *server)
 static void destroy(struct server *server)
 {
     broker_destroy(server->broker);
-    call_parts(server, part_destroy);
+    call_workers(server, worker_destroy);
     endpoints_finish(&server->endpoints);
     endpoints_finish(&server->metrics_endpoints);
-    budget_destroy(server->budget);
+    connection_limits_destroy(server->connection_limits);
     access_unref(server->access);
     revocations_close(server->revocations);
     if (server->reloaded)
         config_finish(server->reloaded);
     free(server->reloaded);
     free(server->metrics);
-    free(server->parts);
+    free(server->workers);
 }
 
 static void run(struct server *server)
 {
     init_loop(server);
-    call_parts(server, part_start);
+    call_workers(server, worker_start);
     say_ready(server);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     end_soon(server);
-    call_parts(server, part_join);
+    call_workers(server, worker_join);
     int busy = uv_loop_close(&server->loop);
     assert(busy == 0);
 }
@@ -579,7 +579,7 @@ bool server_check(const struct config *config)
     begin_log(config);
     log_start();
     server.status.max_fds = raise_nofile();
-    bool good = has_descriptors(&server) && check_addresses(config) && check_folder(config) &&
+    bool good = has_descriptors(&server) && check_topics(config) && check_folder(config) &&
                 check_credentials(config);
     log_stop();
     return good;

@@ -9,10 +9,10 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "model/access.h"
-#include "model/address.h"
 #include "model/identity.h"
 #include "model/revocations.h"
 #include "model/token.h"
+#include "model/topic.h"
 #include "top/commands.h"
 #include "top/credentials.h"
 
@@ -90,7 +90,7 @@ int token_command(const struct config *config)
     const char *publish = config_option(config, "--publish");
     char *channel_text = NULL, *publish_text = NULL;
     struct token_draft draft = {.issued_ms = clock_wall_ms(), .ttl_ms = UNITS_HOUR};
-    if (!user || !address_is_name(user, strlen(user)))
+    if (!user || !topic_is_name(user, strlen(user)))
         return complain("say whose it is: --user alice");
     if ((ttl && units_parse_duration(ttl, &draft.ttl_ms) != 0) || draft.ttl_ms < UNITS_SECOND ||
         draft.ttl_ms > config->token_max_age_ms)

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define KEY_DIGITS 10
-#define LINE_MAX   512
-#define HEAD_MAX   256
-#define ANSWER_MAX 2048
-#define PAGE_MAX   ((size_t)64 * 1024)
-#define RESULT_MAX 256 /* of a line, on average */
+#define KEY_DIGITS   10
+#define LINE_MAX     512
+#define HEAD_MAX     256
+#define RESPONSE_MAX 2048
+#define PAGE_MAX     ((size_t)64 * 1024)
+#define RESULT_MAX   256 /* of a line, on average */
 
 /* 250 bytes around the message's 200, without a key; a few less for a channel. */
 static int write_body(const struct senders *pool, char *at)
@@ -59,7 +59,7 @@ static void prepare_post(struct senders *pool)
     pool->user_at = pool->channel ? 0 : place_of(pool, "\"receiver\":\"u");
     pool->message_at = place_of(pool, "\"message\":\"");
     pool->key_at = place_of(pool, "\"key\":\"");
-    pool->input_room = pool->lines ? ANSWER_MAX + lines * RESULT_MAX : ANSWER_MAX;
+    pool->input_room = pool->lines ? RESPONSE_MAX + lines * RESULT_MAX : RESPONSE_MAX;
 }
 
 static void prepare_read(struct senders *pool)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/address.h"
-#include "net/head.h"
+#include "http/head.h"
+#include "model/topic.h"
 
 /* Ends the line in place and returns where the next one begins, or NULL. */
 static char *end_line(char *line)
@@ -85,8 +85,8 @@ static void check_id(const struct head *head)
 {
     char *id = malloc(head->target_length);
     ptrdiff_t length = text_percent_decode(id, head->target + 1, head->target_length - 1);
-    if (length >= 0 && address_is_name(id, (size_t)length)) {
-        assert(length > 0 && length <= ADDRESS_NAME_MAX && text_is_utf8(id, (size_t)length));
+    if (length >= 0 && topic_is_name(id, (size_t)length)) {
+        assert(length > 0 && length <= TOPIC_NAME_MAX && text_is_utf8(id, (size_t)length));
         for (ptrdiff_t i = 0; i < length; i++)
             assert((unsigned char)id[i] >= ' ' && id[i] != 0x7f && id[i] != '/');
     }

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/json_text.h"
-#include "net/api/json_body.h"
+#include "http/json_body.h"
 
 #define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL)
 

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/keys.h"
+#include "model/api_keys.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
     char *error = NULL;
-    struct keys *keys = keys_parse(text, size, &error);
+    struct api_keys *keys = keys_parse(text, size, &error);
 
     if (!keys) {
         assert(error && error[0] >= '1' && error[0] <= '9' && strchr(error, ':'));

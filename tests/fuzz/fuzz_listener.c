@@ -1,4 +1,4 @@
-/* fuzz_listener.c - a client's bytes at the real listener: libmicrohttpd, the reception, the routes
+/* fuzz_listener.c - a client's bytes at the real listener: libmicrohttpd, request_in, the routes
  * that send and read, a broker in memory. The first byte says in what pieces they come, and how the
  * client ends. Whatever it says, nothing of it is left once it has gone. */
 #include "fuzz.h"
@@ -9,23 +9,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/messages.h"
+#include "api/send.h"
+#include "api/send_lines.h"
+#include "api/users.h"
+#include "base/byte_quota.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
 #include "engine/catch_up.h"
-#include "engine/worker.h"
+#include "engine/reactor.h"
+#include "http/listener.h"
+#include "http/parser.h"
+#include "http/route.h"
 #include "model/access.h"
-#include "net/api/messages.h"
-#include "net/api/send.h"
-#include "net/api/send_lines.h"
-#include "net/api/users.h"
-#include "net/budget.h"
-#include "net/listener.h"
-#include "net/parser.h"
-#include "net/quota.h"
-#include "net/route.h"
-#include "net/sending.h"
+#include "model/connection_limits.h"
+#include "session/publish_request.h"
 
 #define KIB       ((size_t)1024)
 #define LATEST_MS 30000
@@ -34,12 +34,13 @@
                          */
 #define PIECE_BITS 0x0f /* 1 byte to 32 KiB */
 
-static struct sending_options sending = {.max_message = KIB, .ttl_ms = 1000, .ttl_max_ms = 60000};
-static struct send_lines send_lines = {.sending = &sending};
+static struct publish_options publish_request = {
+    .max_message = KIB, .ttl_ms = 1000, .ttl_max_ms = 60000};
+static struct send_lines send_lines = {.publish_options = &publish_request};
 
 static const struct route routes[] = {
-    {"POST", "/send-message", send_message_serve, &sending, false, RIGHT_SEND, NULL},
-    {"POST", "/send-messages", NULL, &send_lines, false, RIGHT_SEND, &send_lines_intake},
+    {"POST", "/send-message", send_message_serve, &publish_request, false, RIGHT_SEND, NULL},
+    {"POST", "/send-messages", NULL, &send_lines, false, RIGHT_SEND, &send_lines_body_handler},
     {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL, NULL},
     {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ, NULL},
     {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER, NULL},
@@ -49,8 +50,8 @@ static const struct route routes[] = {
 };
 
 static struct {
-    struct worker *worker;
-    struct quota quota;
+    struct reactor *reactor;
+    struct byte_quota quota;
     struct parser parser;
     struct listener *listener;
     struct sockaddr_un address;
@@ -81,14 +82,15 @@ static void open_house(void)
         .mono_ms = clock_mono_ms,
     });
     house.quota.limit = 1024 * KIB;
-    house.worker = worker_create(0, broker, &(struct catch_up_limits){1, 1, 1});
+    house.reactor = reactor_create(0, broker, &(struct catch_up_limits){1, 1, 1});
     bool found = parser_find(&house.parser);
     assert(found);
     int fd = listen_here();
     house.listener = listener_create(
         &(struct listener_options){
-            .worker = house.worker,
-            .budget = budget_create(&(struct budget_limits){.max_sockets = 10, .max_sessions = 1}),
+            .reactor = house.reactor,
+            .connection_limits = connection_limits_create(
+                &(struct connection_limits_options){.max_sockets = 10, .max_sessions = 1}),
             .access = access_create(&(struct access_options){.open = true, .insecure_open = true}),
             .quota = &house.quota,
             .routes = routes,
@@ -105,7 +107,7 @@ static void open_house(void)
 
 static void turn(void)
 {
-    uv_run(&house.worker->loop, UV_RUN_NOWAIT);
+    uv_run(&house.reactor->loop, UV_RUN_NOWAIT);
 }
 
 static void hear(int client)
@@ -150,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t began_ms = clock_mono_ms();
     while (listener_connections(house.listener) || listener_late_answers(house.listener)) {
         assert(clock_mono_ms() - began_ms < LATEST_MS);
-        uv_run(&house.worker->loop, UV_RUN_ONCE);
+        uv_run(&house.reactor->loop, UV_RUN_ONCE);
     }
     assert(house.quota.held == 0);
     return 0;

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "model/address.h"
 #include "model/token.h"
+#include "model/topic.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define NOW    INT64_C(1769860800000)
@@ -40,7 +40,7 @@ static void verify(const char *token, size_t length)
         return;
     }
     const char *user = claims_user(claims);
-    assert(address_is_name(user, strlen(user)));
+    assert(topic_is_name(user, strlen(user)));
     assert(claims_end_ms(claims) > NOW);
     claims_cover_channel(claims, user, strlen(user));
     claims_may_publish(claims, user, strlen(user));

@@ -9,9 +9,9 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "engine/worker.h"
+#include "engine/reactor.h"
 #include "model/message.h"
-#include "net/websocket.h"
+#include "socket/websocket.h"
 
 #define MAX_MESSAGE   300
 #define MAX_FRAGMENTS 4
@@ -50,7 +50,7 @@ enum err stream_take_failure(struct stream *stream)
     return ERR_NONE;
 }
 
-bool stream_send(struct stream *stream, struct frame *frame)
+bool stream_send(struct stream *stream, struct chunk *frame)
 {
     struct client *client = (struct client *)stream;
     assert(stream->fd >= 0);
@@ -83,9 +83,9 @@ void stream_close(struct stream *stream)
     stream->fd = -1;
 }
 
-void worker_on_second(struct worker *worker, struct worker_hook *hook)
+void reactor_on_second(struct reactor *reactor, struct reactor_hook *hook)
 {
-    (void)worker;
+    (void)reactor;
     (void)hook;
 }
 

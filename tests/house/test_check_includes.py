@@ -7,7 +7,6 @@ import unittest
 from pathlib import Path
 
 CHECK = Path(__file__).resolve().parents[2] / "scripts" / "check-includes"
-PLUMBING = {"include/net/stream.h": "", "include/net/api/send.h": "", "include/net/websocket.h": ""}
 
 
 def check(files):
@@ -36,9 +35,9 @@ class CheckIncludes(unittest.TestCase):
 
     def test_upward_is_told_with_its_line(self):
         self.expect(
-            {"include/base/buf.h": "", "include/net/stream.h": "",
-             "src/base/buf.c": "base/buf.h net/stream.h"},
-            1, "src/base/buf.c:2: base/buf includes net/stream: upward, from base to net")
+            {"include/base/buf.h": "", "include/http/head.h": "",
+             "src/base/buf.c": "base/buf.h http/head.h"},
+            1, "src/base/buf.c:2: base/buf includes http/head: upward, from base to http")
 
     def test_circle_over_header_and_source_is_told(self):
         self.expect(
@@ -46,21 +45,19 @@ class CheckIncludes(unittest.TestCase):
              "src/model/b.c": "model/c.h", "src/model/c.c": "model/a.h"},
             1, "circle: model/a -> model/b -> model/c -> model/a")
 
-    def test_plumbing_includes_no_route_and_no_session(self):
-        self.expect({**PLUMBING, "src/net/stream.c": "net/api/send.h"},
-                    1, "routes include the plumbing")
-        self.expect({**PLUMBING, "src/net/listener.c": "net/websocket.h"},
-                    1, "sessions include the plumbing")
-        self.expect({**PLUMBING, "src/net/api/send.c": "net/stream.h",
-                     "src/net/websocket.c": "net/stream.h"}, 0)
+    def test_requests_and_sockets_know_nothing_of_each_other(self):
+        both = {"include/socket/stream.h": "", "include/http/head.h": ""}
+        self.expect({**both, "src/http/head.c": "socket/stream.h"}, 1, "know nothing of each other")
+        self.expect({**both, "src/socket/stream.c": "http/head.h"}, 1, "upward")
+        self.expect({**both, "src/session/sse.c": "http/head.h socket/stream.h"}, 0)
 
-    def test_broker_includes_no_worker(self):
-        self.expect({"include/engine/worker.h": "", "src/engine/broker_x.c": "engine/worker.h"},
-                    1, "never workers")
+    def test_broker_includes_no_reactor(self):
+        self.expect({"include/engine/reactor.h": "", "src/engine/broker_x.c": "engine/reactor.h"},
+                    1, "never reactors")
 
     def test_main_is_the_top(self):
         self.expect({"include/top/server.h": "", "src/main.c": "top/server.h"}, 0)
-        self.expect({"include/top/server.h": "", "src/net/x.c": "top/server.h"}, 1, "upward")
+        self.expect({"include/top/server.h": "", "src/api/x.c": "top/server.h"}, 1, "upward")
 
     def test_unknown_header_and_floor_are_told(self):
         self.expect({"src/base/buf.c": "base/buff.h"}, 1, '"base/buff.h" is no header of include/')

@@ -10,21 +10,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/worker.h"
+#include "base/byte_quota.h"
+#include "engine/reactor.h"
+#include "http/request.h"
+#include "http/request_in.h"
+#include "http/requests.h"
+#include "http/route.h"
 #include "model/access.h"
-#include "net/exchange.h"
-#include "net/exchanges.h"
-#include "net/quota.h"
-#include "net/reception.h"
-#include "net/route.h"
 
 #define HOST "Host: a\r\n"
 #define END  "\r\n\r\n"
 
 static struct {
-    struct exchanges exchanges;
-    struct quota quota;
-    struct worker worker; /* never runs; it only is asked for another round */
+    struct requests requests;
+    struct byte_quota quota;
+    struct reactor reactor; /* never runs; it only is asked for another round */
     struct access *access;
     struct MHD_Daemon *daemon;
     struct deadline deadline;
@@ -40,14 +40,14 @@ static enum MHD_Result desk_on_request(void *cls, struct MHD_Connection *connect
                                        const char *upload_data, size_t *upload_data_size,
                                        void **request)
 {
-    return (enum MHD_Result)reception_on_request(cls, connection, url, method, version, upload_data,
-                                                 upload_data_size, request);
+    return (enum MHD_Result)request_in_on_request(cls, connection, url, method, version,
+                                                  upload_data, upload_data_size, request);
 }
 
 static void desk_on_completed(void *cls, struct MHD_Connection *connection, void **request,
                               enum MHD_RequestTerminationCode code)
 {
-    reception_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    request_in_on_completed(cls, connection, request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 static void desk_on_connection(void *cls, struct MHD_Connection *connection, void **context,
@@ -56,12 +56,12 @@ static void desk_on_connection(void *cls, struct MHD_Connection *connection, voi
     (void)cls;
     (void)connection;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        deadlines_remove(&desk.exchanges.deadlines, *context);
+        deadlines_remove(&desk.requests.deadlines, *context);
         desk.gone = true;
         return;
     }
     *context = &desk.deadline;
-    deadlines_add(&desk.exchanges.deadlines, &desk.deadline, -1, 0);
+    deadlines_add(&desk.requests.deadlines, &desk.deadline, -1, 0);
 }
 
 static size_t desk_keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
@@ -74,7 +74,7 @@ static size_t desk_keep_escapes(void *cls, struct MHD_Connection *connection, ch
 static inline bool desk_has_work(void)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
-    return desk.exchanges.run_again ||
+    return desk.requests.run_again ||
            (MHD_get_timeout(desk.daemon, &timeout) == MHD_YES && timeout == 0);
 }
 
@@ -82,7 +82,7 @@ static inline void run(void)
 {
     for (int i = 0; i < 8 || desk_has_work(); i++) {
         assert_in_range(i, 0, 100000);
-        desk.exchanges.run_again = false;
+        desk.requests.run_again = false;
         assert_int_equal(MHD_run(desk.daemon), MHD_YES);
     }
 }
@@ -97,21 +97,21 @@ static inline void desk_open(const struct route *routes, size_t count)
     memset(&desk, 0, sizeof desk);
     desk.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
     desk.quota.limit = (size_t)64 << 20;
-    desk.exchanges = (struct exchanges){
-        .worker = &desk.worker,
+    desk.requests = (struct requests){
+        .reactor = &desk.reactor,
         .routes = routes,
         .route_count = count,
         .access = desk.access,
         .quota = &desk.quota,
         .limits = {.max_head = 1024},
     };
-    deadlines_init(&desk.exchanges.deadlines, limits);
+    deadlines_init(&desk.requests.deadlines, limits);
     desk.daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME |
             MHD_USE_TURBO,
-        0, NULL, NULL, desk_on_request, &desk.exchanges, MHD_OPTION_NOTIFY_COMPLETED,
-        desk_on_completed, &desk.exchanges, MHD_OPTION_NOTIFY_CONNECTION, desk_on_connection, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, reception_on_target, &desk.exchanges,
+        0, NULL, NULL, desk_on_request, &desk.requests, MHD_OPTION_NOTIFY_COMPLETED,
+        desk_on_completed, &desk.requests, MHD_OPTION_NOTIFY_CONNECTION, desk_on_connection, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, request_in_on_target, &desk.requests,
         MHD_OPTION_UNESCAPE_CALLBACK, desk_keep_escapes, NULL, MHD_OPTION_END);
     assert_non_null(desk.daemon);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
@@ -133,9 +133,9 @@ static inline int desk_close(void **state)
     (void)state;
     hang_up();
     assert_true(desk.gone);
-    assert_int_equal(desk.exchanges.deadlines.count, 0);
+    assert_int_equal(desk.requests.deadlines.count, 0);
     MHD_stop_daemon(desk.daemon);
-    exchanges_finish(&desk.exchanges);
+    requests_finish(&desk.requests);
     assert_int_equal(desk.quota.held, 0);
     access_unref(desk.access);
     return 0;

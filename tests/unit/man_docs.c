@@ -115,7 +115,7 @@ static void write_command_page(FILE *out)
         {"--version, -V", "The version, and those of the libraries."},
         {NULL, NULL},
     };
-    static const char *const signals[][2] = {
+    static const char *const controls[][2] = {
         {"SIGHUP", "Reads the configuration and the files of keys again: all or nothing."},
         {"SIGTERM, SIGINT", "Stops: what was accepted is answered, receivers are told when to come "
                             "back. A second one ends it at once."},
@@ -153,7 +153,7 @@ static void write_command_page(FILE *out)
           "names the file.\nAn unknown variable of that prefix is an error.\n",
           out);
     section(out, "SIGNALS");
-    write_pairs(out, signals);
+    write_pairs(out, controls);
     section(out, "EXIT STATUS");
     write_pairs(out, codes);
     section(out, "SEE ALSO");

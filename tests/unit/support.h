@@ -11,33 +11,33 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "model/address.h"
 #include "model/message.h"
 #include "model/session.h"
+#include "model/topic.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-static inline struct address a_user(const char *name)
+static inline struct topic a_user(const char *name)
 {
-    return address_make(ADDRESS_USER, name, strlen(name));
+    return topic_make(TOPIC_USER, name, strlen(name));
 }
 
-static inline struct address a_channel(const char *name)
+static inline struct topic a_channel(const char *name)
 {
-    return address_make(ADDRESS_CHANNEL, name, strlen(name));
+    return topic_make(TOPIC_CHANNEL, name, strlen(name));
 }
 
-static inline struct address all_of_them(void)
+static inline struct topic all_of_them(void)
 {
-    return address_make(ADDRESS_ALL, "", 0);
+    return topic_make(TOPIC_ALL, "", 0);
 }
 
-/* A draft from bob; the addresses are borrowed. */
-static inline struct draft a_draft(const struct address *addresses, size_t count, int64_t ttl_ms)
+/* A draft from bob; the topics are borrowed. */
+static inline struct draft a_draft(const struct topic *topics, size_t count, int64_t ttl_ms)
 {
     return (struct draft){
-        .addresses = addresses,
-        .address_count = count,
+        .topics = topics,
+        .topic_count = count,
         .sender = "bob",
         .sender_length = 3,
         .body = "\"hi\"",
@@ -46,9 +46,9 @@ static inline struct draft a_draft(const struct address *addresses, size_t count
     };
 }
 
-static inline struct message *a_message_to(const struct address *address, uint64_t id)
+static inline struct message *a_message_to(const struct topic *topic, uint64_t id)
 {
-    struct draft draft = a_draft(address, 1, 60000);
+    struct draft draft = a_draft(topic, 1, 60000);
     struct message *message = message_create(id, 1769860800000, &draft);
     assert_non_null(message);
     return message;
@@ -56,8 +56,8 @@ static inline struct message *a_message_to(const struct address *address, uint64
 
 static inline struct message *a_message_for(const char *user, uint64_t id)
 {
-    struct address address = a_user(user);
-    return a_message_to(&address, id);
+    struct topic topic = a_user(user);
+    return a_message_to(&topic, id);
 }
 
 /* Numbers that look random and are the same in each run. */
@@ -79,7 +79,7 @@ struct recorder {
     size_t gaps;
     uint64_t gap_after; /* of the last one */
     uint64_t gap_resumes;
-    char gap_channel[ADDRESS_NAME_MAX + 1]; /* "": of all */
+    char gap_channel[TOPIC_NAME_MAX + 1]; /* "": of all */
     bool ends_on_gap;
     size_t closes;
     enum err reason;
@@ -97,7 +97,7 @@ static inline bool recorder_deliver(struct session *session, struct message *mes
 }
 
 static inline bool recorder_tell_gap(struct session *session, uint64_t after, uint64_t resumes,
-                                     const struct address *channel)
+                                     const struct topic *channel)
 {
     struct recorder *recorder = (struct recorder *)session;
     recorder->gaps++;

@@ -12,35 +12,35 @@ static struct {
     struct age age;
     int64_t age_ms;
     int64_t wall_ms;
-} life;
+} epoch;
 
 static void begin(int64_t wall_ms)
 {
-    life.wall_ms = wall_ms;
-    life.age_ms = age_begin(&life.age, wall_ms);
+    epoch.wall_ms = wall_ms;
+    epoch.age_ms = age_begin(&epoch.age, wall_ms);
 }
 
 static bool follow(void)
 {
-    return age_follow(&life.age, life.age_ms, life.wall_ms);
+    return age_follow(&epoch.age, epoch.age_ms, epoch.wall_ms);
 }
 
-static void pass(int64_t ms)
+static void auth(int64_t ms)
 {
-    life.age_ms += ms;
-    life.wall_ms += ms;
+    epoch.age_ms += ms;
+    epoch.wall_ms += ms;
 }
 
 static void end(void)
 {
     follow();
-    life.age.last_ms = life.age_ms;
+    epoch.age.last_ms = epoch.age_ms;
 }
 
 static int begin_first(void **state)
 {
     (void)state;
-    life.age = (struct age){0};
+    epoch.age = (struct age){0};
     begin(NOW);
     return 0;
 }
@@ -49,9 +49,9 @@ static void the_first_life_begins_with_the_wall_clock(void **state)
 {
     (void)state;
 
-    assert_true(life.age_ms == NOW);
+    assert_true(epoch.age_ms == NOW);
     assert_false(follow());
-    pass(DAY);
+    auth(DAY);
     assert_false(follow());
 }
 
@@ -59,10 +59,10 @@ static void a_pause_counts(void **state)
 {
     (void)state;
 
-    pass(HOUR);
+    auth(HOUR);
     end();
-    begin(life.wall_ms + DAY);
-    assert_true(life.age_ms == NOW + HOUR + DAY);
+    begin(epoch.wall_ms + DAY);
+    assert_true(epoch.age_ms == NOW + HOUR + DAY);
     assert_false(follow());
 }
 
@@ -70,13 +70,13 @@ static void a_clock_set_ahead_ages_nothing_in_the_next_life_either(void **state)
 {
     (void)state;
 
-    life.wall_ms += YEAR;
+    epoch.wall_ms += YEAR;
     assert_true(follow());
     assert_false(follow());
-    pass(HOUR);
+    auth(HOUR);
     end();
-    begin(life.wall_ms + DAY);
-    assert_true(life.age_ms == NOW + HOUR + DAY);
+    begin(epoch.wall_ms + DAY);
+    assert_true(epoch.age_ms == NOW + HOUR + DAY);
     assert_false(follow());
 }
 
@@ -85,27 +85,27 @@ static void sleep_ages_nothing(void **state)
     (void)state;
 
     for (int night = 0; night < 3; night++) {
-        life.wall_ms += 8 * HOUR;
+        epoch.wall_ms += 8 * HOUR;
         assert_true(follow());
     }
     end();
-    begin(life.wall_ms + 1);
-    assert_true(life.age_ms == NOW + 1);
+    begin(epoch.wall_ms + 1);
+    assert_true(epoch.age_ms == NOW + 1);
 }
 
 static void small_steps_are_nothing_to_note(void **state)
 {
     (void)state;
 
-    life.wall_ms += 1000;
+    epoch.wall_ms += 1000;
     assert_false(follow());
-    life.wall_ms -= 61000;
+    epoch.wall_ms -= 61000;
     assert_false(follow());
-    life.wall_ms -= 1;
+    epoch.wall_ms -= 1;
     assert_true(follow());
-    life.wall_ms += 1;
+    epoch.wall_ms += 1;
     assert_true(follow());
-    assert_false(life.age.doubted);
+    assert_false(epoch.age.doubted);
 }
 
 /* A life on a clock that is behind cannot tell how long the pause before it was, and the next one
@@ -114,20 +114,20 @@ static void a_life_on_a_clock_that_is_behind_costs_nobody_anything(void **state)
 {
     (void)state;
 
-    pass(HOUR);
+    auth(HOUR);
     end();
     begin(NOW - YEAR);
-    assert_true(life.age_ms == NOW + HOUR);
+    assert_true(epoch.age_ms == NOW + HOUR);
     assert_true(follow());
-    pass(HOUR);
+    auth(HOUR);
     end();
     begin(NOW + 3 * HOUR);
-    assert_true(life.age_ms == NOW + 2 * HOUR);
+    assert_true(epoch.age_ms == NOW + 2 * HOUR);
     assert_true(follow());
-    pass(HOUR);
+    auth(HOUR);
     end();
-    begin(life.wall_ms + DAY); /* from here on pauses count again */
-    assert_true(life.age_ms == NOW + 3 * HOUR + DAY);
+    begin(epoch.wall_ms + DAY); /* from here on pauses count again */
+    assert_true(epoch.age_ms == NOW + 3 * HOUR + DAY);
 }
 
 static void a_clock_that_is_behind_at_first_may_be_set_right(void **state)
@@ -137,22 +137,22 @@ static void a_clock_that_is_behind_at_first_may_be_set_right(void **state)
     end();
     begin(NOW - YEAR);
     assert_true(follow());
-    life.wall_ms = NOW + DAY;
+    epoch.wall_ms = NOW + DAY;
     assert_true(follow());
     end();
     begin(NOW + 2 * DAY);
-    assert_true(life.age_ms == NOW + DAY);
+    assert_true(epoch.age_ms == NOW + DAY);
 }
 
 static void it_never_goes_back(void **state)
 {
     (void)state;
 
-    pass(DAY);
+    auth(DAY);
     end();
     begin(NOW);
-    assert_true(life.age_ms == NOW + DAY);
-    assert_true(age_is_behind(&life.age, life.age_ms, life.wall_ms));
+    assert_true(epoch.age_ms == NOW + DAY);
+    assert_true(age_is_behind(&epoch.age, epoch.age_ms, epoch.wall_ms));
 }
 
 #define life_test(f) cmocka_unit_test_setup(f, begin_first)

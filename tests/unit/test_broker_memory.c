@@ -45,7 +45,7 @@ static void open_desk_with(const struct broker_memory_limits *limits)
     now_ms = START;
     desk.broker = broker_memory_create(limits);
     for (int m = 0; m < 2; m++) {
-        inbox_init(&desk.inboxes[m], 1 << 20, RECORD_DOUBT, no_wake, NULL);
+        inbox_init(&desk.inboxes[m], 1 << 20, RECORD_OVERFLOW, no_wake, NULL);
         assert_int_equal(broker_join(desk.broker, &desk.inboxes[m]), m);
     }
 }
@@ -68,7 +68,7 @@ static size_t take(int member, uint64_t *ret_ids)
         struct inbox_record *record = list_first(&records, struct inbox_record, link);
         list_remove(&record->link);
         ret_ids[count++] = 0;
-        if (record->kind == RECORD_DOUBT)
+        if (record->kind == RECORD_OVERFLOW)
             continue;
         assert_int_equal(record->kind, RECORD_MESSAGE);
         struct message *message = ((struct message_record *)record)->message;
@@ -92,30 +92,30 @@ static int close_desk(void **state)
     return 0;
 }
 
-static void inquire(const struct address *addresses, size_t count, struct presence *ret_presence)
+static void inquire(const struct topic *topics, size_t count, struct presence *ret_presence)
 {
-    struct inquiry inquiry = {.addresses = addresses, .count = count, .presence = ret_presence};
+    struct inquiry inquiry = {.topics = topics, .count = count, .presence = ret_presence};
     assert_int_equal(broker_inquire(desk.broker, 0, &inquiry), 0);
 }
 
-static uint64_t erase(struct address address)
+static uint64_t erase(struct topic topic)
 {
-    struct erase erase = {.address = address};
+    struct erase_call erase = {.topic = topic};
     assert_int_equal(broker_erase(desk.broker, 0, &erase), 0);
     return erase.erased;
 }
 
-static void watch(int member, struct address address, int delta)
+static void watch(int member, struct topic topic, int delta)
 {
-    assert_int_equal(broker_watch(desk.broker, member, &address, 1, delta, NULL), 0);
+    assert_int_equal(broker_watch(desk.broker, member, &topic, 1, delta, NULL), 0);
 }
 
 /* Publishes from member 0; what is not given comes from a plain draft. */
-static struct publish publish_as(const struct address *addresses, size_t count, int64_t ttl_ms,
-                                 bool own_ttl, uint32_t *delivered)
+static struct publish_call publish_as(const struct topic *topics, size_t count, int64_t ttl_ms,
+                                      bool own_ttl, uint32_t *delivered)
 {
-    struct publish publish = {
-        .draft = a_draft(addresses, count, ttl_ms),
+    struct publish_call publish = {
+        .draft = a_draft(topics, count, ttl_ms),
         .delivered = delivered,
     };
     publish.draft.own_ttl = own_ttl;
@@ -128,32 +128,32 @@ static struct publish publish_as(const struct address *addresses, size_t count, 
 
 static uint64_t send(const char *user)
 {
-    struct address address = a_user(user);
-    return publish_as(&address, 1, 7 * DAY, false, NULL).id;
+    struct topic topic = a_user(user);
+    return publish_as(&topic, 1, 7 * DAY, false, NULL).id;
 }
 
 static uint64_t send_with_ttl(const char *user, int64_t ttl_ms, bool own)
 {
-    struct address address = a_user(user);
-    return publish_as(&address, 1, ttl_ms, own, NULL).id;
+    struct topic topic = a_user(user);
+    return publish_as(&topic, 1, ttl_ms, own, NULL).id;
 }
 
 static uint64_t send_to_all(void)
 {
-    struct address all = all_of_them();
+    struct topic all = all_of_them();
     return publish_as(&all, 1, 7 * DAY, false, NULL).id;
 }
 
 /* A page, held so that its messages can be looked at. */
 struct page {
-    struct read read;
-    struct read_address addresses[6];
+    struct read_call read;
+    struct read_topic topics[6];
     struct message *messages[64];
 };
 
 static void turn(struct page *page)
 {
-    page->read.addresses = page->addresses;
+    page->read.topics = page->topics;
     page->read.messages = page->messages;
     assert_int_equal(broker_read(desk.broker, 0, &page->read), 0);
     assert_int_equal(page->read.err, 0);
@@ -165,8 +165,8 @@ static struct page read_after(const char *user, uint64_t after, size_t max_count
 {
     static struct page page;
     page = (struct page){
-        .read = {.address_count = 1, .after = after, .max_count = max_count, .max_bytes = 1 << 20}};
-    page.addresses[0].address = a_user(user);
+        .read = {.topic_count = 1, .after = after, .max_count = max_count, .max_bytes = 1 << 20}};
+    page.topics[0].topic = a_user(user);
     turn(&page);
     return page;
 }
@@ -197,7 +197,7 @@ static void ids_rise_whatever_the_clock_does(void **state)
 
 static void watchers_get_it_and_are_counted(void **state)
 {
-    struct address addresses[] = {a_user("alice"), a_user("carol"), a_user("bob")};
+    struct topic topics[] = {a_user("alice"), a_user("carol"), a_user("bob")};
     uint32_t delivered[3];
     uint64_t ids[8];
     (void)state;
@@ -206,13 +206,13 @@ static void watchers_get_it_and_are_counted(void **state)
     watch(0, a_user("alice"), +1);
     watch(1, a_user("alice"), +1);
     watch(1, a_user("bob"), +1);
-    struct publish publish = publish_as(addresses, 3, DAY, false, delivered);
+    struct publish_call publish = publish_as(topics, 3, DAY, false, delivered);
     assert_int_equal(delivered[0], 3);
     assert_int_equal(delivered[1], 0);
     assert_int_equal(delivered[2], 1);
     assert_int_equal(take(0, ids), 1); /* once, though two sessions watch */
     assert_true(ids[0] == publish.id);
-    assert_int_equal(take(1, ids), 1); /* once, though two addresses are watched */
+    assert_int_equal(take(1, ids), 1); /* once, though two topics are watched */
 
     watch(1, a_user("alice"), -1);
     watch(1, a_user("bob"), -1);
@@ -223,14 +223,14 @@ static void watchers_get_it_and_are_counted(void **state)
 
 static void a_watch_returns_the_last_id_dispatched(void **state)
 {
-    struct address addresses[] = {a_user("alice"), all_of_them()};
+    struct topic topics[] = {a_user("alice"), all_of_them()};
     uint64_t head, ids[8];
     (void)state;
 
-    assert_int_equal(broker_watch(desk.broker, 0, addresses, 2, +1, &head), 0);
+    assert_int_equal(broker_watch(desk.broker, 0, topics, 2, +1, &head), 0);
     assert_true(head == FLOOR_ID);
     uint64_t id = send_to_all();
-    assert_int_equal(broker_watch(desk.broker, 1, addresses, 2, +1, &head), 0);
+    assert_int_equal(broker_watch(desk.broker, 1, topics, 2, +1, &head), 0);
     assert_true(head == id);
     assert_int_equal(take(0, ids), 1);
     assert_int_equal(take(1, ids), 0);
@@ -278,7 +278,7 @@ static void pages_ascend_and_are_cut_by_count(void **state)
     struct page page = read_after("alice", 0, 2);
     assert_ids(page, a, b);
     assert_true(page.read.more);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
     page = read_after("alice", b, 2);
     assert_ids(page, c);
     assert_false(page.read.more);
@@ -309,12 +309,10 @@ static void pages_are_cut_by_bytes_but_never_empty(void **state)
 
 static void several_addresses_come_in_one_order(void **state)
 {
-    struct address both[] = {a_user("alice"), a_user("bob")};
+    struct topic both[] = {a_user("alice"), a_user("bob")};
     struct page page = {
-        .read = {.address_count = 3, .max_count = 10, .max_bytes = 1 << 20},
-        .addresses = {{.address = a_user("alice")},
-                      {.address = all_of_them()},
-                      {.address = a_user("bob")}},
+        .read = {.topic_count = 3, .max_count = 10, .max_bytes = 1 << 20},
+        .topics = {{.topic = a_user("alice")}, {.topic = all_of_them()}, {.topic = a_user("bob")}},
     };
     (void)state;
 
@@ -327,27 +325,27 @@ static void several_addresses_come_in_one_order(void **state)
     turn(&page);
     assert_ids(page, a, b, c, d);
     assert_false(page.read.more);
-    page.addresses[0].from = a;
-    page.addresses[1].from = b;
+    page.topics[0].from = a;
+    page.topics[1].from = b;
     turn(&page);
     assert_ids(page, c, d);
     page.read.descending = true;
     page.read.before = d;
-    page.addresses[0].from = page.addresses[1].from = 0;
+    page.topics[0].from = page.topics[1].from = 0;
     turn(&page);
     assert_ids(page, c, b, a);
 }
 
 static void many_addresses_can_be_read(void **state)
 {
-    struct page page = {.read = {.address_count = 6, .max_count = 10, .max_bytes = 1 << 20}};
+    struct page page = {.read = {.topic_count = 6, .max_count = 10, .max_bytes = 1 << 20}};
     uint64_t ids[6];
     (void)state;
 
     for (int i = 0; i < 6; i++) {
         static char names[6][16];
         snprintf(names[i], sizeof names[i], "user%d", i);
-        page.addresses[5 - i].address = a_user(names[i]);
+        page.topics[5 - i].topic = a_user(names[i]);
         ids[i] = send(names[i]);
     }
     turn(&page);
@@ -360,12 +358,12 @@ static void pages_descend_from_the_newest(void **state)
 
     uint64_t a = send("alice"), b = send("alice"), c = send("alice");
     struct page page = {
-        .read = {.address_count = 1,
+        .read = {.topic_count = 1,
                  .descending = true,
                  .before = UINT64_MAX,
                  .max_count = 2,
                  .max_bytes = 1 << 20},
-        .addresses = {{.address = a_user("alice")}},
+        .topics = {{.topic = a_user("alice")}},
     };
     turn(&page);
     assert_ids(page, c, b);
@@ -402,17 +400,17 @@ static void the_count_of_an_address_is_limited(void **state)
     uint64_t other = send("bob");
     struct page page = read_after("alice", 0, 10);
     assert_ids(page, b, c);
-    assert_false(page.addresses[0].gap); /* all that is kept was asked for */
-    assert_true(page.addresses[0].told == a);
-    assert_true(read_after("alice", a - 1, 10).addresses[0].gap);
-    assert_false(read_after("alice", a, 10).addresses[0].gap);
+    assert_false(page.topics[0].gap); /* all that is kept was asked for */
+    assert_true(page.topics[0].told == a);
+    assert_true(read_after("alice", a - 1, 10).topics[0].gap);
+    assert_false(read_after("alice", a, 10).topics[0].gap);
     assert_ids(read_after("bob", 0, 10), other);
-    assert_false(read_after("bob", a - 1, 10).addresses[0].gap);
+    assert_false(read_after("bob", a - 1, 10).topics[0].gap);
 
     page = read_after("alice", a - 1, 10); /* what was told once is not told again */
     turn(&page);
-    assert_false(page.addresses[0].gap);
-    assert_true(page.addresses[0].told == a);
+    assert_false(page.topics[0].gap);
+    assert_true(page.topics[0].told == a);
     assert_int_equal(broker_stats(desk.broker).messages, 3);
     close_desk(NULL);
 }
@@ -433,7 +431,7 @@ static void the_bytes_of_an_address_are_limited(void **state)
     for (int i = 0; i < 3; i++)
         send("alice");
     assert_int_equal(read_after("alice", 0, 10).read.count, 3);
-    assert_true(read_after("alice", 0, 10).addresses[0].told == a);
+    assert_true(read_after("alice", 0, 10).topics[0].told == a);
     close_desk(NULL);
 
     limits.store.keep_bytes = 1; /* the newest stays in any case */
@@ -446,7 +444,7 @@ static void the_bytes_of_an_address_are_limited(void **state)
 
 static void the_total_is_limited(void **state)
 {
-    struct address both[] = {a_user("alice"), a_user("bob")};
+    struct topic both[] = {a_user("alice"), a_user("bob")};
     struct broker_memory_limits limits = wide;
     (void)state;
 
@@ -464,9 +462,9 @@ static void the_total_is_limited(void **state)
     assert_true(broker_stats(desk.broker).bytes <= limits.store.keep_total);
     assert_ids(read_after("alice", 0, 10), mine); /* the shared one left both mailboxes */
     assert_int_equal(read_after("bob", 0, 10).read.count, 0);
-    assert_true(read_after("alice", shared - 1, 10).addresses[0].gap);
-    assert_true(read_after("bob", shared - 1, 10).addresses[0].gap);
-    assert_false(read_after("bob", shared, 10).addresses[0].gap);
+    assert_true(read_after("alice", shared - 1, 10).topics[0].gap);
+    assert_true(read_after("bob", shared - 1, 10).topics[0].gap);
+    assert_false(read_after("bob", shared, 10).topics[0].gap);
     for (int i = 0; i < 50; i++)
         send("dave");
     assert_true(broker_stats(desk.broker).bytes <= limits.store.keep_total);
@@ -476,7 +474,7 @@ static void the_total_is_limited(void **state)
 
 static void a_message_of_many_leaves_each_mailbox_alone(void **state)
 {
-    struct address both[] = {a_user("alice"), a_user("bob")};
+    struct topic both[] = {a_user("alice"), a_user("bob")};
     struct broker_memory_limits limits = wide;
     uint64_t erased;
     (void)state;
@@ -486,7 +484,7 @@ static void a_message_of_many_leaves_each_mailbox_alone(void **state)
     uint64_t shared = publish_as(both, 2, DAY, false, NULL).id;
     send("alice");
     send("alice"); /* pushes the shared one out of alice's */
-    assert_true(read_after("alice", shared - 1, 10).addresses[0].gap);
+    assert_true(read_after("alice", shared - 1, 10).topics[0].gap);
     assert_ids(read_after("bob", 0, 10), shared);
     assert_int_equal(broker_stats(desk.broker).messages, 3);
     erased = erase(both[1]);
@@ -498,7 +496,7 @@ static void a_message_of_many_leaves_each_mailbox_alone(void **state)
 static void a_message_without_room_changes_nothing(void **state)
 {
     static char body[4096];
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct idempotency_key key = {.scope = 1, .hash = 2};
     struct broker_memory_limits limits = wide;
     uint64_t ids[4];
@@ -509,7 +507,7 @@ static void a_message_without_room_changes_nothing(void **state)
     watch(0, alice, +1);
     uint64_t before = send("alice");
     memset(body, '1', sizeof body);
-    struct publish publish = {.draft = a_draft(&alice, 1, DAY), .key = &key};
+    struct publish_call publish = {.draft = a_draft(&alice, 1, DAY), .key = &key};
     publish.draft.body = body;
     publish.draft.body_length = sizeof body;
     for (int i = 0; i < 2; i++) { /* the second shows that the key was not remembered */
@@ -535,8 +533,8 @@ static void the_default_retention_leaves_a_gap(void **state)
     assert_ids(read_after("alice", 0, 10), a, b);
     now_ms += 1;
     assert_ids(read_after("alice", 0, 10), b);
-    assert_true(read_after("alice", a - 1, 10).addresses[0].gap);
-    assert_false(read_after("alice", a, 10).addresses[0].gap);
+    assert_true(read_after("alice", a - 1, 10).topics[0].gap);
+    assert_false(read_after("alice", a, 10).topics[0].gap);
 }
 
 static void a_publishers_own_ttl_leaves_none(void **state)
@@ -547,7 +545,7 @@ static void a_publishers_own_ttl_leaves_none(void **state)
     now_ms += 1000;
     struct page page = read_after("alice", a - 1, 10);
     assert_ids(page, b);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
 }
 
 static void a_longer_ttl_outlives_its_neighbours(void **state)
@@ -562,11 +560,11 @@ static void a_longer_ttl_outlives_its_neighbours(void **state)
     assert_ids(page, longer);
     page = read_after("alice", before, 10);
     assert_ids(page, longer);
-    assert_true(page.addresses[0].gap);
-    assert_true(page.addresses[0].told == gone);
+    assert_true(page.topics[0].gap);
+    assert_true(page.topics[0].told == gone);
     turn(&page); /* told now, and still to be read */
     assert_ids(page, longer);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
 }
 
 static void limits_that_take_what_is_over_anyway_leave_no_gap(void **state)
@@ -579,7 +577,7 @@ static void limits_that_take_what_is_over_anyway_leave_no_gap(void **state)
     uint64_t a = send_with_ttl("alice", 1000, true);
     now_ms += 1000;
     send("alice");
-    assert_false(read_after("alice", a - 1, 10).addresses[0].gap);
+    assert_false(read_after("alice", a - 1, 10).topics[0].gap);
     close_desk(NULL);
 }
 
@@ -606,7 +604,7 @@ static void what_is_over_does_not_count_for_an_address(void **state)
     now_ms += 1000;
     struct page page = read_after("alice", a, 10);
     assert_ids(page, b, c);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
     assert_ids(read_after("alice", 0, 10), a, b, c);
     close_desk(NULL);
 }
@@ -662,7 +660,7 @@ static void a_wall_clock_that_is_set_ages_nothing(void **state)
 
 static void erasing_leaves_no_gap(void **state)
 {
-    struct address alice = a_user("alice"), nobody = a_user("nobody");
+    struct topic alice = a_user("alice"), nobody = a_user("nobody");
     uint64_t erased;
     (void)state;
 
@@ -672,7 +670,7 @@ static void erasing_leaves_no_gap(void **state)
     assert_int_equal(erased, 2);
     struct page page = read_after("alice", a, 10);
     assert_int_equal(page.read.count, 0);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
     assert_int_equal(broker_stats(desk.broker).messages, 0);
     erased = erase(nobody);
     assert_int_equal(erased, 0);
@@ -692,8 +690,8 @@ static void the_tick_lets_go_of_what_is_over(void **state)
     now_ms += 1000;
     broker_tick(desk.broker);
     assert_int_equal(broker_stats(desk.broker).messages, 1);
-    assert_true(read_after("alice", a - 1, 10).addresses[0].gap);
-    assert_false(read_after("bob", a, 10).addresses[0].gap);
+    assert_true(read_after("alice", a - 1, 10).topics[0].gap);
+    assert_false(read_after("bob", a, 10).topics[0].gap);
     assert_ids(read_after("carol", 0, 10), c);
     now_ms += 8 * DAY;
     broker_tick(desk.broker);
@@ -707,18 +705,18 @@ static void cursors_of_another_life_are_told_so(void **state)
     (void)state;
 
     struct page page = read_after("alice", FLOOR_ID - 1, 10);
-    assert_true(page.addresses[0].gap);
-    assert_true(page.addresses[0].told == FLOOR_ID);
+    assert_true(page.topics[0].gap);
+    assert_true(page.topics[0].told == FLOOR_ID);
     assert_false(page.read.above_head);
-    assert_false(read_after("alice", 0, 10).addresses[0].gap);
-    assert_false(read_after("alice", FLOOR_ID, 10).addresses[0].gap);
+    assert_false(read_after("alice", 0, 10).topics[0].gap);
+    assert_false(read_after("alice", FLOOR_ID, 10).topics[0].gap);
 
     uint64_t head = send("alice");
     page = read_after("alice", head + 1, 10);
     assert_true(page.read.above_head);
     assert_true(page.read.head == head);
     assert_int_equal(page.read.count, 0);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
     assert_false(read_after("alice", head, 10).read.above_head);
     assert_true(read_after("alice", UINT64_MAX, 10).read.above_head);
 }
@@ -727,7 +725,7 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
 {
     char name[16];
     struct presence presence;
-    struct address first = a_user("first");
+    struct topic first = a_user("first");
     (void)state;
 
     uint64_t a = send_with_ttl("first", 1000, false);
@@ -738,7 +736,7 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
     watch(0, first, -1);
     inquire(&first, 1, &presence);
     assert_int_equal(presence.last_seen_ms, now_ms);
-    assert_false(read_after("stranger", a - 1, 10).addresses[0].gap);
+    assert_false(read_after("stranger", a - 1, 10).topics[0].gap);
 
     for (int i = 0; i < 65536; i++) {
         snprintf(name, sizeof name, "u%d", i);
@@ -746,11 +744,11 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
         watch(0, a_user(name), -1);
     }
     inquire(&first, 1, &presence);
-    assert_int_equal(presence.last_seen_ms, 0);                      /* forgotten */
-    assert_true(read_after("first", a - 1, 10).addresses[0].gap);    /* but not this */
-    assert_true(read_after("stranger", a - 1, 10).addresses[0].gap); /* the price */
-    assert_false(read_after("stranger", a, 10).addresses[0].gap);
-    assert_false(read_after("kept", a - 1, 10).addresses[0].gap); /* remembers for itself */
+    assert_int_equal(presence.last_seen_ms, 0);                   /* forgotten */
+    assert_true(read_after("first", a - 1, 10).topics[0].gap);    /* but not this */
+    assert_true(read_after("stranger", a - 1, 10).topics[0].gap); /* the price */
+    assert_false(read_after("stranger", a, 10).topics[0].gap);
+    assert_false(read_after("kept", a - 1, 10).topics[0].gap); /* remembers for itself */
     assert_ids(read_after("kept", a - 1, 10), kept);
 }
 
@@ -758,13 +756,13 @@ static void addresses_long_idle_fold_into_one_floor(void **state)
 
 static void a_key_makes_a_retry_harmless(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct idempotency_key key = {.scope = 1, .hash = 2, .body = "one"};
     uint64_t ids[4];
     (void)state;
 
     watch(0, alice, +1);
-    struct publish publish = {.draft = a_draft(&alice, 1, DAY), .key = &key};
+    struct publish_call publish = {.draft = a_draft(&alice, 1, DAY), .key = &key};
     assert_int_equal(broker_publish(desk.broker, 0, &publish), 0);
     assert_false(publish.duplicate);
     uint64_t id = publish.id;
@@ -789,7 +787,7 @@ static void a_key_makes_a_retry_harmless(void **state)
 
 static void presence_is_known_without_asking_around(void **state)
 {
-    struct address asked[] = {a_user("alice"), a_user("bob"), a_user("never")};
+    struct topic asked[] = {a_user("alice"), a_user("bob"), a_user("never")};
     struct presence presence[3];
     (void)state;
 
@@ -815,7 +813,7 @@ static void presence_is_known_without_asking_around(void **state)
 
 static void who_polled_a_moment_ago_is_online_without_a_session(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct presence presence;
     uint32_t delivered = 9;
     (void)state;
@@ -835,8 +833,8 @@ static void who_polled_a_moment_ago_is_online_without_a_session(void **state)
     assert_int_equal(presence.last_seen_ms, START);
 
     broker_linger(desk.broker, &alice);
-    struct signal kick = {.verb = SIGNAL_CLOSE, .address = alice};
-    assert_int_equal(broker_signal(desk.broker, 0, &kick), 0);
+    struct control kick = {.verb = CONTROL_CLOSE, .topic = alice};
+    assert_int_equal(broker_control(desk.broker, 0, &kick), 0);
     inquire(&alice, 1, &presence);
     assert_false(presence.online);
     assert_int_equal(presence.last_seen_ms, START + LINGERING_MS);
@@ -844,9 +842,9 @@ static void who_polled_a_moment_ago_is_online_without_a_session(void **state)
 
 static int signals_done;
 
-static void on_signal_done(struct signal *signal)
+static void on_signal_done(struct control *control)
 {
-    (void)signal;
+    (void)control;
     signals_done++;
 }
 
@@ -864,18 +862,18 @@ static struct inbox_record *take_one(int member)
 
 static void a_signal_reaches_every_member_that_watches(void **state)
 {
-    struct signal signal = {
-        .verb = SIGNAL_DESCRIBE, .address = a_user("alice"), .done = on_signal_done};
+    struct control control = {
+        .verb = CONTROL_DESCRIBE, .topic = a_user("alice"), .done = on_signal_done};
     (void)state;
 
     signals_done = 0;
-    assert_int_equal(broker_signal(desk.broker, 0, &signal), 0); /* nobody */
+    assert_int_equal(broker_control(desk.broker, 0, &control), 0); /* nobody */
     watch(0, a_user("alice"), +1);
     watch(1, a_user("alice"), +1);
-    assert_int_equal(broker_signal(desk.broker, 0, &signal), BROKER_PENDING);
+    assert_int_equal(broker_control(desk.broker, 0, &control), BROKER_PENDING);
     for (int m = 0; m < 2; m++) {
-        struct signal_copy *copy = (struct signal_copy *)take_one(m);
-        assert_int_equal(copy->call.record.kind, RECORD_SIGNAL);
+        struct control_copy *copy = (struct control_copy *)take_one(m);
+        assert_int_equal(copy->call.record.kind, RECORD_CONTROL);
         buf_add_text(&copy->reply, m ? "one" : "zero");
         copy->number = (uint64_t)m + 1;
         broker_reply(copy);
@@ -885,11 +883,11 @@ static void a_signal_reaches_every_member_that_watches(void **state)
         broker_finish_call(answer);
     }
     assert_int_equal(signals_done, 1);
-    assert_int_equal(signal.number, 3);
-    assert_int_equal(signal.replies.size, 7);
-    assert_memory_equal(signal.replies.data, "zeroone", 7);
-    assert_false(signal.failed);
-    buf_finish(&signal.replies);
+    assert_int_equal(control.number, 3);
+    assert_int_equal(control.replies.size, 7);
+    assert_memory_equal(control.replies.data, "zeroone", 7);
+    assert_false(control.failed);
+    buf_finish(&control.replies);
 }
 
 /* ---- against a naive model ---- */
@@ -941,7 +939,7 @@ static void model_limit(int user)
 
 static void publish_one(uint64_t *seed)
 {
-    struct address addresses[USERS];
+    struct topic topics[USERS];
     struct sent *one = &sent[sent_count++];
     size_t count = 0;
     *one = (struct sent){.own = next_random(seed) % 2};
@@ -949,12 +947,12 @@ static void publish_one(uint64_t *seed)
         for (int u = 0; u < USERS; u++) {
             one->in[u] = next_random(seed) % 3 == 0;
             if (one->in[u])
-                addresses[count++] = a_user(names[u]);
+                topics[count++] = a_user(names[u]);
         }
     }
     int64_t ttl_ms = 1 + next_random(seed) % 60;
     one->expires_at_ms = now_ms + ttl_ms;
-    one->id = publish_as(addresses, count, ttl_ms, one->own, NULL).id;
+    one->id = publish_as(topics, count, ttl_ms, one->own, NULL).id;
     for (int u = 0; u < USERS; u++) {
         if (one->in[u])
             model_limit(u);
@@ -963,8 +961,8 @@ static void publish_one(uint64_t *seed)
 
 static void compare_page(uint64_t *seed)
 {
-    struct page page = {.read = {.address_count = 2, .max_bytes = 1 << 20}};
-    struct read *read = &page.read;
+    struct page page = {.read = {.topic_count = 2, .max_bytes = 1 << 20}};
+    struct read_call *read = &page.read;
     int users[2];
     users[0] = (int)(next_random(seed) % USERS);
     users[1] = (users[0] + 1 + (int)(next_random(seed) % (USERS - 1))) % USERS;
@@ -976,7 +974,7 @@ static void compare_page(uint64_t *seed)
     bool gaps[2];
     for (int a = 0; a < 2; a++) {
         uint64_t told = next_random(seed) % 2 ? somewhere - next_random(seed) % 3 : 0;
-        page.addresses[a] = (struct read_address){.address = a_user(names[users[a]]), .told = told};
+        page.topics[a] = (struct read_topic){.topic = a_user(names[users[a]]), .told = told};
         model_expire(users[a]);
         uint64_t known = read->after > told ? read->after : told;
         gaps[a] = known > 0 && known < pruned_upto[users[a]];
@@ -996,20 +994,20 @@ static void compare_page(uint64_t *seed)
     assert_int_equal(read->count, at);
     assert_int_equal(read->more, left > 0);
     for (int a = 0; a < 2; a++)
-        assert_int_equal(page.addresses[a].gap, gaps[a]);
+        assert_int_equal(page.topics[a].gap, gaps[a]);
 }
 
 static void erase_one(uint64_t *seed)
 {
     int user = (int)(next_random(seed) % USERS);
-    struct address address = a_user(names[user]);
+    struct topic topic = a_user(names[user]);
     uint64_t erased, wanted = 0;
     model_expire(user);
     for (size_t i = 0; i < sent_count; i++) {
         wanted += sent[i].in[user];
         sent[i].in[user] = false;
     }
-    erased = erase(address);
+    erased = erase(topic);
     assert_int_equal(erased, wanted);
 }
 

@@ -12,8 +12,8 @@
 #include "base/metrics.h"
 #include "engine/broker.h"
 #include "engine/broker_sqlite.h"
-#include "engine/sqlite_options.h"
 #include "engine/sqlite_file.h"
+#include "engine/sqlite_options.h"
 #include "model/idempotency.h"
 
 #define DAY      ((int64_t)86400000)
@@ -53,7 +53,7 @@ static void wake(void *context)
 static void open_broker(void)
 {
     char error[600];
-    inbox_init(&desk.inbox, 1 << 20, RECORD_DOUBT, wake, NULL);
+    inbox_init(&desk.inbox, 1 << 20, RECORD_OVERFLOW, wake, NULL);
     desk.broker = broker_sqlite_create(&desk.options, error, sizeof error);
     if (!desk.broker)
         print_error("%s\n", error);
@@ -154,10 +154,10 @@ static int await(int err)
     return err == BROKER_PENDING ? 0 : err;
 }
 
-static struct publish publish_as(const struct address *addresses, size_t count, int64_t ttl_ms,
-                                 const struct idempotency_key *key)
+static struct publish_call publish_as(const struct topic *topics, size_t count, int64_t ttl_ms,
+                                      const struct idempotency_key *key)
 {
-    struct publish publish = {.draft = a_draft(addresses, count, ttl_ms), .key = key};
+    struct publish_call publish = {.draft = a_draft(topics, count, ttl_ms), .key = key};
     publish.call.done = on_done;
     assert_int_equal(await(broker_publish(desk.broker, 0, &publish)), 0);
     return publish;
@@ -165,8 +165,8 @@ static struct publish publish_as(const struct address *addresses, size_t count, 
 
 static uint64_t send(const char *user)
 {
-    struct address address = a_user(user);
-    struct publish publish = publish_as(&address, 1, DAY, NULL);
+    struct topic topic = a_user(user);
+    struct publish_call publish = publish_as(&topic, 1, DAY, NULL);
     assert_int_equal(publish.err, 0);
     assert_true(publish.kept && publish.durable);
     return publish.id;
@@ -174,7 +174,7 @@ static uint64_t send(const char *user)
 
 static uint64_t erase(const char *user)
 {
-    struct erase erase = {.address = a_user(user)};
+    struct erase_call erase = {.topic = a_user(user)};
     erase.call.done = on_done;
     assert_int_equal(await(broker_erase(desk.broker, 0, &erase)), 0);
     assert_int_equal(erase.err, 0);
@@ -182,15 +182,15 @@ static uint64_t erase(const char *user)
 }
 
 struct page {
-    struct read read;
-    struct read_address addresses[2];
+    struct read_call read;
+    struct read_topic topics[2];
     struct message *messages[16];
     uint64_t ids[16];
 };
 
 static void turn(struct page *page)
 {
-    page->read.addresses = page->addresses;
+    page->read.topics = page->topics;
     page->read.messages = page->messages;
     page->read.max_bytes = 1 << 20;
     page->read.call.done = on_done;
@@ -205,8 +205,8 @@ static void turn(struct page *page)
 static struct page read_after(const char *user, uint64_t after)
 {
     static struct page page;
-    page = (struct page){.read = {.address_count = 1, .after = after, .max_count = 16}};
-    page.addresses[0].address = a_user(user);
+    page = (struct page){.read = {.topic_count = 1, .after = after, .max_count = 16}};
+    page.topics[0].topic = a_user(user);
     turn(&page);
     return page;
 }
@@ -249,7 +249,7 @@ static void what_was_published_outlives_the_broker(void **state)
 
 static void cursors_of_this_file_never_gap(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     uint64_t head;
     (void)state;
 
@@ -257,12 +257,12 @@ static void cursors_of_this_file_never_gap(void **state)
     uint64_t passing = publish_as(&alice, 1, 0, NULL).id;
     reopen();
     assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, &head), 0);
-    assert_false(read_after("alice", kept).addresses[0].gap);
-    assert_false(read_after("alice", passing).addresses[0].gap);
-    assert_false(read_after("alice", head).addresses[0].gap);
+    assert_false(read_after("alice", kept).topics[0].gap);
+    assert_false(read_after("alice", passing).topics[0].gap);
+    assert_false(read_after("alice", head).topics[0].gap);
     broker_watch(desk.broker, 0, &alice, 1, -1, NULL);
     reopen();
-    assert_false(read_after("alice", head).addresses[0].gap);
+    assert_false(read_after("alice", head).topics[0].gap);
     assert_true(read_after("alice", UINT64_MAX >> 1).read.above_head);
 }
 
@@ -289,19 +289,19 @@ static void a_cursor_between_two_lives_is_a_gap(void **state)
     (void)state;
 
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
-        struct address alice = a_user("alice");
+        struct topic alice = a_user("alice");
         uint64_t head, last = send("alice");
         the_time += steps[i];
         reopen();
         assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, &head), 0);
         uint64_t new = send("alice");
         struct page page = read_after("alice", last + 1); /* no life gave it */
-        assert_true(page.addresses[0].gap);
+        assert_true(page.topics[0].gap);
         assert_ids(page, new);
-        assert_true(read_after("alice", last + 1000000).addresses[0].gap);
-        assert_false(read_after("alice", last).addresses[0].gap);
-        assert_false(read_after("alice", head).addresses[0].gap);
-        assert_false(read_after("alice", 0).addresses[0].gap);
+        assert_true(read_after("alice", last + 1000000).topics[0].gap);
+        assert_false(read_after("alice", last).topics[0].gap);
+        assert_false(read_after("alice", head).topics[0].gap);
+        assert_false(read_after("alice", 0).topics[0].gap);
         broker_watch(desk.broker, 0, &alice, 1, -1, NULL);
     }
 }
@@ -310,7 +310,7 @@ static void a_cursor_between_two_lives_is_a_gap(void **state)
 static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
 {
     struct sqlite_options options = wide;
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     uint64_t first = 0;
     (void)state;
 
@@ -325,12 +325,12 @@ static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
     reopen();
     struct page page = read_after("alice", 0);
     assert_int_equal(page.read.count, 0);
-    assert_false(page.addresses[0].gap);
-    assert_true(page.addresses[0].told > first);
-    assert_true(read_after("alice", first).addresses[0].gap);
+    assert_false(page.topics[0].gap);
+    assert_true(page.topics[0].told > first);
+    assert_true(read_after("alice", first).topics[0].gap);
     page.read.after = 0; /* nothing came; what was told is known */
     turn(&page);
-    assert_false(page.addresses[0].gap);
+    assert_false(page.topics[0].gap);
     close_desk(state);
 }
 
@@ -338,7 +338,7 @@ static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
 static void what_is_kept_outlives_a_clock_that_is_set(void **state)
 {
     static const int64_t steps[] = {0, 365 * DAY, 2 * HOUR, -365 * DAY, 365 * DAY};
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     uint64_t ids[2 * COUNT_OF(steps)];
     (void)state;
 
@@ -363,7 +363,7 @@ static void reopen_after(int64_t ms)
 
 static void what_is_kept_outlives_a_life_on_a_clock_that_is_behind(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     (void)state;
 
     uint64_t a = publish_as(&alice, 1, HOUR, NULL).id;
@@ -395,9 +395,9 @@ static void an_address_without_a_row_has_lost_up_to_the_floor(void **state)
     set_on_disk(sql);
     open_broker();
     for (int i = 0; i < 2; i++) {
-        assert_true(read_after("alice", ids[0]).addresses[0].gap);
-        assert_false(read_after("alice", ids[1]).addresses[0].gap);
-        assert_false(read_after("alice", 0).addresses[0].gap);
+        assert_true(read_after("alice", ids[0]).topics[0].gap);
+        assert_false(read_after("alice", ids[1]).topics[0].gap);
+        assert_false(read_after("alice", 0).topics[0].gap);
         erase("alice"); /* makes a row */
     }
     close_desk(state);
@@ -416,18 +416,18 @@ static void a_folder_has_one_owner(void **state)
 
 static void keys_outlive_the_broker(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct idempotency_key key = {.scope = 1, .hash = 2, .body = "one"};
     (void)state;
 
-    struct publish first = publish_as(&alice, 1, DAY, &key);
+    struct publish_call first = publish_as(&alice, 1, DAY, &key);
     assert_false(first.duplicate);
     key.scope = 2;
-    struct publish passing = publish_as(&alice, 1, 0, &key);
+    struct publish_call passing = publish_as(&alice, 1, 0, &key);
     assert_false(passing.duplicate || passing.kept);
     key.scope = 1;
-    for (int life = 0; life < 2; life++) {
-        struct publish again = publish_as(&alice, 1, DAY, &key);
+    for (int epoch = 0; epoch < 2; epoch++) {
+        struct publish_call again = publish_as(&alice, 1, DAY, &key);
         assert_int_equal(again.err, 0);
         assert_true(again.duplicate && again.kept && again.durable && again.id == first.id);
         key.scope = 2;
@@ -444,17 +444,17 @@ static void keys_outlive_the_broker(void **state)
 
 static void what_is_erased_stays_erased(void **state)
 {
-    struct address both[] = {a_user("alice"), a_user("bob")};
+    struct topic both[] = {a_user("alice"), a_user("bob")};
     (void)state;
 
     uint64_t first = send("alice");
     uint64_t shared = publish_as(both, 2, DAY, NULL).id;
     assert_int_equal(erase("alice"), 2);
     uint64_t new = send("alice");
-    for (int life = 0; life < 2; life++) {
+    for (int epoch = 0; epoch < 2; epoch++) {
         struct page page = read_after("alice", first);
         assert_ids(page, new);
-        assert_false(page.addresses[0].gap);
+        assert_false(page.topics[0].gap);
         assert_ids(read_after("bob", 0), shared);
         reopen();
     }
@@ -537,16 +537,16 @@ static void who_has_a_message_is_told(void **state)
 
     uint64_t a = send("alice");
     ask_device(DEVICE_OPEN, "phone", 0);
-    for (int life = 0; life < 2; life++) {
-        if (life)
+    for (int epoch = 0; epoch < 2; epoch++) {
+        if (epoch)
             ask_device(DEVICE_ACK, "phone", a);
         struct lookup lookup = {.id = a};
         lookup.call.done = on_done;
         assert_int_equal(await(broker_lookup(desk.broker, 0, &lookup)), 0);
         assert_non_null(lookup.message);
         assert_true(lookup.durable);
-        assert_int_equal(lookup.ack_count, life);
-        if (life)
+        assert_int_equal(lookup.ack_count, epoch);
+        if (epoch)
             assert_string_equal(lookup.acks[0].device, "phone");
         broker_lookup_finish(&lookup);
         reopen();
@@ -566,17 +566,17 @@ static const char *const names[USERS] = {"ada", "bob", "cyn", "dan"};
 
 static void publish_one(uint64_t *seed)
 {
-    struct address addresses[USERS];
+    struct topic topics[USERS];
     size_t count = 0;
     memset(&sent[sent_count], 0, sizeof *sent);
     while (!count) {
         for (int u = 0; u < USERS; u++) {
             sent[sent_count].in[u] = next_random(seed) % 3 == 0;
             if (sent[sent_count].in[u])
-                addresses[count++] = a_user(names[u]);
+                topics[count++] = a_user(names[u]);
         }
     }
-    sent[sent_count++].id = publish_as(addresses, count, DAY, NULL).id;
+    sent[sent_count++].id = publish_as(topics, count, DAY, NULL).id;
 }
 
 static void erase_one(uint64_t *seed)
@@ -593,8 +593,8 @@ static void erase_one(uint64_t *seed)
 /* Pages come from memory, from the file, and from both. */
 static void compare_page(uint64_t *seed)
 {
-    struct page page = {.read = {.address_count = 2}};
-    struct read *read = &page.read;
+    struct page page = {.read = {.topic_count = 2}};
+    struct read_call *read = &page.read;
     size_t at = 0, left = 0;
     int users[2];
     users[0] = (int)(next_random(seed) % USERS);
@@ -604,7 +604,7 @@ static void compare_page(uint64_t *seed)
     read->before = sent[next_random(seed) % sent_count].id;
     read->after = read->descending || next_random(seed) % 3 == 0 ? 0 : read->before;
     for (int a = 0; a < 2; a++)
-        page.addresses[a].address = a_user(names[users[a]]);
+        page.topics[a].topic = a_user(names[users[a]]);
     turn(&page);
     for (size_t k = 0; k < sent_count; k++) {
         size_t i = read->descending ? sent_count - 1 - k : k;
@@ -619,7 +619,7 @@ static void compare_page(uint64_t *seed)
     assert_int_equal(read->count, at);
     assert_int_equal(read->more, left > 0);
     assert_true(!left || at); /* a page may be short, but not empty while there is more */
-    assert_false(page.addresses[0].gap || page.addresses[1].gap);
+    assert_false(page.topics[0].gap || page.topics[1].gap);
 }
 
 static void it_agrees_with_a_naive_model(void **state)

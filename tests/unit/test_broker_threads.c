@@ -1,4 +1,4 @@
-/* The memory broker under threads: members publish to overlapping addresses, read pages, make
+/* The memory broker under threads: members publish to overlapping topics, read pages, make
  * frames and ask each other, while each drains its inbox. Worth most under the thread sanitizer.
  * What fails on a thread ends the process: cmocka's own assertions belong to the main thread. */
 #include "support.h"
@@ -26,7 +26,7 @@ struct member {
     bool awake;
     uint64_t last_id;
     size_t received; /* records of messages */
-    size_t doubts;
+    size_t overflows;
     size_t answers, outstanding;
     uint64_t seed;
 };
@@ -36,15 +36,15 @@ static struct member members[MEMBERS];
 static _Atomic size_t expected[MEMBERS];
 static _Atomic int still_publishing;
 
-static struct address user(unsigned u)
+static struct topic user(unsigned u)
 {
     static const char *const names[USERS] = {"ada", "bob", "cyn", "dan", "eve", "fay"};
     return a_user(names[u]);
 }
 
-static struct frame *make_frame(const struct message *message)
+static struct chunk *make_frame(const struct message *message)
 {
-    struct frame *frame = frame_create(sizeof message->id);
+    struct chunk *frame = frame_create(sizeof message->id);
     memcpy(frame->bytes, &message->id, sizeof message->id);
     return frame;
 }
@@ -83,31 +83,31 @@ static void drain(struct member *member)
         list_remove(&record->link);
         if (record->kind == RECORD_MESSAGE) {
             get_message(member, (struct message_record *)record);
-        } else if (record->kind == RECORD_SIGNAL) {
-            struct signal_copy *copy = (struct signal_copy *)record;
+        } else if (record->kind == RECORD_CONTROL) {
+            struct control_copy *copy = (struct control_copy *)record;
             copy->number = 1;
             buf_add_text(&copy->reply, "here;");
             broker_reply(copy);
         } else if (record->kind == RECORD_CALL) {
             broker_finish_call(record);
         } else {
-            member->doubts++;
+            member->overflows++;
         }
     }
 }
 
 struct question {
-    struct signal signal; /* first: on_answer gets it back */
+    struct control control; /* first: on_answer gets it back */
     struct member *member;
 };
 
-static void on_answer(struct signal *signal)
+static void on_answer(struct control *control)
 {
-    struct question *question = (struct question *)signal;
-    assert(signal->replies.size == signal->number * 5);
+    struct question *question = (struct question *)control;
+    assert(control->replies.size == control->number * 5);
     question->member->outstanding--;
     question->member->answers++;
-    buf_finish(&signal->replies);
+    buf_finish(&control->replies);
     free(question);
 }
 
@@ -115,9 +115,9 @@ static void ask(struct member *member, unsigned u)
 {
     struct question *question = calloc(1, sizeof *question);
     question->member = member;
-    question->signal =
-        (struct signal){.verb = SIGNAL_DESCRIBE, .address = user(u), .done = on_answer};
-    int err = broker_signal(broker, member->number, &question->signal);
+    question->control =
+        (struct control){.verb = CONTROL_DESCRIBE, .topic = user(u), .done = on_answer};
+    int err = broker_control(broker, member->number, &question->control);
     if (err == BROKER_PENDING) {
         member->outstanding++;
         return;
@@ -130,14 +130,14 @@ static void ask(struct member *member, unsigned u)
 static void publish(struct member *member)
 {
     unsigned u = next_random(&member->seed) % USERS, v = (u + 1) % USERS;
-    struct address addresses[2] = {user(u), user(v)};
+    struct topic topics[2] = {user(u), user(v)};
     uint32_t delivered[2];
     unsigned form = next_random(&member->seed) % 4;
     size_t count = form == 0 ? 2 : 1;
     if (form == 1)
-        addresses[0] = all_of_them();
-    struct publish publish = {
-        .draft = a_draft(addresses, count, next_random(&member->seed) % 2 ? 60000 : 0),
+        topics[0] = all_of_them();
+    struct publish_call publish = {
+        .draft = a_draft(topics, count, next_random(&member->seed) % 2 ? 60000 : 0),
         .delivered = delivered,
     };
     assert(broker_publish(broker, member->number, &publish) == 0);
@@ -157,13 +157,13 @@ static void publish(struct member *member)
 static void read_page(struct member *member)
 {
     struct message *messages[20];
-    struct read_address addresses[2] = {
-        {.address = user(next_random(&member->seed) % USERS)},
-        {.address = all_of_them()},
+    struct read_topic topics[2] = {
+        {.topic = user(next_random(&member->seed) % USERS)},
+        {.topic = all_of_them()},
     };
-    struct read read = {
-        .addresses = addresses,
-        .address_count = 2,
+    struct read_call read = {
+        .topics = topics,
+        .topic_count = 2,
         .after = member->last_id / 2,
         .max_count = COUNT_OF(messages),
         .max_bytes = 1 << 20,
@@ -179,10 +179,10 @@ static void read_page(struct member *member)
     }
 }
 
-/* Sessions that come and go at an address nobody writes to. */
+/* Sessions that come and go at a topic nobody writes to. */
 static void come_and_go(struct member *member)
 {
-    struct address guest = a_user("guest");
+    struct topic guest = a_user("guest");
     uint64_t head;
     assert(broker_watch(broker, member->number, &guest, 1, +1, &head) == 0);
     assert(head >= member->last_id);
@@ -237,15 +237,15 @@ static void begin_member(int m)
     member->seed = (uint64_t)m + 1;
     pthread_mutex_init(&member->mutex, NULL);
     pthread_cond_init(&member->cond, NULL);
-    inbox_init(&member->inbox, 1 << 26, RECORD_DOUBT, wake, member);
+    inbox_init(&member->inbox, 1 << 26, RECORD_OVERFLOW, wake, member);
     assert_int_equal(broker_join(broker, &member->inbox), m);
-    struct address all = all_of_them();
+    struct topic all = all_of_them();
     if (m != MEMBERS - 1)
         assert_int_equal(broker_watch(broker, m, &all, 1, +1, NULL), 0);
     for (unsigned u = 0; u < USERS; u++) {
-        struct address address = user(u);
+        struct topic topic = user(u);
         if (watched[m] >> u & 1)
-            assert_int_equal(broker_watch(broker, m, &address, 1, +1, NULL), 0);
+            assert_int_equal(broker_watch(broker, m, &topic, 1, +1, NULL), 0);
     }
 }
 
@@ -253,7 +253,7 @@ static void end_member(struct member *member)
 {
     drain(member); /* replies that came after its own thread had all it waited for */
     assert_int_equal(member->received, expected[member->number]);
-    assert_int_equal(member->doubts, 0);
+    assert_int_equal(member->overflows, 0);
     assert_true(member->answers > 0);
     inbox_finish(&member->inbox);
     pthread_cond_destroy(&member->cond);

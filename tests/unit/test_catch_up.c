@@ -16,7 +16,7 @@ struct house {
     struct broker front;
     struct broker *broker;
     bool slow;
-    struct read *asked[8];
+    struct read_call *asked[8];
     size_t asked_count;
     struct inbox inbox;
     struct connection_manager *manager;
@@ -25,14 +25,13 @@ struct house {
     struct recorder recorders[20];
 };
 
-static int front_watch(struct broker *broker, int member, const struct address *addresses,
-                       size_t count, int delta, uint64_t *ret_head)
+static int front_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
+                       int delta, uint64_t *ret_head)
 {
-    return broker_watch(((struct house *)broker)->broker, member, addresses, count, delta,
-                        ret_head);
+    return broker_watch(((struct house *)broker)->broker, member, topics, count, delta, ret_head);
 }
 
-static int front_read(struct broker *broker, struct read *read)
+static int front_read(struct broker *broker, struct read_call *read)
 {
     struct house *house = (struct house *)broker;
     if (!house->slow)
@@ -41,9 +40,9 @@ static int front_read(struct broker *broker, struct read *read)
     return BROKER_PENDING;
 }
 
-static uint32_t front_count(struct broker *broker, const struct address *address)
+static uint32_t front_count(struct broker *broker, const struct topic *topic)
 {
-    return broker_count(((struct house *)broker)->broker, address);
+    return broker_count(((struct house *)broker)->broker, topic);
 }
 
 static const struct broker_ops front_ops = {
@@ -52,7 +51,7 @@ static const struct broker_ops front_ops = {
 /* The page that was asked for first is read and arrives. */
 static void one_page_arrives(struct house *house)
 {
-    struct read *read = house->asked[0];
+    struct read_call *read = house->asked[0];
     memmove(house->asked, house->asked + 1, --house->asked_count * sizeof *house->asked);
     read->err = (enum err)broker_read(house->broker, 0, read);
     read->call.done(&read->call);
@@ -81,7 +80,7 @@ static int open_house(void **state)
     static const struct catch_up_limits catch_up_limits = {
         .sessions_per_user = 20, .channels_per_session = 3, .channels = 4};
     house = (struct house){.front = {&front_ops}, .broker = broker_memory_create(&limits)};
-    inbox_init(&house.inbox, 1 << 20, RECORD_DOUBT, no_wake, NULL);
+    inbox_init(&house.inbox, 1 << 20, RECORD_OVERFLOW, no_wake, NULL);
     broker_join(house.broker, &house.inbox);
     house.manager = connection_manager_create(&house.metrics);
     house.catch_up =
@@ -124,9 +123,9 @@ static int close_house(void **state)
     return 0;
 }
 
-static uint64_t publish(struct house *house, struct address address)
+static uint64_t publish(struct house *house, struct topic topic)
 {
-    struct publish publish = {.draft = a_draft(&address, 1, 60000)};
+    struct publish_call publish = {.draft = a_draft(&topic, 1, 60000)};
     assert_int_equal(broker_publish(house->broker, 0, &publish), 0);
     return publish.id;
 }
@@ -265,8 +264,8 @@ static void a_doubt_sends_live_sessions_back_to_the_broker(void **state)
     assert_int_equal(open_at(house, 1, "alice", NULL), 0);
     stuck->queued = 6000;
     publish(house, a_user("alice"));
-    catch_up_doubt(house->catch_up);
-    assert_int_equal(house->metrics.doubts, 1);
+    catch_up_resync(house->catch_up);
+    assert_int_equal(house->metrics.overflows, 1);
     assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 2);
     catch_up_run(house->catch_up);
     assert_int_equal(quick->received, 1);
@@ -300,34 +299,34 @@ static void a_session_out_of_memory_reads_no_further(void **state)
 /* Opens with up to three channels, as "news sport". */
 static int open_with(struct house *house, size_t i, const char *channels, const uint64_t *after)
 {
-    struct address addresses[4];
+    struct topic topics[4];
     struct catch_up_start start = {.user = a_user("alice"),
-                                   .channels = addresses,
+                                   .channels = topics,
                                    .has_after = after != NULL,
                                    .after = after ? *after : 0};
     for (size_t length; *channels; channels += length + (channels[length] == ' ')) {
         length = strcspn(channels, " ");
-        addresses[start.channel_count++] = address_make(ADDRESS_CHANNEL, channels, length);
+        topics[start.channel_count++] = topic_make(TOPIC_CHANNEL, channels, length);
     }
     return catch_up_open(house->catch_up, &house->recorders[i].session, &start);
 }
 
 static int subscribe(struct house *house, size_t i, const char *channel)
 {
-    struct address address = a_channel(channel);
-    return catch_up_subscribe(house->catch_up, &house->recorders[i].session, &address);
+    struct topic topic = a_channel(channel);
+    return catch_up_subscribe(house->catch_up, &house->recorders[i].session, &topic);
 }
 
 static bool unsubscribe(struct house *house, size_t i, const char *channel)
 {
-    struct address address = a_channel(channel);
-    return catch_up_unsubscribe(house->catch_up, &house->recorders[i].session, &address);
+    struct topic topic = a_channel(channel);
+    return catch_up_unsubscribe(house->catch_up, &house->recorders[i].session, &topic);
 }
 
 static uint32_t watching(struct house *house, const char *channel)
 {
-    struct address address = a_channel(channel);
-    return broker_count(house->broker, &address);
+    struct topic topic = a_channel(channel);
+    return broker_count(house->broker, &topic);
 }
 
 static void fall_behind(struct house *house, struct recorder *recorder)
@@ -510,11 +509,11 @@ static void limits_hold_for_a_session_and_for_all(void **state)
     assert_int_equal(subscribe(house, 1, "e"), 0);
 }
 
-static uint64_t overflow(struct house *house, struct address address)
+static uint64_t overflow(struct house *house, struct topic topic)
 {
     uint64_t last = 0;
     for (int i = 0; i < 115; i++)
-        last = publish(house, address);
+        last = publish(house, topic);
     return last;
 }
 

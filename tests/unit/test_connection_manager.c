@@ -11,9 +11,9 @@ struct house {
 
 static void attach(struct house *house, struct recorder *recorder, const char *user)
 {
-    struct address address = a_user(user);
+    struct topic topic = a_user(user);
     recorder->session.state = SESSION_LIVE;
-    assert_true(connection_manager_attach(house->manager, &recorder->session, &address));
+    assert_true(connection_manager_attach(house->manager, &recorder->session, &topic));
 }
 
 /* Alice has two sessions, bob one. */
@@ -74,7 +74,7 @@ static void a_message_reaches_every_session_of_its_user_and_no_other(void **stat
 static void a_broadcast_reaches_all(void **state)
 {
     struct house *house = *state;
-    struct address all = all_of_them();
+    struct topic all = all_of_them();
 
     assert_int_equal(deliver(house, a_message_to(&all, 1)), 3);
     assert_int_equal(house->stranger.received, 1);
@@ -83,8 +83,8 @@ static void a_broadcast_reaches_all(void **state)
 static void several_receivers_get_one_message(void **state)
 {
     struct house *house = *state;
-    struct address addresses[] = {a_user("bob"), a_user("carol"), a_user("alice")};
-    struct draft draft = a_draft(addresses, 3, 1000);
+    struct topic topics[] = {a_user("bob"), a_user("carol"), a_user("alice")};
+    struct draft draft = a_draft(topics, 3, 1000);
 
     assert_int_equal(deliver(house, message_create(9, 0, &draft)), 3);
     assert_int_equal(house->stranger.ids[0], 9);
@@ -118,10 +118,10 @@ static void a_detached_session_gets_nothing(void **state)
 static void a_session_knows_its_user(void **state)
 {
     struct house *house = *state;
-    struct address bob = a_user("bob");
-    struct address user = connection_manager_user(&house->stranger.session);
+    struct topic bob = a_user("bob");
+    struct topic user = connection_manager_user(&house->stranger.session);
 
-    assert_true(address_equal(&user, &bob));
+    assert_true(topic_equal(&user, &bob));
 }
 
 static void detach_it(struct session *session, void *context)
@@ -134,7 +134,7 @@ static void detach_it(struct session *session, void *context)
 static void a_visitor_may_close_the_last_session_of_a_user(void **state)
 {
     struct house *house = *state;
-    struct address alice = a_user("alice"), carol = a_user("carol");
+    struct topic alice = a_user("alice"), carol = a_user("carol");
 
     connection_manager_each(house->manager, &carol, detach_it, house);
     connection_manager_each(house->manager, &alice, detach_it, house);
@@ -149,7 +149,7 @@ static void a_visitor_may_close_the_last_session_of_a_user(void **state)
 static void a_visitor_may_close_all(void **state)
 {
     struct house *house = *state;
-    struct address all = all_of_them();
+    struct topic all = all_of_them();
 
     connection_manager_each(house->manager, &all, detach_it, house);
     assert_int_equal(house->phone.closes + house->laptop.closes + house->stranger.closes, 3);
@@ -177,20 +177,20 @@ static void each_user_is_named_once(void **state)
 static struct subscription *subscribe(struct house *house, struct recorder *recorder,
                                       const char *channel, uint64_t from)
 {
-    struct address address = a_channel(channel);
-    return connection_manager_subscribe(house->manager, &recorder->session, &address, from);
+    struct topic topic = a_channel(channel);
+    return connection_manager_subscribe(house->manager, &recorder->session, &topic, from);
 }
 
 static bool unsubscribe(struct house *house, struct recorder *recorder, const char *channel)
 {
-    struct address address = a_channel(channel);
-    return connection_manager_unsubscribe(house->manager, &recorder->session, &address);
+    struct topic topic = a_channel(channel);
+    return connection_manager_unsubscribe(house->manager, &recorder->session, &topic);
 }
 
 static struct message *news(uint64_t id)
 {
-    struct address address = a_channel("news");
-    return a_message_to(&address, id);
+    struct topic topic = a_channel("news");
+    return a_message_to(&topic, id);
 }
 
 static void a_channel_reaches_whoever_is_subscribed(void **state)
@@ -242,7 +242,7 @@ static void what_came_before_the_subscription_stays_hidden(void **state)
 static void a_broadcast_comes_once_for_all_channels(void **state)
 {
     struct house *house = *state;
-    struct address all = all_of_them();
+    struct topic all = all_of_them();
 
     subscribe(house, &house->phone, "news", 0);
     subscribe(house, &house->phone, "sport", 0);
@@ -296,7 +296,7 @@ static void a_session_knows_its_channels(void **state)
 {
     struct house *house = *state;
     struct session *session = &house->phone.session;
-    struct address names[] = {a_channel("news"), a_channel("sport"), a_channel("weather")};
+    struct topic names[] = {a_channel("news"), a_channel("sport"), a_channel("weather")};
 
     for (size_t i = 0; i < 3; i++)
         assert_null(connection_manager_subscription(session, &names[i]));
@@ -306,8 +306,8 @@ static void a_session_knows_its_channels(void **state)
         struct subscription *found = connection_manager_subscription(session, &names[i]);
         assert_int_equal(found->from, i);
         assert_ptr_equal(found->session, session);
-        struct address channel = connection_manager_channel(found);
-        assert_true(address_equal(&channel, &names[i]));
+        struct topic channel = connection_manager_channel(found);
+        assert_true(topic_equal(&channel, &names[i]));
     }
     unsubscribe(house, &house->phone, "sport"); /* the one in the middle */
     assert_non_null(connection_manager_subscription(session, &names[0]));

@@ -1,6 +1,6 @@
 #include "support.h"
 
-#include "net/deadlines.h"
+#include "http/deadlines.h"
 
 static const int64_t limits[] = {
     [DEADLINE_FIRST_HEAD] = 100, [DEADLINE_NEXT_HEAD] = 750, [DEADLINE_BODY] = 150,

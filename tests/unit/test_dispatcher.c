@@ -9,11 +9,11 @@
 
 void __real_inbox_push(struct inbox *inbox, struct inbox_record *record, bool own);
 bool __real_inbox_offer(struct inbox *inbox, struct inbox_record *record, bool own);
-void __real_inbox_doubt(struct inbox *inbox, bool own);
+void __real_inbox_overflow(struct inbox *inbox, bool own);
 void *__real_malloc(size_t size);
 void __wrap_inbox_push(struct inbox *inbox, struct inbox_record *record, bool own);
 bool __wrap_inbox_offer(struct inbox *inbox, struct inbox_record *record, bool own);
-void __wrap_inbox_doubt(struct inbox *inbox, bool own);
+void __wrap_inbox_overflow(struct inbox *inbox, bool own);
 void *__wrap_malloc(size_t size);
 
 enum { OWNER, ASKER };
@@ -21,7 +21,7 @@ enum { OWNER, ASKER };
 static struct {
     struct dispatcher dispatcher;
     struct inbox inboxes[2];
-    struct address alice;
+    struct topic alice;
     int wakes[2];
     bool no_memory;
 } desk;
@@ -41,10 +41,10 @@ bool __wrap_inbox_offer(struct inbox *inbox, struct inbox_record *record, bool o
     return fits;
 }
 
-void __wrap_inbox_doubt(struct inbox *inbox, bool own)
+void __wrap_inbox_overflow(struct inbox *inbox, bool own)
 {
     dispatcher_wake(&desk.dispatcher);
-    __real_inbox_doubt(inbox, own);
+    __real_inbox_overflow(inbox, own);
     dispatcher_wake(&desk.dispatcher);
 }
 
@@ -65,7 +65,7 @@ static int open_desk(void **state)
     desk.alice = a_user("alice");
     dispatcher_init(&desk.dispatcher);
     for (int i = 0; i < 2; i++) {
-        inbox_init(&desk.inboxes[i], 1000, RECORD_DOUBT, wake, &desk.wakes[i]);
+        inbox_init(&desk.inboxes[i], 1000, RECORD_OVERFLOW, wake, &desk.wakes[i]);
         assert_int_equal(dispatcher_join(&desk.dispatcher, &desk.inboxes[i]), i);
     }
     assert_true(dispatcher_watch(&desk.dispatcher, OWNER, &desk.alice, 1));
@@ -122,7 +122,7 @@ static void a_doubt_wakes_its_member(void **state)
     desk.inboxes[OWNER].max_bytes = 0;
     send_one();
     assert_int_equal(desk.wakes[OWNER], 1);
-    assert_int_equal(take(OWNER)->kind, RECORD_DOUBT);
+    assert_int_equal(take(OWNER)->kind, RECORD_OVERFLOW);
 }
 
 static void a_doubt_for_want_of_memory_wakes_its_member(void **state)
@@ -136,21 +136,21 @@ static void a_doubt_for_want_of_memory_wakes_its_member(void **state)
     dispatcher_wake(&desk.dispatcher);
     message_unref(message);
     assert_int_equal(desk.wakes[OWNER], 1);
-    assert_int_equal(take(OWNER)->kind, RECORD_DOUBT);
+    assert_int_equal(take(OWNER)->kind, RECORD_OVERFLOW);
 }
 
 static void a_signal_wakes_its_member(void **state)
 {
-    struct signal signal = {.verb = SIGNAL_DESCRIBE, .address = desk.alice};
+    struct control control = {.verb = CONTROL_DESCRIBE, .topic = desk.alice};
     (void)state;
 
-    assert_int_equal(dispatcher_signal(&desk.dispatcher, ASKER, &signal), BROKER_PENDING);
+    assert_int_equal(dispatcher_control(&desk.dispatcher, ASKER, &control), BROKER_PENDING);
     dispatcher_wake(&desk.dispatcher);
     assert_int_equal(desk.wakes[OWNER], 1);
     struct inbox_record *copy = take(OWNER);
-    assert_int_equal(copy->kind, RECORD_SIGNAL);
+    assert_int_equal(copy->kind, RECORD_CONTROL);
     free(copy);
-    buf_finish(&signal.replies);
+    buf_finish(&control.replies);
 }
 
 static void an_answer_wakes_its_member(void **state)

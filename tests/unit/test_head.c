@@ -1,6 +1,6 @@
 #include "support.h"
 
-#include "net/head.h"
+#include "http/head.h"
 
 #define MAX_SIZE 1024
 

@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 #include "model/access.h"
+#include "model/api_keys.h"
 #include "model/identity.h"
-#include "model/keys.h"
 #include "model/revocations.h"
 #include "model/token.h"
 
@@ -37,7 +37,7 @@ static int make_access(void **state)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s %s%s\n", id, lines[i],
                  digest, lines[i] + id);
     }
-    struct keys *keys = keys_parse(text, strlen(text), &error);
+    struct api_keys *keys = keys_parse(text, strlen(text), &error);
     struct token_keys *token_keys = token_keys_create();
     revocations = revocations_open(NULL, 86400000, NOW);
     if (!keys || !token_keys_add_secrets(token_keys, SECRET, strlen(SECRET), &error))
@@ -133,10 +133,10 @@ static void rights_are_those_of_the_table(void **state)
     (void)state;
     gather();
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct address address = {.name = cases[i].id,
-                                  .length = cases[i].id ? (uint32_t)strlen(cases[i].id) : 0};
+        struct topic topic = {.name = cases[i].id,
+                              .length = cases[i].id ? (uint32_t)strlen(cases[i].id) : 0};
         for (size_t j = 0; j < COUNT_OF(everybody); j++) {
-            int err = identity_may(everybody[j], cases[i].right, cases[i].id ? &address : NULL);
+            int err = identity_may(everybody[j], cases[i].right, cases[i].id ? &topic : NULL);
             if (err != cases[i].expected[j])
                 fail_msg("row %zu, %s: %s", i, names[j], err_code((enum err)err));
         }
@@ -147,7 +147,7 @@ static void rights_are_those_of_the_table(void **state)
 static void messages_go_where_they_may(void **state)
 {
     const struct {
-        struct address to;
+        struct topic to;
         int expected[7];
     } cases[] = {
         {a_user("bob"), {OK, OK, SCOPE, SCOPE, SCOPE, NO, NO}},
@@ -173,7 +173,7 @@ static void messages_go_where_they_may(void **state)
 static void channels_are_heard_by_whose_token_covers_them(void **state)
 {
     static const char *const heard[] = {"acme:*", "other", NULL};
-    struct address own = a_channel("acme:x"), other = a_channel("other");
+    struct topic own = a_channel("acme:x"), other = a_channel("other");
     (void)state;
     struct identity *who =
         of_token((struct token_draft){.user = "acme:ada", .channels = heard, .prefix = "acme:"});
@@ -188,7 +188,7 @@ static void channels_are_heard_by_whose_token_covers_them(void **state)
 
 static void publish_anywhere_stays_within_the_prefix(void **state)
 {
-    struct address bob = a_user("acme:bob"), eve = a_user("eve"), all = all_of_them();
+    struct topic bob = a_user("acme:bob"), eve = a_user("eve"), all = all_of_them();
     (void)state;
     struct identity *who = of_token(
         (struct token_draft){.user = "acme:ada", .publish_anywhere = true, .prefix = "acme:"});

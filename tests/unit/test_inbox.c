@@ -36,7 +36,7 @@ static struct inbox_record *letter(struct reader *reader, size_t bytes)
     return &next->record;
 }
 
-/* Takes everything; what came, as one letter each and `?` for a doubt. */
+/* Takes everything; what came, as one letter each and `?` for an overflow. */
 static const char *take(struct reader *reader)
 {
     static char text[64];
@@ -104,7 +104,7 @@ static void who_took_it_meanwhile_is_not_woken(void **state)
     assert_string_equal(take(&reader), "a");
     inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 0);
-    inbox_doubt(&reader.inbox, false);
+    inbox_overflow(&reader.inbox, false);
     inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
     take(&reader);
@@ -163,10 +163,10 @@ static void doubts_of_two_batches_do_not_meet(void **state)
     reader_init(&reader, 10);
     list_init(&first);
     list_init(&second);
-    inbox_doubt(&reader.inbox, false);
-    inbox_doubt(&reader.inbox, false);
+    inbox_overflow(&reader.inbox, false);
+    inbox_overflow(&reader.inbox, false);
     inbox_take(&reader.inbox, &first);
-    inbox_doubt(&reader.inbox, false);
+    inbox_overflow(&reader.inbox, false);
     struct inbox_record *one = list_first(&first, struct inbox_record, link);
     assert_int_equal(one->kind, DOUBT);
     list_remove(&one->link);
@@ -179,7 +179,7 @@ static void doubts_of_two_batches_do_not_meet(void **state)
     assert_true(list_empty(&second));
     assert_string_equal(take(&reader), "");
     for (int i = 0; i < 5; i++) {
-        inbox_doubt(&reader.inbox, false);
+        inbox_overflow(&reader.inbox, false);
         assert_string_equal(take(&reader), "?");
     }
     inbox_finish(&reader.inbox);
@@ -195,7 +195,7 @@ static void a_doubt_wakes_like_any_record(void **state)
     inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
     assert_string_equal(take(&reader), "?");
-    inbox_doubt(&reader.inbox, true);
+    inbox_overflow(&reader.inbox, true);
     inbox_wake(&reader.inbox);
     assert_int_equal(reader.wakes, 1);
     assert_string_equal(take(&reader), "?");

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "net/api/json_body.h"
+#include "http/json_body.h"
 
 static bool reads_around(const char *body)
 {

@@ -218,11 +218,11 @@ static void add_value(struct buf *buf, uint64_t *random, int depth);
 
 static void add_object(struct buf *buf, uint64_t *random, int depth)
 {
-    uint32_t place = next_random(random) % 4;
+    uint32_t slot = next_random(random) % 4;
     buf_add_text(buf, "{");
     for (uint32_t i = 0; i < 4; i++) {
         add_space(buf, random);
-        buf_add_format(buf, i == place ? "\"message\"" : "\"%c\"", 'a' + i);
+        buf_add_format(buf, i == slot ? "\"message\"" : "\"%c\"", 'a' + i);
         add_space(buf, random);
         buf_add_text(buf, ":");
         add_space(buf, random);

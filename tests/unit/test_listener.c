@@ -6,16 +6,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/byte_quota.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
-#include "engine/worker.h"
+#include "engine/reactor.h"
+#include "http/listener.h"
+#include "http/parser.h"
+#include "http/request.h"
+#include "http/route.h"
 #include "model/access.h"
-#include "net/budget.h"
-#include "net/exchange.h"
-#include "net/listener.h"
-#include "net/parser.h"
-#include "net/quota.h"
-#include "net/route.h"
+#include "model/connection_limits.h"
 
 #define TIMEOUT_MS 3000
 #define MANY_TURNS 1000
@@ -33,13 +33,13 @@ int64_t __wrap_clock_mono_ms(void)
 
 static struct {
     struct broker broker;
-    struct worker *worker;
-    struct budget *budget;
-    struct quota quota;
+    struct reactor *reactor;
+    struct connection_limits *connection_limits;
+    struct byte_quota quota;
     struct parser parser;
     struct access *access;
     struct listener *listener;
-    struct exchange *waiting[2];
+    struct request *waiting[2];
     size_t waiting_count;
     struct sockaddr_un address;
     socklen_t address_size;
@@ -47,12 +47,12 @@ static struct {
     bool ended;
 } house;
 
-static void serve_later(struct exchange *exchange)
+static void serve_later(struct request *request)
 {
-    if (!exchange_may_ask(exchange))
+    if (!request_may_ask(request))
         return;
-    house.waiting[house.waiting_count++] = exchange;
-    exchange_wait(exchange);
+    house.waiting[house.waiting_count++] = request;
+    request_wait(request);
 }
 
 static const struct route routes[] = {
@@ -90,15 +90,16 @@ static int open_house(void **state)
     memset(&house, 0, sizeof house);
     now_ms = 1000;
     house.broker.ops = &ops;
-    house.worker = worker_create(0, &house.broker, &(struct catch_up_limits){1, 1, 1});
-    house.budget = budget_create(&(struct budget_limits){.max_sockets = 10, .max_sessions = 1});
+    house.reactor = reactor_create(0, &house.broker, &(struct catch_up_limits){1, 1, 1});
+    house.connection_limits = connection_limits_create(
+        &(struct connection_limits_options){.max_sockets = 10, .max_sessions = 1});
     house.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
     assert_true(parser_find(&house.parser));
     int fd = listen_here();
     house.listener = listener_create(
         &(struct listener_options){
-            .worker = house.worker,
-            .budget = house.budget,
+            .reactor = house.reactor,
+            .connection_limits = house.connection_limits,
             .access = house.access,
             .quota = &house.quota,
             .routes = routes,
@@ -116,13 +117,13 @@ static int open_house(void **state)
 
 static void turn(void)
 {
-    uv_run(&house.worker->loop, UV_RUN_NOWAIT);
+    uv_run(&house.reactor->loop, UV_RUN_NOWAIT);
 }
 
 static void a_second_passes(void)
 {
     now_ms += 1000;
-    list_for_each(hook, &house.worker->second_hooks, struct worker_hook, link)
+    list_for_each(hook, &house.reactor->second_hooks, struct reactor_hook, link)
         hook->run(hook);
     turn();
 }
@@ -173,11 +174,11 @@ static int close_house(void **state)
         listener_abort(house.listener);
         end_listener();
     }
-    worker_stop(house.worker);
-    uv_run(&house.worker->loop, UV_RUN_DEFAULT);
-    worker_destroy(house.worker);
+    reactor_stop(house.reactor);
+    uv_run(&house.reactor->loop, UV_RUN_DEFAULT);
+    reactor_destroy(house.reactor);
     listener_destroy(house.listener);
-    budget_destroy(house.budget);
+    connection_limits_destroy(house.connection_limits);
     access_unref(house.access);
     for (size_t i = 0; i < house.waiting_count; i++)
         close(house.clients[i]);
@@ -200,9 +201,9 @@ static void who_waits_too_long_for_the_broker_is_answered(void **state)
     assert_non_null(strstr(hear(0, &ended), "HTTP/1.1 503 "));
     assert_false(ended);
     assert_string_equal(hear(1, &ended), "");
-    exchange_answer_static(house.waiting[1], 200, NULL, "", 0);
+    request_answer_static(house.waiting[1], 200, NULL, "", 0);
     assert_non_null(strstr(hear(1, &ended), "HTTP/1.1 200 "));
-    exchange_answer_static(house.waiting[0], 200, NULL, "", 0);
+    request_answer_static(house.waiting[0], 200, NULL, "", 0);
     assert_string_equal(hear(0, &ended), "");
     end_listener();
 }
@@ -227,7 +228,7 @@ static void a_stop_waits_for_no_broker(void **state)
     }
     end_listener();
     for (size_t i = 0; i < 2; i++) /* the answers come at last */
-        exchange_problem(house.waiting[i], ERR_NO_ROOM, NULL, "Too late.");
+        request_problem(house.waiting[i], ERR_NO_ROOM, NULL, "Too late.");
 }
 
 #define HOUSE_TEST(test) cmocka_unit_test_setup_teardown(test, open_house, close_house)

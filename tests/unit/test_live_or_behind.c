@@ -118,7 +118,7 @@ struct visit { /* a guest's session; allocated while open, so that a late touch 
 };
 
 struct under_way {
-    struct read *read;
+    struct read_call *read;
     int guest; /* NOBODY once it left */
     enum { ASKED, PHOTOGRAPHED, PUSHED } stage;
 };
@@ -173,7 +173,7 @@ static uint64_t bit(size_t i)
     return (uint64_t)1 << i;
 }
 
-static struct address place(int which)
+static struct topic slot(int which)
 {
     static const char *const names[PLACES] = {"alice", "bob", "", "news", "sport"};
     if (which == EVERYONE)
@@ -181,11 +181,11 @@ static struct address place(int which)
     return which < EVERYONE ? a_user(names[which]) : a_channel(names[which]);
 }
 
-static int place_of(const struct address *address)
+static int place_of(const struct topic *topic)
 {
     for (int p = 0; p < PLACES; p++) {
-        struct address known = place(p);
-        if (address_equal(address, &known))
+        struct topic known = slot(p);
+        if (topic_equal(topic, &known))
             return p;
     }
     fail_msg("an address nobody made: its name is gone");
@@ -241,10 +241,10 @@ static bool something_is_gone(const struct visit *visit, uint64_t after, uint64_
 }
 
 static bool on_gap(struct session *session, uint64_t after, uint64_t resumes,
-                   const struct address *address)
+                   const struct topic *topic)
 {
     struct visit *visit = (struct visit *)session;
-    int channel = address ? place_of(address) : NOBODY;
+    int channel = topic ? place_of(topic) : NOBODY;
     must(visit->world, channel == NOBODY || (channel >= NEWS && visit->hears[channel]));
     if (resumes < after) /* a cursor nobody gave */
         visit->start = resumes;
@@ -279,21 +279,21 @@ static const struct session_ops visit_ops = {
 
 /* ---- the scripted broker ---- */
 
-static int scripted_watch(struct broker *broker, int member, const struct address *addresses,
+static int scripted_watch(struct broker *broker, int member, const struct topic *topics,
                           size_t count, int delta, uint64_t *ret_head)
 {
     struct world *world = (struct world *)broker;
     (void)member;
     for (size_t i = 0; i < count; i++)
-        world->watching[place_of(&addresses[i])] += (uint32_t)delta;
+        world->watching[place_of(&topics[i])] += (uint32_t)delta;
     if (ret_head)
         *ret_head = LIFE + world->dispatched;
     return 0;
 }
 
-static uint32_t scripted_count(struct broker *broker, const struct address *address)
+static uint32_t scripted_count(struct broker *broker, const struct topic *topic)
 {
-    return ((struct world *)broker)->watching[place_of(address)];
+    return ((struct world *)broker)->watching[place_of(topic)];
 }
 
 static uint64_t greatest(uint64_t a, uint64_t b)
@@ -301,30 +301,30 @@ static uint64_t greatest(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static void photograph_gaps(const struct world *world, struct read *read)
+static void photograph_gaps(const struct world *world, struct read_call *read)
 {
-    for (size_t a = 0; a < read->address_count; a++) {
-        struct read_address *from = &read->addresses[a];
-        uint64_t pruned_upto = world->pruned_upto[place_of(&from->address)];
+    for (size_t a = 0; a < read->topic_count; a++) {
+        struct read_topic *from = &read->topics[a];
+        uint64_t pruned_upto = world->pruned_upto[place_of(&from->topic)];
         uint64_t known = greatest(greatest(read->after, from->from), from->told);
         from->gap = known > 0 && known < pruned_upto;
         from->told = greatest(from->told, pruned_upto);
     }
 }
 
-static bool asks_for(const struct read *read, int where, uint64_t id)
+static bool asks_for(const struct read_call *read, int where, uint64_t id)
 {
-    for (size_t a = 0; a < read->address_count; a++) {
-        const struct read_address *from = &read->addresses[a];
-        if (place_of(&from->address) == where)
+    for (size_t a = 0; a < read->topic_count; a++) {
+        const struct read_topic *from = &read->topics[a];
+        if (place_of(&from->topic) == where)
             return id > greatest(read->after, from->from);
     }
     return false;
 }
 
-static void photograph(struct world *world, struct read *read, int guest)
+static void photograph(struct world *world, struct read_call *read, int guest)
 {
-    if (guest != NOBODY && read->after == 0 && read->addresses[0].told == 0)
+    if (guest != NOBODY && read->after == 0 && read->topics[0].told == 0)
         world->visits[guest]->excused = world->pruned;
     read->head = LIFE + world->numbered;
     read->above_head = read->after > read->head;
@@ -359,28 +359,28 @@ static int who_asks(const struct world *world)
 }
 
 /* A page is asked for all that the visitor hears, from where it hears it. */
-static void check_addresses(const struct visit *visit, const struct read *read)
+static void check_topics(const struct visit *visit, const struct read_call *read)
 {
     size_t heard = 0;
     for (int p = 0; p < PLACES; p++)
         heard += visit->hears[p];
-    must(visit->world, read->address_count == heard);
+    must(visit->world, read->topic_count == heard);
     for (size_t a = 0; a < heard; a++) {
-        int where = place_of(&read->addresses[a].address);
+        int where = place_of(&read->topics[a].topic);
         must(visit->world, visit->hears[where]);
-        must(visit->world, read->addresses[a].from == visit->from[where]);
+        must(visit->world, read->topics[a].from == visit->from[where]);
         for (size_t b = 0; b < a; b++)
-            must(visit->world, where != place_of(&read->addresses[b].address));
+            must(visit->world, where != place_of(&read->topics[b].topic));
     }
 }
 
-static int scripted_read(struct broker *broker, struct read *read)
+static int scripted_read(struct broker *broker, struct read_call *read)
 {
     struct world *world = (struct world *)broker;
     must(world, world->read_count < MAX_READS);
     int guest = who_asks(world);
     struct visit *visit = world->visits[guest];
-    check_addresses(visit, read);
+    check_topics(visit, read);
     must(world, visit->session.state == SESSION_BEHIND && !visit->session.more);
     must(world, visit->queued <= world->scenario->queue_high * COST / 2);
     if (world->scenario->at_once) {
@@ -403,8 +403,8 @@ static const struct broker_ops scripted_ops = {
 static void keep(struct world *world)
 {
     const struct plan *plan = &world->scenario->messages[world->numbered];
-    struct address address = place(plan->to);
-    struct draft draft = a_draft(&address, 1, plan->fleeting ? 0 : 1000);
+    struct topic topic = slot(plan->to);
+    struct draft draft = a_draft(&topic, 1, plan->fleeting ? 0 : 1000);
     draft.except = plan->except == NOBODY ? 0 : (uint64_t)plan->except + 1;
     world->messages[world->numbered] = message_create(id_of(world->numbered), 0, &draft);
     world->numbered++;
@@ -417,7 +417,7 @@ static void dispatch(struct world *world, bool lost)
     if (!world->watching[world->scenario->messages[i].to])
         return;
     if (lost) {
-        inbox_doubt(&world->inbox, false);
+        inbox_overflow(&world->inbox, false);
         return;
     }
     struct message_record *record = malloc(sizeof *record);
@@ -456,8 +456,8 @@ static void handle(struct world *world)
     list_remove(&record->link);
     if (record->kind == RECORD_MESSAGE) {
         deliver(world, (struct message_record *)record);
-    } else if (record->kind == RECORD_DOUBT) {
-        catch_up_doubt(world->catch_up);
+    } else if (record->kind == RECORD_OVERFLOW) {
+        catch_up_resync(world->catch_up);
     } else {
         forget_read(world, record);
         broker_finish_call(record);
@@ -479,7 +479,7 @@ static void drain(struct world *world, struct visit *visit)
     catch_up_drained(world->catch_up, &visit->session);
 }
 
-static size_t hear(struct visit *visit, struct address ret_channels[static CHANNELS])
+static size_t hear(struct visit *visit, struct topic ret_channels[static CHANNELS])
 {
     const struct guest *guest = &visit->world->scenario->guests[visit->guest];
     size_t count = 0;
@@ -487,7 +487,7 @@ static size_t hear(struct visit *visit, struct address ret_channels[static CHANN
     for (int p = NEWS; p < PLACES; p++) {
         visit->hears[p] = guest->channels & bit((size_t)p - NEWS);
         if (visit->hears[p])
-            ret_channels[count++] = place(p);
+            ret_channels[count++] = slot(p);
     }
     return count;
 }
@@ -496,11 +496,11 @@ static void open_visit(struct world *world, int g)
 {
     static const uint64_t cursors[] = {0, 0, LIFE - 1, LIFE, LIFE + 1, LIFE + 500};
     const struct guest *guest = &world->scenario->guests[g];
-    struct address channels[CHANNELS];
+    struct topic channels[CHANNELS];
     struct visit *visit = calloc(1, sizeof *visit);
     visit->world = world;
     visit->guest = g;
-    struct catch_up_start start = {.user = place(guest->user),
+    struct catch_up_start start = {.user = slot(guest->user),
                                    .channels = channels,
                                    .channel_count = hear(visit, channels),
                                    .has_after = guest->start != FROM_NOW,
@@ -530,14 +530,14 @@ static void leave_reads(struct world *world, int g)
 static void change(struct world *world, int g, int channel)
 {
     struct visit *visit = world->visits[g];
-    struct address address = place(channel);
+    struct topic topic = slot(channel);
     leave_reads(world, g);
     if (visit->hears[channel]) {
-        must(world, catch_up_unsubscribe(world->catch_up, &visit->session, &address));
-        must(world, !catch_up_unsubscribe(world->catch_up, &visit->session, &address));
+        must(world, catch_up_unsubscribe(world->catch_up, &visit->session, &topic));
+        must(world, !catch_up_unsubscribe(world->catch_up, &visit->session, &topic));
     } else {
-        must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
-        must(world, catch_up_subscribe(world->catch_up, &visit->session, &address) == 0);
+        must(world, catch_up_subscribe(world->catch_up, &visit->session, &topic) == 0);
+        must(world, catch_up_subscribe(world->catch_up, &visit->session, &topic) == 0);
         visit->from[channel] = LIFE + world->dispatched;
         visit->old_gaps = visit->gap_count;
         visit->had[channel] = visit->session.cursor > LIFE + world->numbered
@@ -755,7 +755,7 @@ static void world_begin(struct world *world, const struct scenario *scenario)
     };
     for (int p = 0; p < PLACES; p++)
         world->pruned_upto[p] = LIFE;
-    inbox_init(&world->inbox, scenario->inbox_room * COST, RECORD_DOUBT, no_wake, NULL);
+    inbox_init(&world->inbox, scenario->inbox_room * COST, RECORD_OVERFLOW, no_wake, NULL);
     list_init(&world->batch);
     world->manager = connection_manager_create(&world->metrics);
     world->catch_up = catch_up_create(world->manager, &world->broker, 0, &world->metrics, &limits);
@@ -823,8 +823,8 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
 {
     const struct session *session = &visit->session;
     mix(digest, session->cursor);
-    mix(digest, session->rare ? session->rare->told : 0);
-    mix(digest, session->rare ? session->rare->all_told : 0);
+    mix(digest, session->cold ? session->cold->told : 0);
+    mix(digest, session->cold ? session->cold->all_told : 0);
     mix(digest, (uint64_t)session->state << 8 | (uint64_t)session->more << 4 |
                     (uint64_t)session->reading << 3 | !list_empty(&session->waiting));
     mix(digest, visit->start);
@@ -839,7 +839,7 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
         mix(digest, visit->gaps[g].resumes << 8 | (uint8_t)visit->gaps[g].channel);
     }
     for (const struct subscription *at = session->channels; at; at = at->next) {
-        struct address channel = connection_manager_channel(at);
+        struct topic channel = connection_manager_channel(at);
         mix(digest, (uint64_t)place_of(&channel));
         mix(digest, at->from);
         mix(digest, at->told);
@@ -848,15 +848,15 @@ static void mix_visit(uint64_t *digest, const struct visit *visit)
 
 static void mix_read(uint64_t *digest, const struct under_way *under_way)
 {
-    const struct read *read = under_way->read;
+    const struct read_call *read = under_way->read;
     mix(digest, (uint64_t)under_way->guest << 8 | (uint64_t)under_way->stage);
     mix(digest, read->after);
     mix(digest, read->head << 2 | (uint64_t)read->more << 1 | read->above_head);
     for (size_t i = 0; i < read->count; i++)
         mix(digest, read->messages[i]->id);
-    for (size_t a = 0; a < read->address_count; a++) {
-        const struct read_address *from = &read->addresses[a];
-        mix(digest, (uint64_t)place_of(&from->address) << 1 | from->gap);
+    for (size_t a = 0; a < read->topic_count; a++) {
+        const struct read_topic *from = &read->topics[a];
+        mix(digest, (uint64_t)place_of(&from->topic) << 1 | from->gap);
         mix(digest, from->from);
         mix(digest, from->told);
     }

@@ -1,10 +1,10 @@
 #include "log_file.h"
 
-#include "engine/litter.h"
 #include "engine/mail_index.h"
+#include "engine/tombstones.h"
 
 static struct {
-    struct litter *litter;
+    struct tombstones *tombstones;
     struct mail_index *index;
     int64_t now_ms;
 } desk;
@@ -12,10 +12,10 @@ static struct {
 static int open_desk_with(uint64_t keep_messages, uint64_t keep_bytes)
 {
     log_file_open();
-    desk.litter = litter_create(log_file.db);
-    assert_non_null(desk.litter);
+    desk.tombstones = tombstones_create(log_file.db);
+    assert_non_null(desk.tombstones);
     desk.index = mail_index_create(
-        log_file.db, &(struct mail_index_limits){keep_messages, keep_bytes}, desk.litter);
+        log_file.db, &(struct mail_index_limits){keep_messages, keep_bytes}, desk.tombstones);
     assert_non_null(desk.index);
     desk.now_ms = NOW;
     return 0;
@@ -31,14 +31,14 @@ static int close_desk(void **state)
 {
     (void)state;
     mail_index_destroy(desk.index);
-    litter_destroy(desk.litter);
+    tombstones_destroy(desk.tombstones);
     return log_file_close();
 }
 
 /* A message in the log, and noted. */
-static void log_message(const struct address *addresses, size_t count, uint64_t id)
+static void log_message(const struct topic *topics, size_t count, uint64_t id)
 {
-    struct draft draft = a_draft(addresses, count, 60000);
+    struct draft draft = a_draft(topics, count, 60000);
     struct message *message = log_file_add(&draft, id);
     assert_true(mail_index_note(desk.index, message));
     message_unref(message);
@@ -46,11 +46,11 @@ static void log_message(const struct address *addresses, size_t count, uint64_t 
 
 static void log_for(const char *user, uint64_t id)
 {
-    struct address address = a_user(user);
-    log_message(&address, 1, id);
+    struct topic topic = a_user(user);
+    log_message(&topic, 1, id);
 }
 
-/* Files all that is noted and removes what is litter then; the messages removed. */
+/* Files all that is noted and removes what is tombstones then; the messages removed. */
 static uint64_t file_all(uint64_t expected_upto)
 {
     uint64_t upto = 0, pruned = 0;
@@ -58,15 +58,15 @@ static uint64_t file_all(uint64_t expected_upto)
     while (mail_index_busy(desk.index))
         assert_int_equal(mail_index_slice(desk.index, LATER, desk.now_ms, &upto), SQLITE_OK);
     assert_true(upto == expected_upto);
-    litter_begin(desk.litter);
-    while (litter_busy(desk.litter))
-        assert_int_equal(litter_slice(desk.litter, LATER, &pruned), SQLITE_OK);
+    tombstones_begin(desk.tombstones);
+    while (tombstones_busy(desk.tombstones))
+        assert_int_equal(tombstones_slice(desk.tombstones, LATER, &pruned), SQLITE_OK);
     return pruned;
 }
 
 static void what_is_noted_is_filed_by_address(void **state)
 {
-    struct address both[] = {a_user("ada"), a_user("bob")};
+    struct topic both[] = {a_user("ada"), a_user("bob")};
     (void)state;
 
     log_for("ada", 1);
@@ -107,7 +107,7 @@ static void filing_again_after_a_crash_doubles_nothing(void **state)
     file_all(2);
     mail_index_destroy(desk.index);
     desk.index =
-        mail_index_create(log_file.db, &(struct mail_index_limits){8, 1 << 20}, desk.litter);
+        mail_index_create(log_file.db, &(struct mail_index_limits){8, 1 << 20}, desk.tombstones);
     log_for("ada", 1);
     log_for("ada", 2);
     log_for("ada", 3);
@@ -156,7 +156,7 @@ static void assert_mail(const char *ids)
 /* Signals that nobody needs for long, from an id on. */
 static void log_signals(uint64_t from, uint64_t count)
 {
-    struct address ada = a_user("ada");
+    struct topic ada = a_user("ada");
     struct draft draft = a_draft(&ada, 1, 1000);
     draft.own_ttl = true;
     for (uint64_t id = from; id < from + count; id++) {
@@ -300,7 +300,7 @@ static void bytes_are_limited_and_the_newest_stays(void **state)
 
 static void what_others_share_stays_in_the_log(void **state)
 {
-    struct address both[] = {a_user("ada"), a_user("bob")};
+    struct topic both[] = {a_user("ada"), a_user("bob")};
     (void)state;
 
     log_message(both, 2, 1);
@@ -337,7 +337,7 @@ static void what_is_forgotten_is_not_filed(void **state)
 
 static void what_is_erased_at_one_address_is_filed_at_the_other(void **state)
 {
-    struct address both[] = {a_user("ada"), a_user("bob")};
+    struct topic both[] = {a_user("ada"), a_user("bob")};
     struct draft draft = a_draft(both, 2, 60000);
     (void)state;
 

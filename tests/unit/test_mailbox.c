@@ -9,7 +9,7 @@ static struct kept kept[MANY];
 /* Ids 10, 20, 30, … in order; the shelf holds the messages, the mailbox borrows. */
 static struct mailbox *filled(size_t count)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct mailbox *mailbox = mailbox_create(&alice, 0);
     for (size_t i = 0; i < count; i++) {
         kept[i] = (struct kept){.message = a_message_for("alice", (i + 1) * 10)};
@@ -34,8 +34,8 @@ static void put_away(struct mailbox *mailbox, size_t count)
 
 static void it_knows_its_address(void **state)
 {
-    struct address alice = a_user("alice"), bob = a_user("bob");
-    struct address channel = address_make(ADDRESS_CHANNEL, "alice", 5);
+    struct topic alice = a_user("alice"), bob = a_user("bob");
+    struct topic channel = topic_make(TOPIC_CHANNEL, "alice", 5);
     struct mailbox *mailbox = filled(0);
     (void)state;
 
@@ -65,7 +65,7 @@ static void the_first_after_an_id_is_found(void **state)
 
 static void the_ring_turns_grows_and_shrinks(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct mailbox *mailbox = mailbox_create(&alice, 0);
     size_t in = 0, out = 0;
     uint64_t seed = 4;

@@ -7,13 +7,13 @@
 static void a_message_owns_a_copy_of_everything(void **state)
 {
     char names[] = "alicebob", sender[] = "eve", body[] = "{\"a\":1}";
-    struct address addresses[] = {
-        address_make(ADDRESS_USER, names, 5),
-        address_make(ADDRESS_USER, names + 5, 3),
+    struct topic topics[] = {
+        topic_make(TOPIC_USER, names, 5),
+        topic_make(TOPIC_USER, names + 5, 3),
     };
     struct draft draft = {
-        .addresses = addresses,
-        .address_count = 2,
+        .topics = topics,
+        .topic_count = 2,
         .sender = sender,
         .sender_length = 3,
         .body = body,
@@ -28,17 +28,17 @@ static void a_message_owns_a_copy_of_everything(void **state)
     memset(names, 'x', sizeof names);
     memset(sender, 'x', sizeof sender);
     memset(body, 'x', sizeof body);
-    memset(addresses, 0, sizeof addresses);
-    struct address alice = a_user("alice"), bob = a_user("bob");
-    assert_true(address_equal(&message->addresses[0], &alice));
-    assert_true(address_equal(&message->addresses[1], &bob));
+    memset(topics, 0, sizeof topics);
+    struct topic alice = a_user("alice"), bob = a_user("bob");
+    assert_true(topic_equal(&message->topics[0], &alice));
+    assert_true(topic_equal(&message->topics[1], &bob));
     assert_memory_equal(message->sender, "eve", 3);
     assert_memory_equal(message->body, "{\"a\":1}", 7);
     assert_int_equal(message->id, 77);
     assert_int_equal(message->expires_at_ms, 1500);
     assert_true(message->own_ttl);
     assert_int_equal(message->except, 9);
-    assert_int_equal(message->size, sizeof *message + 2 * sizeof(struct address) + 8 + 3 + 7);
+    assert_int_equal(message->size, sizeof *message + 2 * sizeof(struct topic) + 8 + 3 + 7);
     assert_true(message_footprint(message) > message->size);
     message_unref(message);
     message_unref(NULL);
@@ -56,7 +56,7 @@ static void it_expires_at_the_end_of_its_time(void **state)
 
 static void members_are_written_as_the_contract_says(void **state)
 {
-    struct address channel = address_make(ADDRESS_CHANNEL, "n\"ws", 4);
+    struct topic channel = topic_make(TOPIC_CHANNEL, "n\"ws", 4);
     struct message *mail = a_message_for("alice", 1855808000000000001);
     struct message *news = a_message_to(&channel, 42);
     struct buf buf;
@@ -81,7 +81,7 @@ static void members_are_written_as_the_contract_says(void **state)
 static int made;
 static struct message *raced; /* somebody else makes the frame meanwhile */
 
-static struct frame *make_frame(const struct message *message)
+static struct chunk *make_frame(const struct message *message)
 {
     static const struct message_format other = {1, make_frame, NULL};
     struct message *race = raced;
@@ -89,18 +89,18 @@ static struct frame *make_frame(const struct message *message)
     if (race)
         message_frame(race, &other);
     made++;
-    struct frame *frame = frame_create(8);
+    struct chunk *frame = frame_create(8);
     memcpy(frame->bytes, &message->id, 8);
     return frame;
 }
 
-static struct frame *make_none(const struct message *message)
+static struct chunk *make_none(const struct message *message)
 {
     (void)message;
     return NULL;
 }
 
-static struct frame *make_outline(const struct message *message)
+static struct chunk *make_outline(const struct message *message)
 {
     (void)message;
     made++;
@@ -115,10 +115,10 @@ static void a_frame_too_large_for_its_reader_is_replaced(void **state)
     (void)state;
 
     made = 0;
-    struct frame *whole = message_frame_within(message, &format, 0);
+    struct chunk *whole = message_frame_within(message, &format, 0);
     assert_int_equal(whole->size, 8);
     assert_ptr_equal(message_frame_within(message, &format, 8), whole);
-    struct frame *less = message_frame_within(message, &format, 7);
+    struct chunk *less = message_frame_within(message, &format, 7);
     assert_int_equal(less->size, 3);
     assert_ptr_equal(message_frame_within(message, &format, 3), less); /* made once for all */
     assert_int_equal(made, 2);
@@ -152,13 +152,13 @@ static void a_frame_is_made_once_for_all(void **state)
 
     made = 0;
     assert_null(message_frame(message, &failing)); /* and it may be tried again */
-    struct frame *frame = message_frame(message, &first);
+    struct chunk *frame = message_frame(message, &first);
     assert_int_equal(frame->size, 8);
     assert_ptr_equal(message_frame(message, &first), frame);
     assert_int_equal(made, 1);
 
     raced = message;
-    struct frame *other = message_frame(message, &second);
+    struct chunk *other = message_frame(message, &second);
     assert_ptr_not_equal(other, frame);
     assert_ptr_equal(message_frame(message, &second), other);
     assert_int_equal(made, 3);
@@ -180,10 +180,10 @@ static void a_frame_is_made_from_what_a_buffer_holds(void **state)
     (void)state;
 
     buf_init(&buf);
-    struct frame *empty = frame_from(&buf);
+    struct chunk *empty = frame_from(&buf);
     assert_int_equal(empty->size, 0);
     buf_add_text(&buf, "abc");
-    struct frame *frame = frame_from(&buf);
+    struct chunk *frame = frame_from(&buf);
     assert_int_equal(frame->size, 3);
     assert_memory_equal(frame->bytes, "abc", 3);
     assert_int_equal(buf.size, 3); /* still the caller's */

@@ -237,23 +237,23 @@ static void open_desk(struct desk *desk)
     long when = countdown;
     countdown = -1;
     desk->broker = broker_memory_create(&limits);
-    inbox_init(&desk->inbox, 1 << 20, RECORD_DOUBT, no_wake, NULL);
+    inbox_init(&desk->inbox, 1 << 20, RECORD_OVERFLOW, no_wake, NULL);
     broker_join(desk->broker, &desk->inbox);
     countdown = when;
 }
 
 /* How many messages and doubts the inbox held. */
-static void empty_inbox(struct desk *desk, size_t *ret_messages, size_t *ret_doubts)
+static void empty_inbox(struct desk *desk, size_t *ret_messages, size_t *ret_overflows)
 {
     struct list records;
     list_init(&records);
     inbox_take(&desk->inbox, &records);
-    *ret_messages = *ret_doubts = 0;
+    *ret_messages = *ret_overflows = 0;
     while (!list_empty(&records)) {
         struct inbox_record *record = list_first(&records, struct inbox_record, link);
         list_remove(&record->link);
-        if (record->kind == RECORD_DOUBT) {
-            ++*ret_doubts;
+        if (record->kind == RECORD_OVERFLOW) {
+            ++*ret_overflows;
             continue;
         }
         ++*ret_messages;
@@ -264,21 +264,21 @@ static void empty_inbox(struct desk *desk, size_t *ret_messages, size_t *ret_dou
 
 static void close_desk(struct desk *desk)
 {
-    size_t messages, doubts;
-    empty_inbox(desk, &messages, &doubts);
+    size_t messages, overflows;
+    empty_inbox(desk, &messages, &overflows);
     broker_destroy(desk->broker);
     inbox_finish(&desk->inbox);
 }
 
-static size_t kept_for(struct desk *desk, const struct address *address)
+static size_t kept_for(struct desk *desk, const struct topic *topic)
 {
     struct message *messages[8];
-    struct read_address from = {.address = *address};
-    struct read read = {.addresses = &from,
-                        .address_count = 1,
-                        .max_count = COUNT_OF(messages),
-                        .max_bytes = 1 << 20,
-                        .messages = messages};
+    struct read_topic from = {.topic = *topic};
+    struct read_call read = {.topics = &from,
+                             .topic_count = 1,
+                             .max_count = COUNT_OF(messages),
+                             .max_bytes = 1 << 20,
+                             .messages = messages};
     assert_int_equal(broker_read(desk->broker, 0, &read), 0);
     for (size_t i = 0; i < read.count; i++)
         message_unref(messages[i]);
@@ -287,30 +287,30 @@ static size_t kept_for(struct desk *desk, const struct address *address)
 
 static void a_publish_is_whole_or_nothing(void **state)
 {
-    struct address addresses[] = {a_user("alice"), a_user("bob"), a_user("carol")};
+    struct topic topics[] = {a_user("alice"), a_user("bob"), a_user("carol")};
     struct idempotency_key key = {.scope = 1, .hash = 1};
     (void)state;
 
     with_each_allocation_failing
     {
         struct desk desk;
-        size_t messages, doubts;
+        size_t messages, overflows;
         uint32_t delivered[3] = {0};
         open_desk(&desk);
         long when = countdown;
         countdown = -1;
-        assert_int_equal(broker_watch(desk.broker, 0, addresses, 1, +1, NULL), 0);
+        assert_int_equal(broker_watch(desk.broker, 0, topics, 1, +1, NULL), 0);
         uint64_t head = broker_stats(desk.broker).head;
-        struct publish publish = {
-            .draft = a_draft(addresses, 3, 60000), .key = &key, .delivered = delivered};
+        struct publish_call publish = {
+            .draft = a_draft(topics, 3, 60000), .key = &key, .delivered = delivered};
         countdown = when;
         int err = broker_publish(desk.broker, 0, &publish);
         bool whole = calm();
-        empty_inbox(&desk, &messages, &doubts);
+        empty_inbox(&desk, &messages, &overflows);
         assert_int_equal(err, publish.err);
         if (err) {
             assert_int_equal(err, ERR_OUT_OF_MEMORY);
-            assert_int_equal(messages + doubts, 0);
+            assert_int_equal(messages + overflows, 0);
             assert_true(broker_stats(desk.broker).head == head);
             assert_int_equal(broker_stats(desk.broker).bytes, 0);
             /* The retry is no duplicate. */
@@ -319,10 +319,10 @@ static void a_publish_is_whole_or_nothing(void **state)
             assert_true(publish.id == head + 1);
         } else {
             assert_int_equal(messages, whole); /* no memory for the record leaves a doubt */
-            assert_int_equal(doubts, !whole);
+            assert_int_equal(overflows, !whole);
         }
         for (int i = 0; i < 3; i++)
-            assert_int_equal(kept_for(&desk, &addresses[i]), 1);
+            assert_int_equal(kept_for(&desk, &topics[i]), 1);
         assert_int_equal(delivered[0], 1);
         close_desk(&desk);
     }
@@ -330,24 +330,24 @@ static void a_publish_is_whole_or_nothing(void **state)
 
 static void a_watch_is_whole_or_nothing(void **state)
 {
-    struct address addresses[] = {a_user("alice"), all_of_them()};
+    struct topic topics[] = {a_user("alice"), all_of_them()};
     (void)state;
 
     with_each_allocation_failing
     {
         struct desk desk;
         open_desk(&desk);
-        int err = broker_watch(desk.broker, 0, addresses, 2, +1, NULL);
+        int err = broker_watch(desk.broker, 0, topics, 2, +1, NULL);
         assert_int_equal(err, calm() ? 0 : ERR_OUT_OF_MEMORY);
         for (int i = 0; i < 2; i++)
-            assert_int_equal(broker_count(desk.broker, &addresses[i]), err ? 0 : 1);
+            assert_int_equal(broker_count(desk.broker, &topics[i]), err ? 0 : 1);
         if (!err) { /* whoever leaves leaves, though nobody can note the time */
             countdown = 0;
-            assert_int_equal(broker_watch(desk.broker, 0, addresses, 2, -1, NULL), 0);
+            assert_int_equal(broker_watch(desk.broker, 0, topics, 2, -1, NULL), 0);
             countdown = -1;
             failed = false;
             struct presence presence;
-            struct inquiry inquiry = {.addresses = addresses, .count = 1, .presence = &presence};
+            struct inquiry inquiry = {.topics = topics, .count = 1, .presence = &presence};
             assert_int_equal(broker_inquire(desk.broker, 0, &inquiry), 0);
             assert_int_equal(presence.sessions, 0);
             assert_int_equal(presence.last_seen_ms, 0);
@@ -358,20 +358,20 @@ static void a_watch_is_whole_or_nothing(void **state)
 
 static void a_read_of_many_addresses_says_so(void **state)
 {
-    static struct read_address addresses[20];
+    static struct read_topic topics[20];
     struct message *messages[4];
     (void)state;
 
-    for (size_t i = 0; i < COUNT_OF(addresses); i++)
-        addresses[i].address = a_user("alice");
+    for (size_t i = 0; i < COUNT_OF(topics); i++)
+        topics[i].topic = a_user("alice");
     with_each_allocation_failing
     {
         struct desk desk;
         open_desk(&desk);
-        struct read read = {.addresses = addresses,
-                            .address_count = COUNT_OF(addresses),
-                            .max_count = COUNT_OF(messages),
-                            .messages = messages};
+        struct read_call read = {.topics = topics,
+                                 .topic_count = COUNT_OF(topics),
+                                 .max_count = COUNT_OF(messages),
+                                 .messages = messages};
         int err = broker_read(desk.broker, 0, &read);
         assert_int_equal(err, calm() ? 0 : ERR_OUT_OF_MEMORY);
         assert_int_equal(read.err, err);
@@ -382,15 +382,15 @@ static void a_read_of_many_addresses_says_so(void **state)
 
 static void a_signal_without_memory_is_not_pending(void **state)
 {
-    struct address alice = a_user("alice");
+    struct topic alice = a_user("alice");
     struct desk desk;
-    struct signal signal = {.verb = SIGNAL_CLOSE, .address = alice};
+    struct control control = {.verb = CONTROL_CLOSE, .topic = alice};
     (void)state;
 
     open_desk(&desk);
     assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, NULL), 0);
     countdown = 0;
-    assert_int_equal(broker_signal(desk.broker, 0, &signal), ERR_OUT_OF_MEMORY);
+    assert_int_equal(broker_control(desk.broker, 0, &control), ERR_OUT_OF_MEMORY);
     countdown = -1;
     failed = false;
     close_desk(&desk);
@@ -430,15 +430,15 @@ static void close_shop(struct shop *shop)
     close_desk(&shop->desk);
 }
 
-static uint32_t watching(struct shop *shop, struct address address)
+static uint32_t watching(struct shop *shop, struct topic topic)
 {
-    return broker_count(shop->desk.broker, &address);
+    return broker_count(shop->desk.broker, &topic);
 }
 
 static void a_session_opens_whole_or_not_at_all(void **state)
 {
     static struct shop shop;
-    struct address channels[] = {a_channel("news"), a_channel("sport")};
+    struct topic channels[] = {a_channel("news"), a_channel("sport")};
     struct catch_up_start start = {
         .user = a_user("alice"), .channels = channels, .channel_count = 2};
     (void)state;
@@ -462,7 +462,7 @@ static void a_session_opens_whole_or_not_at_all(void **state)
 static void a_channel_is_added_whole_or_not_at_all(void **state)
 {
     static struct shop shop;
-    struct address channel = a_channel("news");
+    struct topic channel = a_channel("news");
     struct catch_up_start start = {.user = a_user("alice")};
     (void)state;
 
@@ -485,7 +485,7 @@ static void a_channel_is_added_whole_or_not_at_all(void **state)
 static void a_page_without_memory_ends_its_session(void **state)
 {
     static struct shop shop;
-    struct address channels[] = {a_channel("a"), a_channel("b"), a_channel("c")};
+    struct topic channels[] = {a_channel("a"), a_channel("b"), a_channel("c")};
     struct catch_up_start start = {
         .user = a_user("alice"), .channels = channels, .channel_count = 3, .has_after = true};
     (void)state;

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/parser.h"
+#include "http/parser.h"
 
 /* ---- a library that keeps strings elsewhere, as a later version may ---- */
 

@@ -104,10 +104,10 @@ static void limits_are_a_share_of_the_file(void **state)
 {
     (void)state;
 
-    assert_int_equal(remnants_limits_of(1024).addresses, 1000);
+    assert_int_equal(remnants_limits_of(1024).topics, 1000);
     assert_int_equal(remnants_limits_of(64 << 20).devices, 131072);
     assert_int_equal(remnants_limits_of((uint64_t)4 << 30).users, 1000000);
-    assert_int_equal(remnants_limits_of(UINT64_MAX).addresses, 1000000);
+    assert_int_equal(remnants_limits_of(UINT64_MAX).topics, 1000000);
 }
 
 #define desk_test(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)

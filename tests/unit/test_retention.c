@@ -32,7 +32,7 @@ static void keep(uint64_t id, int64_t ttl_ms, bool own_ttl, size_t size)
 {
     static const char letters[8000] = "\"a long letter\"";
     char sql[128];
-    struct address ada = a_user("ada");
+    struct topic ada = a_user("ada");
     struct draft draft = a_draft(&ada, 1, ttl_ms);
     draft.own_ttl = own_ttl;
     draft.body = letters;
@@ -176,9 +176,9 @@ static void neither_keys_nor_litter_push_messages_out(void **state)
     for (uint64_t id = 1; id <= 200; id++)
         keep(id, 1000000, false, 7000);
     log_file_run("COMMIT");
-    look.litter = 100;
+    look.tombstones = 100;
     assert_int_equal(let_go_by(&look), 0);
-    look.litter = 0;
+    look.tombstones = 0;
     look.keys = 20000;
     assert_int_equal(let_go_by(&look), 0);
     look.keys = 0;

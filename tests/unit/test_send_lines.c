@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/send_lines.h"
 #include "base/clock.h"
 #include "desk.h"
 #include "engine/broker.h"
-#include "net/api/send_lines.h"
-#include "net/sending.h"
+#include "session/publish_request.h"
 
 #define MAX_BODY 4096
 #define CHUNKED  "POST /send-messages HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked" END
@@ -35,13 +35,13 @@ int64_t __wrap_clock_mono_ms(void)
 
 static struct {
     struct broker broker;
-    struct publish *asked[2 * SEND_LINES_MAX];
+    struct publish_call *asked[2 * SEND_LINES_MAX];
     size_t count; /* asked so far */
     int at_once;  /* what publish returns */
     char bodies[256];
 } clerk;
 
-static int ask_clerk(struct broker *broker, struct publish *publish)
+static int ask_clerk(struct broker *broker, struct publish_call *publish)
 {
     assert_ptr_equal(broker, &clerk.broker);
     if (strlen(clerk.bodies) + publish->draft.body_length + 2 < sizeof clerk.bodies) {
@@ -66,16 +66,16 @@ static void clerk_answers(size_t from, size_t to, enum err err)
 
 /* ---- the desk ---- */
 
-static struct sending_options options = {.max_message = 1000, .ttl_ms = 60000, .ttl_max_ms = 60000};
+static struct publish_options options = {.max_message = 1000, .ttl_ms = 60000, .ttl_max_ms = 60000};
 
-static struct send_lines all = {.sending = &options};
+static struct send_lines all = {.publish_options = &options};
 
 static const struct route routes[] = {
     {.method = "POST",
      .path = "/send-messages",
      .state = &all,
      .right = RIGHT_SEND,
-     .intake = &send_lines_intake},
+     .body_handler = &send_lines_body_handler},
 };
 
 static char *heard; /* the whole answer */
@@ -89,8 +89,8 @@ static int open_ours(void **state)
     clerk.at_once = BROKER_PENDING;
     now_us = 1000000;
     desk_open(routes, COUNT_OF(routes));
-    desk.exchanges.limits.max_body = MAX_BODY;
-    desk.worker.broker = &clerk.broker;
+    desk.requests.limits.max_body = MAX_BODY;
+    desk.reactor.broker = &clerk.broker;
     return 0;
 }
 
@@ -99,7 +99,7 @@ static int close_ours(void **state)
     free(heard);
     heard = NULL;
     desk_close(state);
-    assert_int_equal(desk.exchanges.late, 0);
+    assert_int_equal(desk.requests.late, 0);
     return 0;
 }
 
@@ -243,7 +243,7 @@ static void the_broker_is_asked_for_a_window_at_a_time(void **state)
     size_t size = 0, said;
     (void)state;
 
-    desk.exchanges.limits.max_body = 1000000;
+    desk.requests.limits.max_body = 1000000;
     for (unsigned i = 0; i < LINES; i++)
         size += (size_t)snprintf(body + size, 64, LINE, i);
     snprintf(head, sizeof head, "POST /send-messages HTTP/1.1\r\n" HOST "Content-Length: %zu" END,
@@ -275,7 +275,7 @@ static void the_window_has_room_for_one_long_line(void **state)
     memset(line, 'x', sizeof line);
     memcpy(line, "{\"sender\":\"b\",\"receiver\":\"a\",\"message\":\"", 40);
     strcpy(line + sizeof line - 200, "\"}\n");
-    desk.exchanges.limits.max_body = strlen(line) - 1;
+    desk.requests.limits.max_body = strlen(line) - 1;
     say(CHUNKED);
     say_chunk(line);
     say_chunk(line);
@@ -306,10 +306,10 @@ static void who_leaves_midway_leaves_whole_messages(void **state)
     hang_up();
     assert_true(desk.gone);
     assert_string_equal(clerk.bodies, "1 2 ");
-    assert_int_equal(desk.exchanges.late, 1);
+    assert_int_equal(desk.requests.late, 1);
     clerk_answers(0, 2, ERR_NONE);
-    assert_int_equal(desk.exchanges.late, 0);
-    assert_int_equal(atomic_load(&desk.worker.metrics.published_message), 2);
+    assert_int_equal(desk.requests.late, 0);
+    assert_int_equal(atomic_load(&desk.reactor.metrics.published_message), 2);
 }
 
 static void who_leaves_before_the_first_line_leaves_nothing(void **state)
@@ -327,7 +327,7 @@ static void who_leaves_while_the_window_is_full_is_noticed_later(void **state)
 {
     (void)state;
 
-    desk.exchanges.limits.max_body = 60; /* two lines */
+    desk.requests.limits.max_body = 60; /* two lines */
     say(CHUNKED);
     say_lines(0, 4);
     assert_int_equal(clerk.count, 2);
@@ -349,29 +349,29 @@ static void a_broker_that_is_late_at_the_end_leaves_doubt(void **state)
     say_lines(1, 4);
     say("0\r\n\r\n");
     clerk_answers(1, 2, ERR_NONE);
-    reception_give_up(desk.deadline.exchange);
+    request_in_give_up(desk.deadline.request);
     run();
     assert_has(hear(), "HTTP/1.1 200 OK\r\n");
     assert_has(desk.heard, "{\"index\":0,\"status\":503,\"code\":\"broker_down\",\"detail\":\"No ");
     assert_has(desk.heard, sent(1, 2));
     assert_has(desk.heard, "{\"index\":2,\"status\":503,\"code\":\"broker_down\",\"detail\":\"No ");
     assert_int_equal(count_of(desk.heard, "\"index\""), 3);
-    assert_int_equal(desk.exchanges.late, 1);
+    assert_int_equal(desk.requests.late, 1);
     clerk_answers(0, 1, ERR_NONE);
-    assert_int_equal(desk.exchanges.late, 1);
+    assert_int_equal(desk.requests.late, 1);
     clerk_answers(2, 3, ERR_BROKER_DOWN);
-    assert_int_equal(desk.exchanges.late, 0);
-    assert_int_equal(atomic_load(&desk.worker.metrics.published_message), 2);
+    assert_int_equal(desk.requests.late, 0);
+    assert_int_equal(atomic_load(&desk.reactor.metrics.published_message), 2);
 }
 
 static void a_broker_that_is_late_midway_stops_the_rest(void **state)
 {
     (void)state;
 
-    desk.exchanges.limits.max_body = 60; /* two lines */
+    desk.requests.limits.max_body = 60; /* two lines */
     say(CHUNKED);
     say_lines(0, 4);
-    reception_give_up(desk.deadline.exchange);
+    request_in_give_up(desk.deadline.request);
     run();
     assert_int_equal(clerk.count, 2);
     assert_int_equal(desk.deadline.phase, DEADLINE_BODY);
@@ -450,8 +450,8 @@ static void results_have_so_much_memory(void **state)
     desk.quota.held = desk.quota.limit; /* by others */
     say(CHUNKED);
     say_lines(0, 1000);
-    size_t least = QUOTA_FREE / strlen(sent(0, 1)) / 2;
-    assert_in_range(clerk.count, least, QUOTA_FREE / strlen(sent(0, 1)));
+    size_t least = BYTE_QUOTA_FREE / strlen(sent(0, 1)) / 2;
+    assert_in_range(clerk.count, least, BYTE_QUOTA_FREE / strlen(sent(0, 1)));
     say("0\r\n\r\n");
     assert_has(hear_all(), "\"status\":503,\"code\":\"overloaded\","
                            "\"detail\":\"This line and those after it were not taken.\"}\n");

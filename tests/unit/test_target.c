@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "net/target.h"
+#include "http/target.h"
 
 static bool splits(struct target *target, const char *text)
 {

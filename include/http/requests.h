@@ -1,0 +1,118 @@
+/* requests.h - the requests of a worker: what they share, and the record of each.
+ *
+ * For those who move them on: request_in.h, which libmicrohttpd calls, and request.h, by which
+ * routes answer. Routes see the latter only. The listener owns a struct requests. Worker's thread
+ * only. */
+#ifndef HTTP_REQUESTS_H
+#define HTTP_REQUESTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/network.h"
+#include "http/deadlines.h"
+#include "http/head.h"
+#include "http/parser.h"
+#include "http/response.h"
+#include "http/target.h"
+
+struct MHD_Connection;
+struct access;
+struct byte_quota;
+struct identity;
+struct reactor;
+struct request;
+struct route;
+
+/* A body that is refused and not longer is read all the same. */
+#define REQUESTS_SHORT_BODY ((size_t)64 * 1024)
+
+struct request_limits {
+    size_t max_head;
+    size_t max_body;
+};
+
+struct requests {
+    struct reactor *reactor;
+    const struct route *routes;
+    size_t route_count;
+    struct access *access;    /* borrowed; another after a reload */
+    struct byte_quota *quota; /* borrowed */
+    struct request_limits limits;
+    struct parser parser;
+    struct deadlines deadlines;
+    uint64_t next_id;      /* makes request ids */
+    struct request *spare; /* a few that ended, to begin anew */
+    size_t spare_count;
+    size_t late;    /* answers that are still out, though their requests were answered */
+    uint64_t steps; /* counts what libmicrohttpd tells us: it got on with something */
+    bool run_again; /* libmicrohttpd has work that its epoll set does not show */
+    bool stopping;  /* answers close their connections */
+    bool ended;     /* nothing is asked any more */
+    bool access_log;
+};
+
+enum request_stage { REQUEST_HEAD, REQUEST_BODY, REQUEST_SERVED };
+
+struct request {
+    struct request *next_spare;
+    struct requests *all;
+    struct MHD_Connection *connection;
+
+    /* What was asked, by whom; request_in's to fill in. */
+    const struct route *route;    /* NULL: none was found */
+    struct identity *who;         /* owned; NULL: nobody asked yet */
+    union network_address client; /* named by a trusted proxy, if `forwarded` */
+    bool forwarded;
+    struct head_body announced;
+    struct buf body;
+    size_t body_held; /* of the quota, by the body */
+    int64_t began_us;
+
+    /* How far request_in has got. */
+    enum request_stage stage;
+    uint64_t calls;    /* of libmicrohttpd's for it */
+    bool settled;      /* libmicrohttpd has seen that nothing is left to read */
+    void *body_reader; /* the body handler's, while it is open */
+    size_t taken;
+
+    /* How it is answered. */
+    struct response response;
+    size_t answer_held; /* of the quota, by its body */
+    bool waits;         /* the answer comes later */
+    bool suspended;     /* libmicrohttpd knows */
+    bool held;          /* who asked the broker still has it: its request was answered without it */
+    bool over;          /* its request has come to its end: connection and response are gone */
+    bool close;         /* the connection cannot be used again */
+    bool lingers; /* it was answered before its body came, of which the rest is read for nothing */
+    void (*adopted)(void *context, int fd, const char *extra, size_t size);
+    void *adopted_context;
+
+    struct head head; /* its table of fields, and what follows, is not cleared beforehand */
+    struct target target;
+};
+
+/* A new one for a connection and what it asks for. NULL: out of memory. */
+struct request *requests_take(struct requests *requests, struct MHD_Connection *connection,
+                              const char *target);
+void requests_give_back(struct request *request);
+
+/* Is an answer made, or none to come? */
+bool requests_is_answered(const struct request *request);
+
+/* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
+void requests_resume(struct request *request);
+/* libmicrohttpd has work that it does not know of. */
+void requests_run_again(struct requests *requests);
+/* Its connection has come further, and has that phase's time from now on. */
+void requests_move_deadline(struct request *request, enum deadline_phase phase);
+
+/* Until request_release it stays, though its request ends: somebody still owes it an answer. */
+void requests_hold(struct request *request);
+
+/* Frees what is kept to be used again; no request is open. */
+void requests_finish(struct requests *requests);
+
+#endif

@@ -1,0 +1,16 @@
+/* wire_text.h - messages as plain text, for WebSocket clients that know no JSON.
+ *
+ * Frames ready to be written, in three forms. A message that is a JSON string shows as its text,
+ * anything else as compact JSON. Any thread. */
+#ifndef SESSION_WIRE_TEXT_H
+#define SESSION_WIRE_TEXT_H
+
+#include "model/message.h"
+
+#define TEXT_FORM_PROTOCOL "pushwire.v1.text" /* of Sec-WebSocket-Protocol */
+
+extern const struct message_format wire_text_session; /* `[bob]: hi` */
+extern const struct message_format wire_text_room;    /* `bob: hi` */
+extern const struct message_format wire_text_lobby;   /* `hi` */
+
+#endif

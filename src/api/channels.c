@@ -1,0 +1,26 @@
+#include "api/channels.h"
+
+#include "api/history.h"
+#include "base/buf.h"
+#include "engine/broker.h"
+#include "engine/reactor.h"
+#include "http/request.h"
+
+void channels_describe_serve(struct request *request)
+{
+    size_t length;
+    const char *name = request_path_id(request, &length);
+    struct topic channel = topic_make(TOPIC_CHANNEL, name, length);
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "{\"channel\":");
+    buf_add_json(&body, name, length);
+    buf_add_format(&body, ",\"sessions\":%u}\n",
+                   broker_count(request_reactor(request)->broker, &channel));
+    request_answer(request, 200, "application/json", &body);
+}
+
+void channels_messages_serve(struct request *request)
+{
+    history_serve(request, TOPIC_CHANNEL);
+}

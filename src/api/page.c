@@ -1,0 +1,44 @@
+#include "api/page.h"
+
+#include <string.h>
+
+#include "api/embedded.h"
+#include "http/request.h"
+
+static void serve(struct request *request, const struct embedded *file)
+{
+    bool zipped = request_header_has(request, "Accept-Encoding", "gzip");
+    const struct embedded_form *form = zipped ? &file->gzip : &file->plain;
+    const char *known = request_header(request, "If-None-Match");
+    request_add_header(request, "ETag", form->etag);
+    request_add_header(request, "Cache-Control", "no-cache"); /* ask, and be told 304 */
+    request_add_header(request, "Vary", "Accept-Encoding");
+    if (known && strstr(known, form->etag)) {
+        request_answer_static(request, 304, NULL, "", 0);
+        return;
+    }
+    request_add_header(request, "Content-Security-Policy", file->csp);
+    request_add_header(request, "X-Content-Type-Options", "nosniff");
+    if (zipped)
+        request_add_header(request, "Content-Encoding", "gzip");
+    request_answer_static(request, 200, file->content_type, form->bytes, form->size);
+}
+
+void page_serve(struct request *request)
+{
+    serve(request, &page_html);
+}
+
+void page_client_serve(struct request *request)
+{
+    if (client_js.content_type)
+        serve(request, &client_js);
+    else
+        request_problem(request, ERR_NOT_IMPLEMENTED, NULL,
+                        "This server was built without its client, for want of Node.");
+}
+
+void page_errors_serve(struct request *request)
+{
+    serve(request, &errors_md);
+}

@@ -1,0 +1,506 @@
+#include "api/users.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "api/history.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "engine/broker.h"
+#include "engine/reactor.h"
+#include "http/json_body.h"
+#include "http/request.h"
+#include "model/access.h"
+#include "model/identity.h"
+#include "model/revocations.h"
+#include "model/topic.h"
+
+#define JSON_TYPE "application/json"
+
+static void refuse(struct request *request, enum err err)
+{
+    request_problem(request, err, NULL, "Try again in a moment.");
+}
+
+static void out_of_memory(struct request *request)
+{
+    refuse(request, ERR_OUT_OF_MEMORY);
+}
+
+static struct topic user_of(const struct request *request)
+{
+    size_t length;
+    const char *name = request_path_id(request, &length);
+    return topic_make(TOPIC_USER, name, length);
+}
+
+static void open_user(struct buf *body, const struct topic *user)
+{
+    buf_init(body);
+    buf_add_text(body, "{\"user\":");
+    buf_add_json(body, user->name, user->length);
+}
+
+/* ---- questions to the workers ---- */
+
+struct asking {
+    struct control control;
+    struct request *request;
+    void (*answer)(struct asking *asking);
+    struct inquiry inquiry;   /* about the user, where that is asked for */
+    struct presence presence; /* its answer */
+};
+
+static void on_replies(struct control *control)
+{
+    struct asking *asking = (struct asking *)control;
+    if (control->failed)
+        out_of_memory(asking->request);
+    else
+        asking->answer(asking);
+    buf_finish(&control->replies);
+    free(asking);
+}
+
+static struct asking *asking_create(struct request *request, void (*answer)(struct asking *asking))
+{
+    if (!request_may_ask(request))
+        return NULL;
+    struct asking *asking = calloc(1, sizeof *asking);
+    if (!asking) {
+        out_of_memory(request);
+        return NULL;
+    }
+    asking->request = request;
+    asking->answer = answer;
+    asking->control.done = on_replies;
+    return asking;
+}
+
+static void ask(struct asking *asking)
+{
+    struct reactor *reactor = request_reactor(asking->request);
+    int err = broker_control(reactor->broker, reactor->member, &asking->control);
+    if (err == BROKER_PENDING) {
+        request_wait(asking->request);
+        return;
+    }
+    asking->control.failed = err != 0;
+    on_replies(&asking->control);
+}
+
+/* ---- GET /users/:id ---- */
+
+static void add_time(struct buf *body, int64_t wall_ms)
+{
+    char text[CLOCK_TEXT_SIZE];
+    clock_format(wall_ms, text);
+    buf_add_format(body, "\"%s\"", text);
+}
+
+static void add_last_seen(struct buf *body, bool online, int64_t last_seen_ms)
+{
+    buf_add_text(body, ",\"last_seen\":");
+    if (online || last_seen_ms)
+        add_time(body, online ? clock_wall_ms() : last_seen_ms);
+    else
+        buf_add_text(body, "null");
+}
+
+static void answer_description(struct asking *asking)
+{
+    const struct control *control = &asking->control;
+    struct buf body;
+    open_user(&body, &control->topic);
+    bool online = control->number || asking->presence.online;
+    buf_add_text(&body, online ? ",\"online\":true" : ",\"online\":false");
+    buf_add_text(&body, ",\"sessions\":[");
+    if (control->replies.size) /* each begins with a comma */
+        buf_add(&body, control->replies.data + 1, control->replies.size - 1);
+    buf_add_text(&body, "]");
+    add_last_seen(&body, online, asking->presence.last_seen_ms);
+    buf_add_text(&body, "}\n");
+    request_answer(asking->request, 200, JSON_TYPE, &body);
+}
+
+static void on_presence(struct call *call)
+{
+    struct asking *asking = list_entry(call, struct asking, inquiry.call);
+    if (asking->inquiry.err) {
+        refuse(asking->request, asking->inquiry.err);
+    } else if (!request_drop_late(asking->request)) {
+        ask(asking);
+        return;
+    }
+    free(asking);
+}
+
+void users_describe_serve(struct request *request)
+{
+    struct reactor *reactor = request_reactor(request);
+    struct asking *asking = asking_create(request, answer_description);
+    if (!asking)
+        return;
+    asking->control.verb = CONTROL_DESCRIBE;
+    asking->control.topic = user_of(request);
+    asking->inquiry = (struct inquiry){
+        .call = {.done = on_presence},
+        .topics = &asking->control.topic,
+        .count = 1,
+        .presence = &asking->presence,
+    };
+    int err = broker_inquire(reactor->broker, reactor->member, &asking->inquiry);
+    if (err == BROKER_PENDING)
+        request_wait(request);
+    else
+        on_presence(&asking->inquiry.call);
+}
+
+/* ---- DELETE /users/:id/sessions ---- */
+
+static void answer_closed(struct asking *asking)
+{
+    struct buf body;
+    open_user(&body, &asking->control.topic);
+    buf_add_format(&body, ",\"closed\":%llu}\n", (unsigned long long)asking->control.number);
+    request_answer(asking->request, 200, JSON_TYPE, &body);
+}
+
+void users_close_sessions_serve(struct request *request)
+{
+    struct asking *asking = asking_create(request, answer_closed);
+    if (!asking)
+        return;
+    asking->control.verb = CONTROL_CLOSE;
+    asking->control.reason = ERR_KICKED;
+    asking->control.topic = user_of(request);
+    ask(asking);
+}
+
+/* ---- POST /users/:id/revoke ---- */
+
+struct revoking {
+    uv_work_t work;
+    struct asking *asking;
+    struct revocations *revocations;
+    int64_t now_ms;
+    bool done;
+};
+
+static void write_down(uv_work_t *work)
+{
+    struct revoking *revoking = work->data;
+    const struct topic *user = &revoking->asking->control.topic;
+    revoking->done =
+        revocations_add(revoking->revocations, user->name, user->length, revoking->now_ms);
+}
+
+/* Only now are the sessions closed: who comes back then is refused. */
+static void on_written(uv_work_t *work, int status)
+{
+    struct revoking *revoking = work->data;
+    struct asking *asking = revoking->asking;
+    bool done = status == 0 && revoking->done;
+    free(revoking);
+    if (request_drop_late(
+            asking->request)) { /* the authorizations of its sessions end soon after */
+        free(asking);
+        return;
+    }
+    if (done) {
+        ask(asking);
+        return;
+    }
+    request_problem(asking->request, ERR_NO_ROOM, NULL,
+                    "This could not be written to data_dir; nothing was revoked.");
+    free(asking);
+}
+
+/* The disk may take its time, so it is another thread that waits for it. */
+void users_revoke_serve(struct request *request)
+{
+    struct asking *asking = asking_create(request, answer_closed);
+    struct revoking *revoking = asking ? calloc(1, sizeof *revoking) : NULL;
+    if (asking && !revoking) {
+        free(asking);
+        out_of_memory(request);
+    }
+    if (!revoking)
+        return;
+    asking->control.verb = CONTROL_CLOSE;
+    asking->control.reason = ERR_KICKED;
+    asking->control.topic = user_of(request);
+    *revoking = (struct revoking){
+        .asking = asking,
+        .revocations = access_revocations(request_access(request)),
+        .now_ms = clock_wall_ms(),
+    };
+    revoking->work.data = revoking;
+    request_wait(request);
+    uv_queue_work(&request_reactor(request)->loop, &revoking->work, write_down, on_written);
+}
+
+/* ---- GET /users ---- */
+
+struct name {
+    const char *text;
+    size_t length;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+/* The workers' lists as one, sorted; a user may have sessions at several. */
+static struct name *sort_names(const struct buf *replies, size_t *ret_count)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < replies->size; i++)
+        count += replies->data[i] == '\n';
+    struct name *names = malloc((count + 1) * sizeof *names);
+    if (!names)
+        return NULL;
+    const char *at = replies->data;
+    for (size_t i = 0; i < count; i++) {
+        const char *end = strchr(at, '\n');
+        names[i] = (struct name){at, (size_t)(end - at)};
+        at = end + 1;
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!left || compare_names(&names[left - 1], &names[i]) != 0)
+            names[left++] = names[i];
+    }
+    *ret_count = left;
+    return names;
+}
+
+static void write_names(struct buf *body, const struct name *names, size_t count, bool more)
+{
+    buf_init(body);
+    buf_add_text(body, "{\"users\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_add_text(body, i ? "," : "");
+        buf_add_json(body, names[i].text, names[i].length);
+    }
+    buf_add_text(body, "],\"next\":");
+    if (more)
+        buf_add_json(body, names[count - 1].text, names[count - 1].length);
+    else
+        buf_add_text(body, "null");
+    buf_add_text(body, "}\n");
+}
+
+static void answer_list(struct asking *asking)
+{
+    size_t count = 0, limit = asking->control.limit - 1; /* one more was asked for */
+    struct name *names = sort_names(&asking->control.replies, &count);
+    if (!names) {
+        out_of_memory(asking->request);
+        return;
+    }
+    struct buf body;
+    write_names(&body, names, count < limit ? count : limit, count > limit);
+    request_answer(asking->request, 200, JSON_TYPE, &body);
+    free(names);
+}
+
+void users_list_serve(struct request *request)
+{
+    const char *online = request_query(request, "online");
+    const char *from = request_query(request, "from");
+    size_t limit;
+    if (!history_read_limit(request, &limit))
+        return;
+    if (online && strcmp(online, "true") != 0) {
+        request_problem(request, ERR_BAD_PARAMETER, "online", "Only online=true is served.");
+        return;
+    }
+    struct asking *asking = asking_create(request, answer_list);
+    if (!asking)
+        return;
+    asking->control.verb = CONTROL_USERS;
+    asking->control.topic = topic_make(TOPIC_ALL, "", 0);
+    asking->control.from = from ? from : "";
+    asking->control.from_length = strlen(asking->control.from);
+    asking->control.limit = limit + 1;
+    ask(asking);
+}
+
+/* ---- POST /users/query ---- */
+
+static void write_presence(struct buf *body, const struct topic *user,
+                           const struct presence *presence)
+{
+    buf_add_text(body, "{\"user\":");
+    buf_add_json(body, user->name, user->length);
+    buf_add_format(body, ",\"online\":%s,\"sessions\":%u", presence->online ? "true" : "false",
+                   presence->sessions);
+    add_last_seen(body, presence->online, presence->last_seen_ms);
+    buf_add_text(body, "}");
+}
+
+/* One query: the names live in the body. */
+struct query {
+    struct inquiry inquiry;
+    struct request *request;
+    json_t *body;
+    struct topic *topics;
+    struct presence *presence;
+};
+
+static void query_destroy(struct query *query)
+{
+    json_decref(query->body);
+    free(query->topics);
+    free(query->presence);
+    free(query);
+}
+
+static void answer_query(struct query *query)
+{
+    struct buf body;
+    buf_init(&body);
+    buf_add_text(&body, "{\"users\":[");
+    for (size_t i = 0; i < query->inquiry.count; i++) {
+        buf_add_text(&body, i ? "," : "");
+        write_presence(&body, &query->topics[i], &query->presence[i]);
+    }
+    buf_add_text(&body, "]}\n");
+    request_answer(query->request, 200, JSON_TYPE, &body);
+}
+
+static void on_presences(struct call *call)
+{
+    struct query *query = (struct query *)call;
+    if (query->inquiry.err)
+        refuse(query->request, query->inquiry.err);
+    else
+        answer_query(query);
+    query_destroy(query);
+}
+
+/* False: a problem was answered. */
+static bool read_users(struct query *query)
+{
+    struct request *request = query->request;
+    const json_t *users = json_object_get(query->body, "users");
+    size_t count = json_array_size(users);
+    if (!users) {
+        request_problem(request, ERR_MISSING_FIELD, "users", "Give a list: \"users\":[\"alice\"].");
+        return false;
+    }
+    if (!json_is_array(users) || count == 0 || count > HISTORY_MAX_LIMIT) {
+        request_problem(request, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
+                        HISTORY_MAX_LIMIT);
+        return false;
+    }
+    query->topics = malloc(count * sizeof *query->topics);
+    query->presence = malloc(count * sizeof *query->presence);
+    if (!query->topics || !query->presence) {
+        out_of_memory(request);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *name = json_array_get(users, i);
+        if (!json_is_string(name) ||
+            !topic_is_name(json_string_value(name), json_string_length(name))) {
+            request_problem(request, ERR_BAD_FIELD, "users", "users[%zu] is no user id.", i);
+            return false;
+        }
+        query->topics[i] =
+            topic_make(TOPIC_USER, json_string_value(name), json_string_length(name));
+        int err = identity_may(request_who(request), RIGHT_READ, &query->topics[i]);
+        if (err) {
+            request_refuse(request, (enum err)err, "a key whose prefix all these users have");
+            return false;
+        }
+    }
+    query->inquiry = (struct inquiry){
+        .call = {.done = on_presences},
+        .topics = query->topics,
+        .count = count,
+        .presence = query->presence,
+    };
+    return true;
+}
+
+void users_query_serve(struct request *request)
+{
+    struct reactor *reactor = request_reactor(request);
+    json_t *body = request_may_ask(request) ? json_body_read(request) : NULL;
+    if (!body)
+        return;
+    struct query *query = calloc(1, sizeof *query);
+    if (!query) {
+        json_decref(body);
+        out_of_memory(request);
+        return;
+    }
+    query->request = request;
+    query->body = body;
+    if (!read_users(query)) {
+        query_destroy(query);
+        return;
+    }
+    int err = broker_inquire(reactor->broker, reactor->member, &query->inquiry);
+    if (err == BROKER_PENDING)
+        request_wait(request);
+    else
+        on_presences(&query->inquiry.call);
+}
+
+void users_messages_serve(struct request *request)
+{
+    history_serve(request, TOPIC_USER);
+}
+
+/* ---- DELETE /users/:id/messages ---- */
+
+struct erasing {
+    struct erase_call erase;
+    struct request *request;
+};
+
+static void on_erased(struct call *call)
+{
+    struct erasing *erasing = (struct erasing *)call;
+    const struct erase_call *erase = &erasing->erase;
+    if (erase->err) {
+        refuse(erasing->request, erase->err);
+    } else {
+        struct buf body;
+        open_user(&body, &erase->topic);
+        buf_add_format(&body, ",\"erased\":%llu}\n", (unsigned long long)erase->erased);
+        request_answer(erasing->request, 200, JSON_TYPE, &body);
+    }
+    free(erasing);
+}
+
+void users_erase_messages_serve(struct request *request)
+{
+    struct reactor *reactor = request_reactor(request);
+    if (!request_may_ask(request))
+        return;
+    struct erasing *erasing = calloc(1, sizeof *erasing);
+    if (!erasing) {
+        out_of_memory(request);
+        return;
+    }
+    erasing->request = request;
+    erasing->erase.topic = user_of(request);
+    erasing->erase.call.done = on_erased;
+    int err = broker_erase(reactor->broker, reactor->member, &erasing->erase);
+    if (err == BROKER_PENDING)
+        request_wait(request);
+    else
+        on_erased(&erasing->erase.call);
+}

@@ -1,0 +1,357 @@
+#include "engine/reactor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/broker.h"
+#include "engine/catch_up.h"
+#include "model/connection_manager.h"
+#include "model/session.h"
+
+/* What may pile up while the worker is busy; beyond it content becomes a doubt. */
+#define INBOX_BYTES ((size_t)8 * 1024 * 1024)
+#define MAX_ROUNDS  16
+
+enum { RECORD_TASK = RECORD_OVERFLOW + 1 };
+
+struct task {
+    struct inbox_record record;
+    void (*fn)(void *context);
+    void *context;
+};
+
+/* ---- control messages from the broker ---- */
+
+static void close_one(struct session *session, void *context)
+{
+    struct control_copy *copy = context;
+    copy->number++;
+    session_close(session, copy->control->reason);
+}
+
+static void describe_one(struct session *session, void *context)
+{
+    struct control_copy *copy = context;
+    struct buf *reply = &copy->reply;
+    char id[SESSION_ID_TEXT_SIZE], since[CLOCK_TEXT_SIZE];
+    session_format_id(session->id, id);
+    clock_format((int64_t)session->opened_at_s * 1000, since);
+    copy->number++;
+    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s", id,
+                   transport_name(session->ops->transport), since,
+                   session->state == SESSION_BEHIND ? "true" : "false");
+    const char *device = session_device(session);
+    if (device) {
+        buf_add_text(reply, ",\"device\":");
+        buf_add_json(reply, device, strlen(device));
+    }
+    buf_add_text(reply, "}");
+}
+
+struct name {
+    const char *text;
+    size_t length;
+};
+
+/* The `limit` smallest names after `from`, as a heap with the largest on top. */
+struct name_heap {
+    struct control *control;
+    struct name *names;
+    size_t count;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static void sift_down(struct name_heap *heap, size_t i)
+{
+    for (;;) {
+        size_t largest = i;
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < heap->count; child++) {
+            if (compare_names(&heap->names[child], &heap->names[largest]) > 0)
+                largest = child;
+        }
+        if (largest == i)
+            return;
+        struct name moved = heap->names[i];
+        heap->names[i] = heap->names[largest];
+        heap->names[largest] = moved;
+        i = largest;
+    }
+}
+
+static void collect_name(const char *text, size_t length, void *context)
+{
+    struct name_heap *heap = context;
+    struct name name = {text, length};
+    struct name from = {heap->control->from, heap->control->from_length};
+    if (from.length && compare_names(&name, &from) <= 0)
+        return;
+    if (heap->count < heap->control->limit) {
+        heap->names[heap->count++] = name;
+        if (heap->count == heap->control->limit) {
+            for (size_t i = heap->count / 2; i-- > 0;)
+                sift_down(heap, i);
+        }
+    } else if (compare_names(&name, &heap->names[0]) < 0) {
+        heap->names[0] = name;
+        sift_down(heap, 0);
+    }
+}
+
+/* Names hold no control characters, so a newline parts them. */
+static void list_users(struct reactor *reactor, struct control_copy *copy)
+{
+    struct name_heap heap = {.control = copy->control};
+    heap.names = malloc(copy->control->limit * sizeof *heap.names);
+    if (!heap.names) {
+        copy->reply.failed = true;
+        return;
+    }
+    connection_manager_each_user(reactor->manager, collect_name, &heap);
+    for (size_t i = 0; i < heap.count; i++) {
+        buf_add(&copy->reply, heap.names[i].text, heap.names[i].length);
+        buf_add(&copy->reply, "\n", 1);
+    }
+    free(heap.names);
+}
+
+static void serve_control(struct reactor *reactor, struct control_copy *copy)
+{
+    struct control *control = copy->control;
+    switch (control->verb) {
+    case CONTROL_CLOSE:
+        connection_manager_each(reactor->manager, &control->topic, close_one, copy);
+        break;
+    case CONTROL_DESCRIBE:
+        connection_manager_each(reactor->manager, &control->topic, describe_one, copy);
+        break;
+    case CONTROL_USERS:
+        list_users(reactor, copy);
+        break;
+    }
+    broker_reply(copy);
+}
+
+/* ---- the inbox ---- */
+
+static void deliver(struct reactor *reactor, struct message_record *record)
+{
+    connection_manager_deliver(reactor->manager, record->message);
+    message_unref(record->message);
+    free(record);
+}
+
+static void run_task(struct task *task)
+{
+    task->fn(task->context);
+    free(task);
+}
+
+static void handle(struct reactor *reactor, struct inbox_record *record)
+{
+    switch (record->kind) {
+    case RECORD_MESSAGE:
+        deliver(reactor, (struct message_record *)record);
+        break;
+    case RECORD_CALL:
+        broker_finish_call(record);
+        break;
+    case RECORD_CONTROL:
+        serve_control(reactor, (struct control_copy *)record);
+        break;
+    case RECORD_OVERFLOW:
+        log_warn("inbox full, sessions read on from the broker",
+                 LOG_NUMBER("worker", reactor->index));
+        catch_up_resync(reactor->catch_up);
+        break;
+    case RECORD_TASK:
+        run_task((struct task *)record);
+        break;
+    }
+}
+
+static bool drain(struct reactor *reactor)
+{
+    struct list records;
+    list_init(&records);
+    inbox_take(&reactor->inbox, &records);
+    bool some = !list_empty(&records);
+    while (!list_empty(&records)) {
+        struct inbox_record *record = list_first(&records, struct inbox_record, link);
+        list_remove(&record->link);
+        handle(reactor, record);
+    }
+    return some;
+}
+
+static void run_hooks(struct list *hooks)
+{
+    list_for_each_safe(hook, hooks, struct reactor_hook, link)
+        hook->run(hook);
+}
+
+/* Not by uv_async_send: a loop that runs before its waker has come back from that spins until it
+ * has, which on a core they share is until its time slice ends. */
+static void wake_worker(void *context)
+{
+    const struct reactor *reactor = context;
+    eventfd_write(reactor->wake_fd, 1);
+}
+
+/* Both before the loop sleeps and after it woke: timers may make work as well as sockets. */
+static void end_turn(struct reactor *reactor)
+{
+    bool busy = true;
+    for (int round = 0; busy && round < MAX_ROUNDS; round++) {
+        reactor->again = false;
+        busy = drain(reactor);
+        if (round == 0)
+            catch_up_run(reactor->catch_up);
+        run_hooks(&reactor->turn_hooks);
+        broker_flush(reactor->broker);
+        busy = busy || reactor->again;
+    }
+    /* After the last round the inbox may hold what hooks have pushed, and nobody wakes for that. */
+    if ((busy || catch_up_waiting(reactor->catch_up)) && !reactor->stopping)
+        wake_worker(reactor);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    end_turn(handle->data);
+}
+
+static void on_check(uv_check_t *handle)
+{
+    end_turn(handle->data);
+}
+
+/* The turn's end does the work; this only ends the sleep. */
+static void on_wake(uv_poll_t *handle, int status, int events)
+{
+    struct reactor *reactor = handle->data;
+    eventfd_t times;
+    (void)status;
+    (void)events;
+    eventfd_read(reactor->wake_fd, &times);
+}
+
+static void on_second(uv_timer_t *handle)
+{
+    struct reactor *reactor = handle->data;
+    atomic_store_explicit(&reactor->turned_ms, clock_mono_ms(), memory_order_relaxed);
+    run_hooks(&reactor->second_hooks);
+}
+
+/* ---- life ---- */
+
+static void init_handles(struct reactor *reactor)
+{
+    uv_loop_init(&reactor->loop);
+    reactor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert(reactor->wake_fd >= 0);
+    uv_poll_init(&reactor->loop, &reactor->wake, reactor->wake_fd);
+    uv_prepare_init(&reactor->loop, &reactor->prepare);
+    uv_check_init(&reactor->loop, &reactor->check);
+    uv_timer_init(&reactor->loop, &reactor->second);
+    reactor->prepare.data = reactor->check.data = reactor->second.data = reactor->wake.data =
+        reactor;
+    uv_poll_start(&reactor->wake, UV_READABLE, on_wake);
+    uv_prepare_start(&reactor->prepare, on_prepare);
+    uv_check_start(&reactor->check, on_check);
+    uv_timer_start(&reactor->second, on_second, 1000, 1000);
+}
+
+struct reactor *reactor_create(int index, struct broker *broker,
+                               const struct catch_up_limits *limits)
+{
+    struct reactor *reactor = mem_alloc(sizeof *reactor);
+    atomic_init(&reactor->turned_ms, clock_mono_ms());
+    reactor->index = index;
+    reactor->broker = broker;
+    reactor->manager = connection_manager_create(&reactor->metrics);
+    list_init(&reactor->turn_hooks);
+    list_init(&reactor->second_hooks);
+    init_handles(reactor);
+    inbox_init(&reactor->inbox, INBOX_BYTES, RECORD_OVERFLOW, wake_worker, reactor);
+    reactor->member = broker_join(broker, &reactor->inbox);
+    reactor->catch_up =
+        catch_up_create(reactor->manager, broker, reactor->member, &reactor->metrics, limits);
+    return reactor;
+}
+
+void reactor_destroy(struct reactor *reactor)
+{
+    if (!reactor)
+        return;
+    drain(reactor);
+    int busy = uv_loop_close(&reactor->loop);
+    assert(busy == 0);
+    catch_up_destroy(reactor->catch_up);
+    connection_manager_destroy(reactor->manager);
+    inbox_finish(&reactor->inbox);
+    close(reactor->wake_fd);
+    free(reactor);
+}
+
+static void run_loop(void *context)
+{
+    struct reactor *reactor = context;
+    uv_run(&reactor->loop, UV_RUN_DEFAULT);
+}
+
+void reactor_start(struct reactor *reactor)
+{
+    int failed = uv_thread_create(&reactor->thread, run_loop, reactor);
+    assert(!failed);
+}
+
+void reactor_join(struct reactor *reactor)
+{
+    uv_thread_join(&reactor->thread);
+}
+
+void reactor_call(struct reactor *reactor, void (*fn)(void *context), void *context)
+{
+    struct task *task = mem_alloc(sizeof *task);
+    task->record.kind = RECORD_TASK;
+    task->fn = fn;
+    task->context = context;
+    inbox_push(&reactor->inbox, &task->record, false);
+    inbox_wake(&reactor->inbox);
+}
+
+void reactor_stop(struct reactor *reactor)
+{
+    reactor->stopping = true;
+    uv_close((uv_handle_t *)&reactor->wake, NULL);
+    uv_close((uv_handle_t *)&reactor->prepare, NULL);
+    uv_close((uv_handle_t *)&reactor->check, NULL);
+    uv_close((uv_handle_t *)&reactor->second, NULL);
+}
+
+void reactor_on_turn(struct reactor *reactor, struct reactor_hook *hook)
+{
+    list_append(&reactor->turn_hooks, &hook->link);
+}
+
+void reactor_again(struct reactor *reactor)
+{
+    reactor->again = true;
+}
+
+void reactor_on_second(struct reactor *reactor, struct reactor_hook *hook)
+{
+    list_append(&reactor->second_hooks, &hook->link);
+}

@@ -1,0 +1,439 @@
+#include "http/request.h"
+
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/byte_quota.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/network.h"
+#include "engine/reactor.h"
+#include "http/requests.h"
+#include "http/route.h"
+#include "model/access.h"
+#include "model/identity.h"
+
+#define MAX_DETAIL 256
+#define MAX_LATE   256 /* answers; each keeps a body and what was made of it */
+
+/* ---- what a route asks ---- */
+
+size_t request_max_body(const struct request *request)
+{
+    return request->all->limits.max_body;
+}
+
+void *request_state(const struct request *request)
+{
+    return request->route->state;
+}
+
+struct reactor *request_reactor(const struct request *request)
+{
+    return request->all->reactor;
+}
+
+int64_t request_began_us(const struct request *request)
+{
+    return request->began_us;
+}
+
+const char *request_path_id(const struct request *request, size_t *ret_length)
+{
+    *ret_length = request->target.id_length;
+    return request->target.id;
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+    return head_find(&request->head, name);
+}
+
+bool request_header_has(const struct request *request, const char *name, const char *token)
+{
+    return head_list_has(&request->head, name, token);
+}
+
+bool request_is_http_1_1(const struct request *request)
+{
+    return strcmp(request->head.version, "HTTP/1.1") == 0;
+}
+
+bool request_has_body(const struct request *request)
+{
+    return request->announced.any;
+}
+
+const char *request_body(const struct request *request, size_t *ret_size)
+{
+    *ret_size = request->body.size;
+    return request->body.data ? request->body.data : "";
+}
+
+const struct sockaddr *request_client(const struct request *request)
+{
+    return request->forwarded
+               ? &request->client.any
+               : MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                     ->client_addr;
+}
+
+const struct access *request_access(const struct request *request)
+{
+    return request->all->access;
+}
+
+const char *request_subprotocol(const struct request *request, const char *beginning,
+                                size_t *ret_length)
+{
+    return head_list_find(&request->head, "Sec-WebSocket-Protocol", beginning, ret_length);
+}
+
+const char *request_path_name(const struct request *request, size_t *ret_length)
+{
+    *ret_length = request->target.name_length;
+    return request->target.name;
+}
+
+const char *request_query(struct request *request, const char *name)
+{
+    return target_query(&request->target, name);
+}
+
+const char *request_query_next(struct request *request, const char *name, const char *last)
+{
+    return target_query_next(&request->target, name, last);
+}
+
+struct byte_quota *request_quota(const struct request *request)
+{
+    return request->all->quota;
+}
+
+size_t request_reserve(struct request *request, size_t wish)
+{
+    size_t share = byte_quota_share(request->all->quota, wish);
+    byte_quota_set(request->all->quota, &request->answer_held, byte_quota_counted(share));
+    return share;
+}
+
+void request_add_header(struct request *request, const char *name, const char *value)
+{
+    response_add_field(&request->response, name, value);
+}
+
+/* ---- answering ---- */
+
+void request_release(struct request *request)
+{
+    request->held = false;
+    request->all->late--;
+    if (request->over)
+        requests_give_back(request);
+}
+
+bool request_drop_late(struct request *request)
+{
+    bool late = request->held;
+    if (late)
+        request_release(request);
+    return late;
+}
+
+/* Is there a body still to come that is not worth waiting for? A short one is: its connection lives
+ * on, and costs less than another. So does a client that waits for leave to send one. */
+static bool body_is_left(const struct request *request)
+{
+    const struct head_body *body = &request->announced;
+    return request->stage == REQUEST_BODY && body->any && !request->close &&
+           (body->chunked || body->length > REQUESTS_SHORT_BODY) &&
+           !request_header(request, "Expect");
+}
+
+/* libmicrohttpd answers after the body only, or closes the socket over bytes that are unread, and
+ * the kernel then answers RST, by which the answer may be lost. So this one is written past it, at
+ * once; then the rest is read for nothing, for a while (RFC 9112 section 9.6). */
+static void answer_early(struct request *request, int status, const char *content_type,
+                         const void *body, size_t size)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct buf bytes;
+    buf_init(&bytes);
+    response_write_head(&request->response, &bytes, status, content_type);
+    buf_add_format(&bytes, "Content-Length: %zu\r\n\r\n", size);
+    buf_add(&bytes, body, size);
+    request->response.status = status;
+    request->close = !buf_ok(&bytes) || send(info->connect_fd, bytes.data, bytes.size,
+                                             MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)bytes.size;
+    buf_finish(&bytes);
+    if (request->close)
+        return;
+    shutdown(info->connect_fd, SHUT_WR);
+    request->lingers = true;
+    requests_move_deadline(request, DEADLINE_LINGER);
+}
+
+/* When there is no memory for an answer, the connection ends without one. */
+static void hang_up(struct request *request)
+{
+    request->close = true;
+    request->response.err = ERR_OUT_OF_MEMORY;
+    request->response.status = 503;
+    requests_resume(request);
+}
+
+static void settle(struct request *request, bool made)
+{
+    if (!made) {
+        hang_up(request);
+        return;
+    }
+    if (request->close || request->all->stopping)
+        response_say_close(&request->response);
+    requests_resume(request);
+}
+
+void request_answer(struct request *request, int status, const char *content_type, struct buf *body)
+{
+    if (request_drop_late(request)) {
+        buf_finish(body);
+        return;
+    }
+    if (!buf_ok(body)) {
+        buf_finish(body);
+        request_problem(request, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+        return;
+    }
+    if (body_is_left(request)) {
+        answer_early(request, status, content_type, body->data, body->size);
+        buf_finish(body);
+        return;
+    }
+    byte_quota_set(request->all->quota, &request->answer_held, byte_quota_counted(body->size));
+    settle(request, response_make(&request->response, status, content_type, body));
+}
+
+void request_answer_static(struct request *request, int status, const char *content_type,
+                           const void *body, size_t size)
+{
+    if (request_drop_late(request))
+        return;
+    if (body_is_left(request))
+        answer_early(request, status, content_type, body, size);
+    else
+        settle(request, response_make_static(&request->response, status, content_type, body, size));
+}
+
+void request_problem(struct request *request, enum err err, const char *field, const char *detail,
+                     ...)
+{
+    char text[MAX_DETAIL];
+    va_list args;
+    if (request_drop_late(request))
+        return;
+    va_start(args, detail);
+    vsnprintf(text, sizeof text, detail, args);
+    va_end(args);
+    struct buf body;
+    buf_init(&body);
+    request->response.err = err;
+    response_write_problem(&request->response, &body, err, field, text);
+    if (!buf_ok(&body)) {
+        buf_finish(&body);
+        hang_up(request);
+        return;
+    }
+    request_answer(request, err_status(err), RESPONSE_PROBLEM_TYPE, &body);
+}
+
+/* ---- who asks ---- */
+
+/* `Bearer x` (RFC 6750 section 2.1), or NULL. */
+static const char *bearer(const struct request *request)
+{
+    const char *value = request_header(request, "Authorization");
+    if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+        return NULL;
+    return value + 7 + strspn(value + 7, " ");
+}
+
+/* A browser can set no header where it opens a WebSocket or an event stream, so there a token also
+ * travels as a subprotocol or in the address, which is kept out of the log. */
+static const char *find_credentials(struct request *request, size_t *ret_length)
+{
+    const char *text = bearer(request);
+    if (!text && request->route->right == RIGHT_RECEIVE) {
+        text = request_subprotocol(request, REQUEST_BEARER, ret_length);
+        if (text)
+            return text;
+        text = request_query(request, "token");
+    }
+    *ret_length = text ? strlen(text) : 0;
+    return text;
+}
+
+bool request_has_credentials(struct request *request)
+{
+    size_t length;
+    return find_credentials(request, &length) != NULL;
+}
+
+int request_identify(struct request *request, const char **ret_why)
+{
+    const struct access *access = request->all->access;
+    size_t length = 0;
+    const char *text = access_is_open(access) ? NULL : find_credentials(request, &length);
+    return access_identify(access, text, length, clock_wall_ms(), &request->who, ret_why);
+}
+
+const struct identity *request_who(const struct request *request)
+{
+    return request->who;
+}
+
+struct identity *request_take_who(struct request *request)
+{
+    struct identity *who = request->who;
+    request->who = NULL;
+    return who;
+}
+
+void request_note_refusal(struct request *request, enum err err, const char *why)
+{
+    char client[NETWORK_TEXT_SIZE];
+    const struct identity *who = request->who ? request->who : &identity_anyone;
+    request->response.err = err;
+    network_format(request_client(request), client);
+    log_refused(err, LOG_TEXT("method", request->head.method),
+                LOG_TEXT("path", request->target.path), LOG_TEXT("why", why),
+                LOG_TEXT("key", identity_key_id(who)), LOG_TEXT("user", identity_user(who)),
+                LOG_TEXT("client", client), LOG_TEXT("request_id", request->response.request_id));
+}
+
+void request_refuse(struct request *request, enum err err, const char *why)
+{
+    request_note_refusal(request, err, why);
+    if (err_status(err) == 401)
+        request_add_header(request, "WWW-Authenticate", "Bearer");
+    request_problem(request, err, NULL,
+                    err_status(err) == 401 ? "Send Authorization: Bearer and a key or token: %s."
+                                           : "This needs %s.",
+                    why);
+}
+
+/* ---- later ---- */
+
+void request_wait(struct request *request)
+{
+    request->waits = true;
+}
+
+bool request_may_ask(struct request *request)
+{
+    if (request->all->ended)
+        request_problem(request, ERR_STOPPING, NULL, "Try again in a moment.");
+    else if (request->all->late >= MAX_LATE)
+        request_problem(request, ERR_BROKER_DOWN, NULL, "Try again in a moment.");
+    return !requests_is_answered(request);
+}
+
+void request_progress(struct request *request)
+{
+    requests_move_deadline(request, DEADLINE_BODY);
+}
+
+void request_go_on(struct request *request)
+{
+    request->waits = false;
+    requests_move_deadline(request, DEADLINE_BODY);
+    requests_resume(request);
+}
+
+/* ---- the socket ---- */
+
+/* Within MHD_run; the socket handed in is closed at the next one, so it must come (law 2). */
+static void on_upgrade(void *cls, struct MHD_Connection *connection, void *mhd_context,
+                       const char *extra, size_t extra_size, MHD_socket socket,
+                       struct MHD_UpgradeResponseHandle *handle)
+{
+    (void)connection;
+    (void)mhd_context;
+    struct request *request = cls;
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+    void (*adopted)(void *, int, const char *, size_t) = request->adopted;
+    request->adopted = NULL;
+    adopted(request->adopted_context, fd, extra, extra_size);
+    requests_run_again(request->all);
+    MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+void request_upgrade(struct request *request, const char *accept, const char *protocol,
+                     void (*adopted)(void *context, int fd, const char *extra, size_t size),
+                     void *context)
+{
+    struct MHD_Response *mhd_response = MHD_create_response_for_upgrade(on_upgrade, request);
+    if (!mhd_response) {
+        adopted(context, -1, NULL, 0);
+        hang_up(request);
+        return;
+    }
+    request->adopted = adopted;
+    request->adopted_context = context;
+    MHD_add_response_header(mhd_response, "Upgrade", "websocket");
+    MHD_add_response_header(mhd_response, "Sec-WebSocket-Accept", accept);
+    if (protocol)
+        MHD_add_response_header(mhd_response, "Sec-WebSocket-Protocol", protocol);
+    request->response.mhd_response = mhd_response;
+    request->response.status = MHD_HTTP_SWITCHING_PROTOCOLS;
+    requests_resume(request);
+}
+
+int request_adopt(struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    request->close = true; /* MHD_NO without an answer */
+    request->response.status = MHD_HTTP_OK;
+    requests_resume(request);
+    requests_run_again(request->all);
+    return fd;
+}
+
+bool request_is_head(const struct request *request)
+{
+    return strcmp(request->head.method, "HEAD") == 0;
+}
+
+bool request_is_post(const struct request *request)
+{
+    return strcmp(request->head.method, "POST") == 0;
+}
+
+void request_write_head(const struct request *request, struct buf *buf, int status,
+                        const char *content_type)
+{
+    response_write_head(&request->response, buf, status, content_type);
+}
+
+void request_write_problem(const struct request *request, struct buf *buf, enum err err,
+                           const char *detail)
+{
+    struct buf body;
+    buf_init(&body);
+    response_write_problem(&request->response, &body, err, NULL, detail);
+    response_write_head(&request->response, buf, err_status(err), RESPONSE_PROBLEM_TYPE);
+    buf_add_format(buf, "Content-Length: %zu\r\n\r\n", body.size);
+    buf_add(buf, body.data, body.size);
+    buf->failed = buf->failed || !buf_ok(&body);
+    buf_finish(&body);
+}

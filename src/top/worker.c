@@ -1,0 +1,380 @@
+#include "top/worker.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "api/channels.h"
+#include "api/devices.h"
+#include "api/messages.h"
+#include "api/page.h"
+#include "api/send.h"
+#include "api/send_lines.h"
+#include "api/status.h"
+#include "api/tokens.h"
+#include "api/users.h"
+#include "base/byte_quota.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/catch_up.h"
+#include "engine/reactor.h"
+#include "http/listener.h"
+#include "http/route.h"
+#include "model/access.h"
+#include "model/identity.h"
+#include "session/poll.h"
+#include "session/publish_request.h"
+#include "session/room.h"
+#include "session/session_auth.h"
+#include "session/sessions.h"
+#include "session/sse.h"
+#include "session/websocket_echo.h"
+#include "session/websocket_session.h"
+#include "socket/stream.h"
+#include "socket/websocket.h"
+#include "top/endpoint.h"
+
+#define MAX_ROUTES 32
+
+struct worker {
+    const struct worker_shared *ground;
+    struct reactor *reactor;
+    struct access *access; /* a reference; replaced by a reload */
+    struct byte_quota quota;
+    struct publish_options send;
+    struct sessions sessions;
+    struct listener *listener;
+    struct listener *metrics; /* of the first worker, where metrics_listen is set */
+    struct send_lines send_lines;
+    struct route routes[MAX_ROUTES];
+    size_t route_count;
+    struct reactor_hook turn;
+    bool draining;
+    bool aborted;
+    bool finished;
+    atomic_bool gone; /* said to the main thread */
+};
+
+/* ---- routes ---- */
+
+static void add_route(struct worker *worker, struct route route)
+{
+    assert(worker->route_count < MAX_ROUTES && route.right != RIGHT_NOT_SAID);
+    worker->routes[worker->route_count++] = route;
+}
+
+static void add_routes(struct worker *worker)
+{
+    const struct worker_shared *ground = worker->ground;
+    worker->send_lines.publish_options = &worker->send;
+    const struct route routes[] = {
+        {"POST", "/send-message", send_message_serve, &worker->send, false, RIGHT_SEND},
+        {"POST", "/send-messages", NULL, &worker->send_lines, false, RIGHT_SEND,
+         &send_lines_body_handler},
+        {"GET", "/ws/:id", websocket_session_serve, &worker->sessions, true, RIGHT_RECEIVE},
+        {"GET", "/ws", room_lobby_serve, &worker->sessions, true, RIGHT_RECEIVE},
+        {"GET", "/rooms/:id", room_serve, &worker->sessions, true, RIGHT_RECEIVE},
+        {"GET", "/sse/:id", sse_serve, &worker->sessions, false, RIGHT_RECEIVE},
+        {"POST", "/sse/:id", sse_serve, &worker->sessions, false, RIGHT_RECEIVE},
+        {"GET", "/poll/:id", poll_serve, &worker->sessions, false, RIGHT_RECEIVE},
+        {"POST", "/poll/:id", poll_serve, &worker->sessions, false, RIGHT_RECEIVE},
+        {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
+        {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
+        {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
+        {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER},
+        {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},
+        {"POST", "/users/:id/ack", devices_ack_serve, NULL, false, RIGHT_OWN},
+        {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false, RIGHT_MANAGE},
+        {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ_MESSAGE},
+        {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false, RIGHT_MANAGE},
+        {"POST", "/users/:id/revoke", users_revoke_serve, NULL, false, RIGHT_MANAGE},
+        {"POST", "/tokens", tokens_serve, NULL, false, RIGHT_TOKEN},
+        {"GET", "/channels/:id", channels_describe_serve, NULL, false, RIGHT_READ_CHANNEL},
+        {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false, RIGHT_READ_CHANNEL},
+        {"GET", "/healthz", status_alive_serve, ground->status, false, RIGHT_OPEN},
+        {"GET", "/readyz", status_ready_serve, ground->status, false, RIGHT_OPEN},
+        {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/docs/errors", page_errors_serve, NULL, false, RIGHT_OPEN},
+    };
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        add_route(worker, routes[i]);
+    if (!ground->config->metrics_listen[0])
+        add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, ground->status,
+                                         false, RIGHT_READ});
+    if (ground->config->dev_echo)
+        add_route(worker, (struct route){"GET", "/ws-echo", websocket_echo_serve, &worker->sessions,
+                                         true, RIGHT_OPEN});
+}
+
+/* ---- building ---- */
+
+static struct listener_options listener_options(struct worker *worker)
+{
+    const struct worker_shared *ground = worker->ground;
+    const struct config *config = ground->config;
+    return (struct listener_options){
+        .reactor = worker->reactor,
+        .connection_limits = ground->connection_limits,
+        .quota = &worker->quota,
+        .access = worker->access,
+        .routes = worker->routes,
+        .route_count = worker->route_count,
+        .parser = worker->ground->parser,
+        .limits = {.max_head = (size_t)config->max_head, .max_body = (size_t)config->max_body},
+        .head_timeout_ms = config->head_timeout_ms,
+        .keepalive_ms = config->keepalive_ms,
+        .request_timeout_ms = config->request_timeout_ms,
+        .access_log = config->access_log,
+    };
+}
+
+static bool listen_for_metrics(struct worker *worker)
+{
+    static struct route routes[3];
+    const struct worker_shared *ground = worker->ground;
+    struct listener_options options = listener_options(worker);
+    routes[0] =
+        (struct route){"GET", "/metrics", status_metrics_serve, ground->status, false, RIGHT_OPEN};
+    routes[1] =
+        (struct route){"GET", "/healthz", status_alive_serve, ground->status, false, RIGHT_OPEN};
+    routes[2] =
+        (struct route){"GET", "/readyz", status_ready_serve, ground->status, false, RIGHT_OPEN};
+    options.routes = routes;
+    options.route_count = 3;
+    worker->metrics =
+        listener_create(&options, ground->metrics_endpoints->fds, ground->metrics_endpoints->count);
+    return worker->metrics != NULL;
+}
+
+/* What a reload may change, besides access. */
+struct limits {
+    struct request_limits http;
+    struct publish_options send;
+    int64_t poll_wait_ms;
+    int64_t retry_spread_ms;
+    int64_t auth_timeout_ms;
+    uint32_t queue_high;
+    bool access_log;
+};
+
+static struct limits limits_of(const struct config *config)
+{
+    return (struct limits){
+        .http = {.max_head = (size_t)config->max_head, .max_body = (size_t)config->max_body},
+        .send = {.max_message = (size_t)config->max_message,
+                 .ttl_ms = config->ttl_ms,
+                 .ttl_max_ms = config->ttl_max_ms},
+        .poll_wait_ms = config->poll_wait_ms,
+        .retry_spread_ms = config->retry_spread_ms,
+        .auth_timeout_ms = config->auth_timeout_ms,
+        .queue_high = (uint32_t)config->queue_high,
+        .access_log = config->access_log,
+    };
+}
+
+static void set_limits(struct worker *worker, const struct limits *limits)
+{
+    worker->send = limits->send;
+    worker->sessions.poll_wait_ms = limits->poll_wait_ms;
+    worker->sessions.retry_spread_ms = limits->retry_spread_ms;
+    session_auths_change(worker->sessions.auths, worker->access, limits->auth_timeout_ms);
+    worker->sessions.queue_high = limits->queue_high;
+    listener_change(worker->listener, worker->access, &limits->http, limits->access_log);
+    if (worker->metrics)
+        listener_change(worker->metrics, worker->access, &limits->http, limits->access_log);
+}
+
+/* ---- stopping ---- */
+
+/* Late answers are waited for only while there is time. */
+static bool is_idle(const struct worker *worker)
+{
+    return !listener_connections(worker->listener) && !worker->sessions.open &&
+           (worker->aborted || !listener_late_answers(worker->listener)) &&
+           !catch_up_in_flight(worker->reactor->catch_up) &&
+           !(worker->metrics && listener_connections(worker->metrics));
+}
+
+/* Top-down: who brings in work first. */
+static void finish(struct worker *worker)
+{
+    worker->finished = true;
+    listener_stop(worker->listener);
+    if (worker->metrics)
+        listener_stop(worker->metrics);
+    streams_stop(worker->sessions.streams);
+    reactor_stop(worker->reactor);
+    atomic_store(&worker->gone, true);
+    worker->ground->on_gone(worker->ground->context);
+}
+
+static void on_turn(struct reactor_hook *hook)
+{
+    struct worker *worker = list_entry(hook, struct worker, turn);
+    if (worker->draining && !worker->finished && is_idle(worker))
+        finish(worker);
+}
+
+static void drain(void *context)
+{
+    struct worker *worker = context;
+    worker->draining = worker->sessions.stopping = true;
+    listener_drain(worker->listener);
+    if (worker->metrics)
+        listener_drain(worker->metrics);
+    websockets_close_all(worker->sessions.websockets, ERR_STOPPING);
+    sse_close_all(worker->sessions.sse, ERR_STOPPING);
+    polls_answer_all(worker->sessions.polls, ERR_STOPPING);
+}
+
+static void end_all(void *context)
+{
+    struct worker *worker = context;
+    if (worker->finished)
+        return;
+    worker->aborted = true;
+    log_warn("time is up, closing what is left",
+             LOG_NUMBER("connections", listener_connections(worker->listener)),
+             LOG_NUMBER("sessions", worker->sessions.open),
+             LOG_NUMBER("late_answers", listener_late_answers(worker->listener)));
+    listener_abort(worker->listener);
+    if (worker->metrics)
+        listener_abort(worker->metrics);
+    websockets_abort_all(worker->sessions.websockets);
+    sse_abort_all(worker->sessions.sse);
+    polls_abort_all(worker->sessions.polls);
+}
+
+void worker_drain(struct worker *worker)
+{
+    reactor_call(worker->reactor, drain, worker);
+}
+
+void worker_abort(struct worker *worker)
+{
+    reactor_call(worker->reactor, end_all, worker);
+}
+
+int64_t worker_turned_ms(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->reactor->turned_ms, memory_order_relaxed);
+}
+
+bool worker_is_gone(const struct worker *worker)
+{
+    return atomic_load(&worker->gone);
+}
+
+/* ---- changing ---- */
+
+struct change { /* on its way to a worker, by which it is freed */
+    struct worker *worker;
+    struct access *access; /* a reference */
+    struct limits limits;
+};
+
+static void change(void *context)
+{
+    struct change *to = context;
+    struct worker *worker = to->worker;
+    access_unref(worker->access);
+    worker->access = to->access;
+    set_limits(worker, &to->limits);
+    free(to);
+}
+
+void worker_change(struct worker *worker, const struct config *config, struct access *access)
+{
+    struct change *to = mem_alloc(sizeof *to);
+    *to = (struct change){worker, access_ref(access), limits_of(config)};
+    reactor_call(worker->reactor, change, to);
+}
+
+/* ---- life ---- */
+
+struct worker *worker_create(const struct worker_shared *ground, size_t index,
+                             struct access *access)
+{
+    const struct config *config = ground->config;
+    struct worker *worker = mem_alloc(sizeof *worker);
+    worker->ground = ground;
+    worker->access = access_ref(access);
+    worker->quota.limit = (size_t)config->max_buffered / ground->worker_count;
+    worker->reactor = reactor_create(
+        (int)index, ground->broker,
+        &(struct catch_up_limits){
+            .sessions_per_user = (size_t)config->max_sessions_per_user,
+            .channels_per_session = (size_t)config->max_channels_per_session,
+            .channels = (size_t)(config->max_channels + config->workers - 1) / ground->worker_count,
+        });
+    worker->quota.gauge = &worker->reactor->metrics.buffered;
+    /* Hooks run in this order: requests are served, then what they queued is written. */
+    add_routes(worker);
+    struct listener_options options = listener_options(worker);
+    worker->listener =
+        listener_create(&options, ground->endpoints->fds + index * ground->endpoints->count,
+                        ground->endpoints->count);
+    if (!worker->listener ||
+        (index == 0 && ground->metrics_endpoints->count && !listen_for_metrics(worker)))
+        return NULL;
+    struct streams *streams =
+        streams_create(worker->reactor, &(struct streams_limits){config->stall_timeout_ms});
+    struct websockets_limits limits_of_websockets = {
+        .heartbeat_ms = config->heartbeat_ms,
+        .max_message = (uint64_t)config->ws_max_message,
+        .max_fragments = (uint32_t)config->ws_max_fragments,
+    };
+    worker->sessions = (struct sessions){
+        .reactor = worker->reactor,
+        .streams = streams,
+        .websockets =
+            websockets_create(worker->reactor, streams, &worker->quota, &limits_of_websockets),
+        .connection_limits = ground->connection_limits,
+        .publish_options = &worker->send,
+        .heartbeat_ms = config->heartbeat_ms,
+        .next_session = (uint64_t)index << 56 | (uint64_t)clock_wall_ms() << 12,
+        .can_adopt = ground->can_adopt,
+    };
+    worker->sessions.sse = sse_streams_create(worker->reactor);
+    worker->sessions.polls = polls_create(worker->reactor);
+    worker->sessions.auths = session_auths_create(worker->reactor, ground->connection_limits);
+    struct limits limits = limits_of(config);
+    set_limits(worker, &limits);
+    worker->turn.run = on_turn;
+    reactor_on_turn(worker->reactor, &worker->turn);
+    return worker;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (!worker)
+        return;
+    reactor_destroy(worker->reactor);
+    listener_destroy(worker->listener);
+    listener_destroy(worker->metrics);
+    websockets_destroy(worker->sessions.websockets);
+    sse_streams_destroy(worker->sessions.sse);
+    polls_destroy(worker->sessions.polls);
+    session_auths_destroy(worker->sessions.auths);
+    access_unref(worker->access);
+    streams_destroy(worker->sessions.streams);
+    free(worker);
+}
+
+void worker_start(struct worker *worker)
+{
+    reactor_start(worker->reactor);
+}
+
+void worker_join(struct worker *worker)
+{
+    reactor_join(worker->reactor);
+}
+
+const struct metrics *worker_metrics(const struct worker *worker)
+{
+    return &worker->reactor->metrics;
+}
