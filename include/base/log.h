@@ -24,7 +24,7 @@
 enum log_level {
     LOG_ERROR, /* someone must act */
     LOG_WARN,  /* we coped */
-    LOG_INFO,  /* the lives of parts */
+    LOG_INFO,  /* what starts and ends */
     LOG_DEBUG,
 };
 

@@ -1,9 +1,9 @@
 /* age.h - what of the clock that messages age by outlives a process.
  *
  * While a process lives, messages age by the machine's steady clock: setting the wall clock ages
- * nothing, nor does sleep. A file's messages go on ageing in the next life, by what the wall clock
+ * nothing, nor does sleep. A file's messages go on ageing in the next epoch, by what the wall clock
  * says has passed; so what is known of the two is kept in the file, and when a message expires is
- * right in every life. Where they cannot tell how long it was, nothing aged. */
+ * right in every epoch. Where they cannot tell how long it was, nothing aged. */
 #ifndef ENGINE_AGE_H
 #define ENGINE_AGE_H
 
@@ -18,7 +18,7 @@ struct age {
     bool doubted;    /* the wall clock went back: how long the next pause is cannot be told */
 };
 
-/* The age at which a life begins; it never goes back. */
+/* The age at which an epoch begins; it never goes back. */
 int64_t age_begin(const struct age *age, int64_t wall_ms);
 
 /* Compares it with the wall clock. True: something has changed that the file must have before the

@@ -10,7 +10,7 @@ struct sqlite_committer;
 struct sqlite_file_error;
 struct sqlite_shared;
 
-/* Locks the folder, opens the file and begins a life in it; shared, which outlives the committer,
+/* Locks the folder, opens the file and begins an epoch in it; shared, which outlives the committer,
  * has what the file knows. NULL: *ret_error says why. */
 struct sqlite_committer *sqlite_committer_create(struct sqlite_shared *shared,
                                                  struct sqlite_file_error *ret_error);

@@ -1,4 +1,4 @@
-/* sqlite_options.h - what the SQLite broker is told; the defaults are in the table of config.c. */
+/* sqlite_options.h - what the SQLite broker is told; the defaults are in base/config_table.h. */
 #ifndef ENGINE_SQLITE_OPTIONS_H
 #define ENGINE_SQLITE_OPTIONS_H
 

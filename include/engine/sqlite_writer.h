@@ -30,7 +30,7 @@ struct sqlite_writer_options {
     struct retention_limits retention;
 };
 
-/* A time in which one process wrote: cursors strictly between were given by a life that is not on
+/* A time in which one process wrote: cursors strictly between were given by an epoch that is not on
  * this disk. */
 struct epoch {
     uint64_t last;  /* the last id on disk when it began */

@@ -71,7 +71,8 @@ struct byte_quota *request_quota(const struct request *request);
  * others hold much. It is counted as such until it is made. */
 size_t request_reserve(struct request *request, size_t wish);
 
-/* Adds a header to the answer to come. name and value live until then. At most four. */
+/* Adds a header to the answer to come. name and value live until then. At most
+ * RESPONSE_MAX_FIELDS. */
 void request_add_header(struct request *request, const char *name, const char *value);
 
 /* Answers with these bytes, which change hands (a failed buffer becomes 503). */

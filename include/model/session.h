@@ -21,8 +21,9 @@ struct message;
 struct session;
 struct topic;
 
-/* What a transport does. None of these may free the session or detach it before they return:
- * closing takes effect on a later turn of the loop. */
+/* What a transport does. None of these frees the session: that takes effect on a later turn of the
+ * loop. close detaches it at once, and so do deliver and tell_gap where they fail: who walks over
+ * sessions has the next one in hand before it calls. */
 struct session_ops {
     enum transport transport;
     /* Queues the message's frame. False: out of memory, and the session closes itself. */

@@ -1,6 +1,6 @@
 /* subscribe_request.h - what a client asks for that wants to receive.
  *
- * The address of every transport's endpoint says the same: whose stream, after which cursor, with
+ * The URL of every transport's endpoint says the same: whose stream, after which cursor, with
  * which channels, for which device. Worker's thread only. */
 #ifndef SESSION_SUBSCRIBE_REQUEST_H
 #define SESSION_SUBSCRIBE_REQUEST_H
@@ -17,13 +17,13 @@ struct request;
 struct subscribe_request {
     struct catch_up_start start; /* its names lie in `names` */
     struct topic *channels;      /* owned */
-    char *names;                 /* owned: the address's */
+    char *names;                 /* owned: the URL's */
     char *more_names;            /* owned: those that came as JSON */
     uint32_t max;                /* bytes of a message its reader takes at once; 0: any number */
 };
 
 /* Reads `:id`, ?after= (over which a Last-Event-ID header wins), ?channels=a,b, each ?channel=,
- * ?device= and ?max= of a request, and "channels" of a POST's body, as an address has no room for
+ * ?device= and ?max= of a request, and "channels" of a POST's body, as a URL has no room for
  * many. False: a problem was answered, and there is nothing to finish. */
 bool subscribe_request_read(struct request *request, struct subscribe_request *ret_request);
 

@@ -1,4 +1,4 @@
-/* stream.h - an adopted socket: one way in, one queue out, one door.
+/* stream.h - an adopted socket: one way in, one queue out, one way to end.
  *
  * All streams of a worker hang in one epoll set of their own (a `streams`), which the worker's
  * libuv loop polls as a single descriptor: an idle stream costs neither a libuv handle nor a

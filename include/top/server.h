@@ -1,6 +1,7 @@
 /* server.h - all workers together: built bottom-up, tied, stopped top-down.
  *
- * The only reader of the configuration. Runs on the main thread, whose loop handles signals and
+ * Opens the broker as the configuration says; what workers and credentials need of it they read
+ * themselves. Runs on the main thread, whose loop handles signals and
  * the clock of the broker; each worker has a thread of its own. */
 #ifndef TOP_SERVER_H
 #define TOP_SERVER_H

@@ -10,7 +10,7 @@
 struct metrics;
 struct worker;
 
-/* Once a second. The metrics are those of the parts. */
+/* Once a second. The metrics are those of the workers. */
 void supervision_beat(struct worker *const *workers, const struct metrics *const *metrics,
                       size_t count);
 

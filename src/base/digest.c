@@ -1,11 +1,13 @@
 #include "base/digest.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/need.h"
 
 #define WEBSOCKET_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 #define KEY_LENGTH     24
@@ -56,8 +58,7 @@ bool digest_same(const void *a, const void *b, size_t size)
 
 void digest_random(void *ret_bytes, size_t size)
 {
-    int done = RAND_bytes(ret_bytes, (int)size);
-    assert(done == 1);
+    need(RAND_bytes(ret_bytes, (int)size) == 1 ? 0 : EIO, "random bytes");
 }
 
 void digest_hex(const void *bytes, size_t size, char *ret_hex)

@@ -1,18 +1,16 @@
 #include "base/hash.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "base/need.h"
 
 static uint64_t key[2];
 
 void hash_seed(void)
 {
-    if (getrandom(key, sizeof key, 0) != sizeof key) {
-        fprintf(stderr, "pushwire: the kernel gives no random numbers\n");
-        abort();
-    }
+    need(getrandom(key, sizeof key, 0) == sizeof key ? 0 : errno, "random bytes");
 }
 
 void hash_get_key(uint64_t ret_key[static 2])

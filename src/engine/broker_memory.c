@@ -298,7 +298,7 @@ struct broker *broker_memory_create(const struct broker_memory_limits *limits)
     dispatcher_init(&memory->dispatcher);
     devices_init(&memory->devices, limits->devices_per_user, MAX_DEVICES);
     memory->keys = idempotency_create(limits->idempotency_entries, limits->idempotency_ttl_ms);
-    /* A life begins: every cursor below this one was given by a life whose store is gone, so the
+    /* An epoch begins: every cursor below this one was given by one whose store is gone, so the
      * first id of this epoch is the floor of all topics: a gap is told, never hidden. */
     memory->age_offset_ms = limits->wall_ms() - limits->mono_ms();
     memory->last = broker_next_id(0, limits->wall_ms());

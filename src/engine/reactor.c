@@ -1,6 +1,7 @@
 #include "engine/reactor.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/need.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "model/connection_manager.h"
@@ -258,9 +260,9 @@ static void on_second(uv_timer_t *handle)
 
 static void init_handles(struct reactor *reactor)
 {
-    uv_loop_init(&reactor->loop);
+    need(uv_loop_init(&reactor->loop), "a worker's loop");
     reactor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    assert(reactor->wake_fd >= 0);
+    need(reactor->wake_fd >= 0 ? 0 : errno, "a worker's wake-up");
     uv_poll_init(&reactor->loop, &reactor->wake, reactor->wake_fd);
     uv_prepare_init(&reactor->loop, &reactor->prepare);
     uv_check_init(&reactor->loop, &reactor->check);
@@ -313,8 +315,7 @@ static void run_loop(void *context)
 
 void reactor_start(struct reactor *reactor)
 {
-    int failed = uv_thread_create(&reactor->thread, run_loop, reactor);
-    assert(!failed);
+    need(uv_thread_create(&reactor->thread, run_loop, reactor), "a worker's thread");
 }
 
 void reactor_join(struct reactor *reactor)

@@ -1,6 +1,5 @@
 #include "engine/sqlite_checkpointer.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -8,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/need.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_writer.h"
 
@@ -68,8 +68,7 @@ struct sqlite_checkpointer *sqlite_checkpointer_create(const char *folder)
     checkpointer->limit = checkpointer->patience = DEFAULT_PAGES;
     pthread_mutex_init(&checkpointer->mutex, NULL);
     pthread_cond_init(&checkpointer->wake, NULL);
-    int failed = pthread_create(&checkpointer->thread, NULL, keep, checkpointer);
-    assert(!failed);
+    need(pthread_create(&checkpointer->thread, NULL, keep, checkpointer), "the broker's thread");
     return checkpointer;
 }
 

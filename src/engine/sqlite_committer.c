@@ -732,8 +732,8 @@ static void *write_loop(void *context)
 /* ---- life ---- */
 
 /* From here on ids are this epoch's. Between the last one's and them a millisecond of ids is given
- * to nobody, whatever the clock says: what a life that is not on this disk gave after `last` falls
- * in there, and is told as a gap. */
+ * to nobody, whatever the clock says: what an epoch that is not on this disk gave after `last`
+ * falls in there, and is told as a gap. */
 static int begin_epoch(struct sqlite_committer *committer, int64_t wall_ms)
 {
     struct sqlite_shared *shared = committer->shared;

@@ -25,7 +25,7 @@ struct sqlite_reader_pool {
 /* What a cursor between two epochs has missed; 0: nothing. */
 static uint64_t lost_upto(const struct sqlite_shared *shared, uint64_t cursor)
 {
-    size_t low = 0, high = shared->epoch_count; /* the first life that begins above the cursor */
+    size_t low = 0, high = shared->epoch_count; /* the first epoch that begins above the cursor */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (shared->epochs[middle].first > cursor)
@@ -296,7 +296,7 @@ static void serve_lookup(struct sqlite_shared *shared, struct sqlite_reader *rea
     lookup->err = (enum err)err;
 }
 
-/* ---- the readers' thquestions ---- */
+/* ---- the readers' threads ---- */
 
 static struct sqlite_reader *open_reader(struct sqlite_shared *shared)
 {

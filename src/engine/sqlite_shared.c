@@ -1,9 +1,9 @@
 #include "engine/sqlite_shared.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/need.h"
 #include "engine/broker.h"
 #include "engine/memory_store.h"
 
@@ -92,6 +92,5 @@ void sqlite_shared_ask(struct sqlite_shared *shared, struct call *call, enum sql
 
 void sqlite_shared_start(pthread_t *thread, void *(*loop)(void *context), void *context)
 {
-    int failed = pthread_create(thread, NULL, loop, context);
-    assert(!failed);
+    need(pthread_create(thread, NULL, loop, context), "the broker's thread");
 }

@@ -386,14 +386,14 @@ int sqlite_writer_load_epochs(struct sqlite_writer *writer, struct epoch **ret_e
     *ret_epochs = NULL;
     *ret_count = 0;
     if (rc != SQLITE_OK)
-        return fail(writer, rc, "load lives");
+        return fail(writer, rc, "load epochs");
     *ret_epochs = mem_alloc((size_t)(count + 1) * sizeof **ret_epochs);
     while (*ret_count < (size_t)count && sqlite3_step(statement) == SQLITE_ROW) {
         struct epoch *epoch = &(*ret_epochs)[(*ret_count)++];
         epoch->last = (uint64_t)sqlite3_column_int64(statement, 0);
         epoch->first = (uint64_t)sqlite3_column_int64(statement, 1);
     }
-    return judge(writer, sqlite3_finalize(statement), "load lives");
+    return judge(writer, sqlite3_finalize(statement), "load epochs");
 }
 
 /* ---- after a failure ---- */
@@ -502,11 +502,11 @@ int sqlite_writer_add_epoch(struct sqlite_writer *writer, const struct epoch *ep
     int rc = sqlite3_prepare_v2(writer->db, "INSERT OR REPLACE INTO life(first, last) VALUES (?,?)",
                                 -1, &statement, NULL);
     if (rc != SQLITE_OK)
-        return fail(writer, rc, "add life");
+        return fail(writer, rc, "add epoch");
     sqlite3_bind_int64(statement, 1, (int64_t)epoch->first);
     sqlite3_bind_int64(statement, 2, (int64_t)epoch->last);
     sqlite3_step(statement);
-    return judge(writer, sqlite3_finalize(statement), "add life");
+    return judge(writer, sqlite3_finalize(statement), "add epoch");
 }
 
 int sqlite_writer_lower_devices(struct sqlite_writer *writer, uint64_t head)

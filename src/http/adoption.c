@@ -54,16 +54,16 @@ static bool connect_ends(struct trial *trial)
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int sessions = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     trial->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (sessions >= 0 && trial->client >= 0 &&
-        bind(sessions, (struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(sessions, 1) == 0 &&
-        getsockname(sessions, (struct sockaddr *)&address, &size) == 0 &&
+    if (listening >= 0 && trial->client >= 0 &&
+        bind(listening, (struct sockaddr *)&address, sizeof address) == 0 &&
+        listen(listening, 1) == 0 &&
+        getsockname(listening, (struct sockaddr *)&address, &size) == 0 &&
         connect(trial->client, (struct sockaddr *)&address, size) == 0)
-        trial->server = accept4(sessions, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (sessions >= 0)
-        close(sessions);
+        trial->server = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (listening >= 0)
+        close(listening);
     return trial->server >= 0;
 }
 
@@ -77,7 +77,7 @@ static bool run_until_adopted(struct MHD_Daemon *daemon, const struct trial *tri
 }
 
 /* Does a byte get through, and not an end? */
-static bool auths(int from, int to)
+static bool gets_through(int from, int to)
 {
     char byte = 'x';
     struct pollfd ready = {.fd = to, .events = POLLIN};
@@ -101,8 +101,8 @@ static bool try_it(struct trial *trial)
     trial->server = -1; /* the library's now, even when it refuses */
     bool works =
         MHD_add_connection(daemon, server, (struct sockaddr *)&peer, sizeof peer) == MHD_YES &&
-        run_until_adopted(daemon, trial) && auths(trial->adopted, trial->client) &&
-        auths(trial->client, trial->adopted);
+        run_until_adopted(daemon, trial) && gets_through(trial->adopted, trial->client) &&
+        gets_through(trial->client, trial->adopted);
     MHD_stop_daemon(daemon);
     return works;
 }

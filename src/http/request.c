@@ -265,7 +265,7 @@ static const char *bearer(const struct request *request)
 }
 
 /* A browser can set no header where it opens a WebSocket or an event stream, so there a token also
- * travels as a subprotocol or in the address, which is kept out of the log. */
+ * travels as a subprotocol or in the URL, which is kept out of the log. */
 static const char *find_credentials(struct request *request, size_t *ret_length)
 {
     const char *text = bearer(request);

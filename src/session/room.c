@@ -222,7 +222,7 @@ static const struct websocket_role role = {
 
 /* ---- coming in ---- */
 
-/* A guest has no mail: its stream is the room, and its own address is one nobody can name. */
+/* A guest has no mail: its stream is the room, and its own topic is one nobody can name. */
 static int open_session(struct guest *self)
 {
     char id[SESSION_ID_TEXT_SIZE];

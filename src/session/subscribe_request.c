@@ -23,7 +23,7 @@ bool subscribe_request_parse_cursor(const char *text, uint64_t *ret_cursor)
 
 /* Where a stream that comes back left off: the header of an EventSource; the parameter of those
  * that are written in JavaScript, which can send none to another origin unasked, and who leave the
- * address as it was at first; else what the address says. */
+ * URL as it was at first; else what the URL says. */
 static const char *find_after(struct request *request)
 {
     const char *last = request_header(request, "Last-Event-ID");
@@ -66,7 +66,7 @@ static size_t count_words(const char *list)
     return count;
 }
 
-/* How many channels the address names, at most, and how long they are, each with a NUL. */
+/* How many channels the URL names, at most, and how long they are, each with a NUL. */
 static size_t count_channels(struct request *request, const char *list, size_t *ret_size)
 {
     size_t count = count_words(list);
@@ -204,7 +204,7 @@ int subscribe_request_add(struct subscribe_request *subscribe_request, const jso
     return 0;
 }
 
-/* What a POST says beside its address. */
+/* What a POST says beside its URL. */
 static bool read_body(struct request *request, struct subscribe_request *subscribe_request)
 {
     json_t *body = json_body_read(request);

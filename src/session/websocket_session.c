@@ -581,7 +581,7 @@ static void let_in(struct websocket_session *self, struct identity *who)
 }
 
 /* The first one: whoever brings no good token has had their chance. It may name the channels for
- * which the address had no room. */
+ * which the URL had no room. */
 static void authenticate(const struct asked *asked)
 {
     struct websocket_session *self = asked->self;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/need.h"
 #include "engine/reactor.h"
 #include "model/message.h"
 
@@ -393,7 +394,7 @@ struct streams *streams_create(struct reactor *reactor, const struct streams_lim
     streams->reactor = reactor;
     streams->stall_seconds = (limits->stall_ms + 999) / 1000;
     streams->epoll = epoll_create1(EPOLL_CLOEXEC);
-    assert(streams->epoll >= 0);
+    need(streams->epoll >= 0 ? 0 : errno, "a worker's epoll set");
     list_init(&streams->dirty);
     list_init(&streams->blocked);
     list_init(&streams->dead);

@@ -1,6 +1,7 @@
 #include "socket/websocket.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/buf.h"
 #include "base/byte_quota.h"
 #include "base/mem.h"
+#include "base/need.h"
 #include "base/timer_wheel.h"
 #include "engine/reactor.h"
 #include "model/message.h"
@@ -550,7 +552,7 @@ struct websockets *websockets_create(struct reactor *reactor, struct streams *st
     websockets->quota = quota;
     websockets->limits = *limits;
     websockets->ping = websocket_frame(WEBSOCKET_PING, 0, &payload);
-    assert(websockets->ping);
+    need(websockets->ping ? 0 : ENOMEM, "memory for a ping");
     buf_init(&websockets->pongs);
     list_init(&websockets->closing);
     websockets->heartbeat_seconds = (size_t)((limits->heartbeat_ms + 999) / 1000);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/need.h"
 #include "base/notify.h"
 #include "engine/broker.h"
 #include "engine/broker_memory.h"
@@ -213,7 +214,7 @@ static void on_part_gone(void *context)
     uv_async_send(&server->worker_finished);
 }
 
-static void on_part_finished(uv_async_t *handle)
+static void on_worker_finished(uv_async_t *handle)
 {
     struct server *server = handle->data;
     for (size_t i = 0; i < server->worker_count; i++) {
@@ -235,15 +236,16 @@ static void on_second(uv_timer_t *timer)
 
 static void init_loop(struct server *server)
 {
-    uv_loop_init(&server->loop);
+    need(uv_loop_init(&server->loop), "the main loop");
     for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++) {
-        uv_signal_init(&server->loop, &server->signals[i]);
+        need(uv_signal_init(&server->loop, &server->signals[i]), "news of signals");
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], on_signal, signal_numbers[i]);
     }
     uv_timer_init(&server->loop, &server->second);
     uv_timer_init(&server->loop, &server->drain);
-    uv_async_init(&server->loop, &server->worker_finished, on_part_finished);
+    need(uv_async_init(&server->loop, &server->worker_finished, on_worker_finished),
+         "the main loop's wake-up");
     server->second.data = server->drain.data = server->worker_finished.data = server;
     uv_timer_start(&server->second, on_second, 1000, 1000);
 }

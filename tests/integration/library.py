@@ -5,6 +5,7 @@ import pathlib
 
 from harness import BINARY
 
+SCARCE = pathlib.Path(BINARY).parent / "tests/library/scarce.so"
 MOVED = pathlib.Path(BINARY).parent / "tests/library/moved.so"
 
 

@@ -10,7 +10,9 @@ import time
 import pytest
 import websockets
 
+from disk import skip_with_sanitizers
 from harness import BINARY, AnswerReader, clean_environment, http_client, request, run, wait_until
+from library import SCARCE
 
 LIMIT = 64
 
@@ -177,3 +179,21 @@ def test_too_many_sessions_of_one_user_or_address_are_closed_with_4429(start, fl
 def test_the_limit_is_raised_to_what_is_allowed(start):
     server = start(wrapper=["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"])
     assert server.metric("max_fds") > 64
+
+
+@pytest.mark.parametrize("scarce", [
+    "getrandom:1", "epoll_create1:1", "eventfd:1", "eventfd:2", "eventfd:3", "epoll_create1:2",
+    "epoll_create1:3", "pthread_create:1", "pthread_create:2", "pthread_create:3"])
+def test_what_a_start_cannot_do_without_is_said_in_one_line(scarce, tmp_path):
+    """A kernel that refuses is no mistake of ours, so nothing asserts."""
+    if not SCARCE.exists():
+        pytest.skip(f"{SCARCE} is not there: the build has no tests")
+    skip_with_sanitizers()
+    done = subprocess.run([BINARY, "--listen=127.0.0.1:0", "--workers=1"], cwd=tmp_path, check=False,
+                          capture_output=True, text=True, timeout=20,
+                          env=clean_environment(LD_PRELOAD=str(SCARCE), SCARCE=scarce))
+    assert done.returncode == 1, done.stderr
+    [line] = [line for line in done.stderr.splitlines()
+              if line.startswith("pushwire: ") or " error " in line]
+    assert "ssert" not in done.stderr
+    assert line
