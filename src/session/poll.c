@@ -18,6 +18,7 @@
 #include "session/session_auth.h"
 #include "session/sessions.h"
 #include "session/subscribe_request.h"
+#include "session/wire_json.h"
 #include "socket/stream.h"
 
 #define JSON_TYPE       "application/json"
@@ -70,49 +71,6 @@ static struct polls *all_of(const struct poll_session *self)
     return self->slot.sessions->polls;
 }
 
-/* ---- the answer ---- */
-
-static void add_id(struct buf *body, uint64_t id)
-{
-    char text[TEXT_ID_SIZE];
-    text_format_id(id, text);
-    buf_add_format(body, "\"%s\"", text);
-}
-
-/* Or its outline, where it is larger than max. */
-static void add_message(struct buf *messages, const struct message *message, size_t max)
-{
-    size_t before;
-    buf_add_text(messages, messages->size ? ",{" : "{");
-    before = messages->size;
-    message_write_members(message, messages);
-    if (max && buf_ok(messages) && messages->size - before + 2 > max) {
-        messages->size = before;
-        message_write_outline(message, messages);
-    }
-    buf_add_text(messages, "}");
-}
-
-static void write_answer(struct buf *body, const struct buf *messages, uint64_t next, bool more,
-                         uint64_t after, uint64_t gap)
-{
-    buf_add_text(body, "{\"messages\":[");
-    buf_add(body, messages->data, messages->size);
-    buf_add_text(body, "],\"next\":");
-    add_id(body, next);
-    buf_add_text(body, more ? ",\"more\":true,\"gap\":" : ",\"more\":false,\"gap\":");
-    if (gap) {
-        buf_add_text(body, "{\"after\":");
-        add_id(body, after);
-        buf_add_text(body, ",\"resumes\":");
-        add_id(body, gap);
-        buf_add_text(body, "}}\n");
-    } else {
-        buf_add_text(body, "null}\n");
-    }
-    body->failed = body->failed || !buf_ok(messages);
-}
-
 /* ---- a poll that waits: the session's side ---- */
 
 /* More than a page waits for the next poll: above its mark a session is offered no more. */
@@ -132,7 +90,7 @@ static void have_news(struct poll_session *self)
 static bool deliver(struct session *session, struct message *message)
 {
     struct poll_session *self = from_session(session);
-    add_message(&self->messages, message, self->max);
+    wire_json_add_to_page(&self->messages, message, self->max);
     self->count++;
     have_news(self);
     return true;
@@ -180,8 +138,13 @@ static bool send_page(struct poll_session *self)
 {
     struct buf body;
     buf_init(&body);
-    uint64_t next = self->count || self->gap ? self->session.cursor : self->after;
-    write_answer(&body, &self->messages, next, self->session.more, self->after, self->gap);
+    wire_json_page(&body, &(struct wire_page){
+                              .messages = &self->messages,
+                              .next = self->count || self->gap ? self->session.cursor : self->after,
+                              .more = self->session.more,
+                              .after = self->after,
+                              .resumes = self->gap,
+                          });
     buf_add_format(&self->head, "Content-Length: %zu\r\n\r\n", body.size);
     buf_add(&self->head, body.data, body.size);
     self->head.failed = self->head.failed || !buf_ok(&body);
@@ -363,10 +326,16 @@ static void answer_page(struct asked *asked)
     buf_init(&messages);
     buf_init(&body);
     for (size_t i = 0; i < read->count; i++) {
-        add_message(&messages, read->messages[i], asked->subscribe_request.max);
+        wire_json_add_to_page(&messages, read->messages[i], asked->subscribe_request.max);
         next = read->messages[i]->id;
     }
-    write_answer(&body, &messages, next, read->more, read->after, gap_of(read));
+    wire_json_page(&body, &(struct wire_page){
+                              .messages = &messages,
+                              .next = next,
+                              .more = read->more,
+                              .after = read->after,
+                              .resumes = gap_of(read),
+                          });
     buf_finish(&messages);
     metrics_add(&sessions->reactor->metrics.delivered[TRANSPORT_POLL], (int64_t)read->count);
     if (!sessions->stopping)

@@ -16,6 +16,7 @@
 #include "session/session_auth.h"
 #include "session/sessions.h"
 #include "session/subscribe_request.h"
+#include "session/wire_json.h"
 #include "socket/stream.h"
 
 #define COMMENT_SECONDS 15
@@ -60,6 +61,21 @@ static struct sse_streams *all_of(const struct sse *self)
 
 /* ---- frames ---- */
 
+static void begin_event(struct buf *buf, const char *event)
+{
+    buf_add_format(buf, "event: %s\ndata: ", event);
+}
+
+static void end_event(struct buf *buf)
+{
+    buf_add_text(buf, "\n\n");
+}
+
+static void add_retry(struct buf *buf, int64_t retry_ms)
+{
+    buf_add_format(buf, "retry: %lld\n", (long long)retry_ms);
+}
+
 static void add_id(struct buf *buf, uint64_t id)
 {
     char text[TEXT_ID_SIZE];
@@ -67,15 +83,15 @@ static void add_id(struct buf *buf, uint64_t id)
     buf_add_format(buf, "id: %s\n", text);
 }
 
-static struct chunk *make_with(const struct message *message, const char *first,
-                               void (*write)(const struct message *message, struct buf *buf))
+static struct chunk *make_with(const struct message *message, const char *event,
+                               void (*write)(struct buf *buf, const struct message *message))
 {
     struct buf buf;
     buf_init(&buf);
     add_id(&buf, message->id);
-    buf_add_text(&buf, first);
-    write(message, &buf);
-    buf_add_text(&buf, "}\n\n");
+    begin_event(&buf, event);
+    write(&buf, message);
+    end_event(&buf);
     struct chunk *frame = frame_from(&buf);
     buf_finish(&buf);
     return frame;
@@ -83,13 +99,12 @@ static struct chunk *make_with(const struct message *message, const char *first,
 
 static struct chunk *make_event(const struct message *message)
 {
-    return make_with(message, "event: message\ndata: {\"type\":\"message\",",
-                     message_write_members);
+    return make_with(message, "message", wire_json_message);
 }
 
 static struct chunk *make_event_outline(const struct message *message)
 {
-    return make_with(message, "event: too_large\ndata: {", message_write_outline);
+    return make_with(message, "too_large", wire_json_outline);
 }
 
 static const struct message_format event_outline = {7, make_event_outline, NULL};
@@ -138,10 +153,10 @@ static void end(struct sse *self)
 
 static void write_bye(struct buf *buf, enum err reason, int64_t retry_ms)
 {
-    buf_add_format(buf,
-                   "retry: %lld\nevent: bye\n"
-                   "data: {\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}\n\n",
-                   (long long)retry_ms, err_code(reason), (long long)retry_ms);
+    add_retry(buf, retry_ms);
+    begin_event(buf, "bye");
+    wire_json_bye(buf, reason, retry_ms);
+    end_event(buf);
 }
 
 static void say_bye(struct sse *self, enum err reason)
@@ -177,18 +192,11 @@ static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
                      const struct topic *channel)
 {
     struct sse *self = from_session(session);
-    char after_text[TEXT_ID_SIZE], resumes_text[TEXT_ID_SIZE];
     struct buf buf;
-    text_format_id(after, after_text);
-    text_format_id(resumes, resumes_text);
     buf_init(&buf);
-    buf_add_format(&buf, "event: gap\ndata: {\"type\":\"gap\",\"after\":\"%s\",\"resumes\":\"%s\"",
-                   after_text, resumes_text);
-    if (channel) {
-        buf_add_text(&buf, ",\"channel\":");
-        buf_add_json(&buf, channel->name, channel->length);
-    }
-    buf_add_text(&buf, "}\n\n");
+    begin_event(&buf, "gap");
+    wire_json_gap(&buf, after, resumes, channel);
+    end_event(&buf);
     if (send_buf(self, &buf))
         return true;
     close_stream(self, ERR_OUT_OF_MEMORY);
@@ -316,18 +324,15 @@ void sse_abort_all(struct sse_streams *all)
 
 static void greet(struct sse *self, const struct request *request, const struct topic *user)
 {
-    char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
     struct buf buf;
-    session_format_id(self->session.id, id);
-    text_format_id(self->session.cursor, cursor);
     buf_init(&buf);
     request_write_head(request, &buf, 200, RESPONSE_STREAM_TYPE);
-    buf_add_format(&buf,
-                   "\r\nretry: %d\nid: %s\nevent: welcome\ndata: {\"type\":\"welcome\","
-                   "\"session\":\"%s\",\"user\":",
-                   RETRY_MS, cursor, id);
-    buf_add_json(&buf, user->name, user->length);
-    buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%d}\n\n", cursor, COMMENT_SECONDS);
+    buf_add_text(&buf, "\r\n");
+    add_retry(&buf, RETRY_MS);
+    add_id(&buf, self->session.cursor);
+    begin_event(&buf, "welcome");
+    wire_json_welcome(&buf, &self->session, user, COMMENT_SECONDS, NULL);
+    end_event(&buf);
     if (!send_buf(self, &buf))
         close_stream(self, ERR_OUT_OF_MEMORY);
 }

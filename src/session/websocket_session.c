@@ -1,15 +1,12 @@
 #include "session/websocket_session.h"
 
 #include <jansson.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/reactor.h"
@@ -20,17 +17,16 @@
 #include "model/identity.h"
 #include "model/message.h"
 #include "model/session.h"
-#include "model/token.h"
 #include "session/publish_request.h"
 #include "session/session_auth.h"
 #include "session/sessions.h"
 #include "session/subscribe_request.h"
 #include "session/websocket_handshake.h"
+#include "session/wire_json.h"
 #include "session/wire_text.h"
 #include "socket/websocket.h"
 
 #define PROTOCOL_JSON "pushwire.v1.json"
-#define MAX_REF       9007199254740992.0 /* up to here a double holds every whole number */
 
 struct websocket_session {
     struct websocket websocket;
@@ -84,14 +80,12 @@ static struct chunk *text_frame_of(const struct buf *buf)
     return frame;
 }
 
-static struct chunk *make_with(const struct message *message, const char *first,
-                               void (*write)(const struct message *message, struct buf *buf))
+static struct chunk *make_with(const struct message *message,
+                               void (*write)(struct buf *buf, const struct message *message))
 {
     struct buf buf;
     buf_init(&buf);
-    buf_add_text(&buf, first);
-    write(message, &buf);
-    buf_add_text(&buf, "}");
+    write(&buf, message);
     struct chunk *frame = text_frame_of(&buf);
     buf_finish(&buf);
     return frame;
@@ -99,35 +93,16 @@ static struct chunk *make_with(const struct message *message, const char *first,
 
 static struct chunk *make_json(const struct message *message)
 {
-    return make_with(message, "{\"type\":\"message\",", message_write_members);
+    return make_with(message, wire_json_message);
 }
 
 static struct chunk *make_json_outline(const struct message *message)
 {
-    return make_with(message, "{", message_write_outline);
+    return make_with(message, wire_json_outline);
 }
 
 static const struct message_format json_outline = {6, make_json_outline, NULL};
 static const struct message_format json_format = {1, make_json, &json_outline};
-
-__attribute__((format(printf, 2, 3))) static bool send_text(struct websocket_session *self,
-                                                            const char *format, ...)
-{
-    char text[1024]; /* an error with a `ref` of 128 bytes, each of them escaped */
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    char *payload;
-    size_t size = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
-    struct chunk *frame = websocket_frame(WEBSOCKET_TEXT, size, &payload);
-    if (!frame)
-        return false;
-    memcpy(payload, text, size);
-    bool sent = websocket_send(&self->websocket, frame);
-    frame_unref(frame);
-    return sent;
-}
 
 /* Sends and empties the buffer. */
 static bool send_buf(struct websocket_session *self, struct buf *buf)
@@ -156,22 +131,13 @@ static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
                      const struct topic *channel)
 {
     struct websocket_session *self = from_session(session);
-    char after_text[TEXT_ID_SIZE], resumes_text[TEXT_ID_SIZE];
+    struct buf buf;
     if (!self->websocket.json) {
         websocket_close(&self->websocket, ERR_GAP);
         return false;
     }
-    text_format_id(after, after_text);
-    text_format_id(resumes, resumes_text);
-    struct buf buf;
     buf_init(&buf);
-    buf_add_format(&buf, "{\"type\":\"gap\",\"after\":\"%s\",\"resumes\":\"%s\"", after_text,
-                   resumes_text);
-    if (channel) {
-        buf_add_text(&buf, ",\"channel\":");
-        buf_add_json(&buf, channel->name, channel->length);
-    }
-    buf_add_text(&buf, "}");
+    wire_json_gap(&buf, after, resumes, channel);
     if (send_buf(self, &buf))
         return true;
     websocket_close(&self->websocket, ERR_OUT_OF_MEMORY);
@@ -198,29 +164,12 @@ static const struct session_ops session_ops = {
 
 /* ---- opening ---- */
 
-/* As the token says it; that it counts a little longer is for clocks that differ. */
-static void add_end(struct buf *buf, const struct websocket_session *self)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!auth_of(self) || identity_end_ms(session_auth_who(auth_of(self))) == INT64_MAX)
-        return;
-    clock_format(identity_end_ms(session_auth_who(auth_of(self))) - TOKEN_LEEWAY_MS, text);
-    buf_add_format(buf, ",\"expires_at\":\"%s\"", text);
-}
-
 static bool welcome(struct websocket_session *self, const struct topic *user)
 {
-    char id[SESSION_ID_TEXT_SIZE], cursor[TEXT_ID_SIZE];
     struct buf buf;
-    session_format_id(self->session.id, id);
-    text_format_id(self->session.cursor, cursor);
     buf_init(&buf);
-    buf_add_format(&buf, "{\"type\":\"welcome\",\"session\":\"%s\",\"user\":", id);
-    buf_add_json(&buf, user->name, user->length);
-    buf_add_format(&buf, ",\"cursor\":\"%s\",\"heartbeat\":%lld", cursor,
-                   (long long)(self->slot.sessions->heartbeat_ms / 1000));
-    add_end(&buf, self);
-    buf_add_text(&buf, "}");
+    wire_json_welcome(&buf, &self->session, user, self->slot.sessions->heartbeat_ms / 1000,
+                      session_auth_who(auth_of(self)));
     return send_buf(self, &buf);
 }
 
@@ -292,28 +241,12 @@ static void locate(struct websocket_session *self)
 
 /* ---- the WebSocket's side ---- */
 
-/* A client's own word for its frame, or number; others are not repeated. */
-static void add_ref(struct buf *buf, const json_t *ref)
-{
-    double number = json_number_value(ref);
-    if (json_is_string(ref) && json_string_length(ref) <= TOPIC_NAME_MAX) {
-        buf_add_text(buf, ",\"ref\":");
-        buf_add_json(buf, json_string_value(ref), json_string_length(ref));
-    } else if (json_is_number(ref) && number >= -MAX_REF && number <= MAX_REF &&
-               number == (double)(int64_t)number) {
-        buf_add_format(buf, ",\"ref\":%lld", (long long)number);
-    }
-}
-
 static void send_error(struct websocket_session *self, enum err err, const json_t *ref,
                        const char *detail)
 {
     struct buf buf;
     buf_init(&buf);
-    buf_add_format(&buf, "{\"type\":\"error\",\"code\":\"%s\",\"detail\":", err_code(err));
-    buf_add_json(&buf, detail, strlen(detail));
-    add_ref(&buf, ref);
-    buf_add_text(&buf, "}");
+    wire_json_error(&buf, err, detail, ref);
     send_buf(self, &buf);
 }
 
@@ -327,17 +260,19 @@ struct asked {
 
 static void serve_ping(const struct asked *asked)
 {
-    send_text(asked->self, "{\"type\":\"pong\"}");
+    struct buf buf;
+    buf_init(&buf);
+    wire_json_pong(&buf);
+    send_buf(asked->self, &buf);
 }
 
-static void answer_channel(struct websocket_session *self, const char *type,
+static void answer_channel(struct websocket_session *self,
+                           void (*write)(struct buf *buf, const struct topic *channel),
                            const struct topic *channel)
 {
     struct buf buf;
     buf_init(&buf);
-    buf_add_format(&buf, "{\"type\":\"%s\",\"channel\":", type);
-    buf_add_json(&buf, channel->name, channel->length);
-    buf_add_text(&buf, "}");
+    write(&buf, channel);
     send_buf(self, &buf);
 }
 
@@ -370,7 +305,7 @@ static void serve_subscribe(const struct asked *asked)
         send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
                    err_title((enum err)err));
     else
-        answer_channel(self, "subscribed", &channel);
+        answer_channel(self, wire_json_subscribed, &channel);
 }
 
 static void serve_unsubscribe(const struct asked *asked)
@@ -380,7 +315,7 @@ static void serve_unsubscribe(const struct asked *asked)
     if (!read_channel(asked, &channel))
         return;
     catch_up_unsubscribe(self->slot.sessions->reactor->catch_up, &self->session, &channel);
-    answer_channel(self, "unsubscribed", &channel);
+    answer_channel(self, wire_json_unsubscribed, &channel);
 }
 
 /* A client's message on its way; its session may close before the broker answers. */
@@ -398,23 +333,14 @@ static void answer_sent(struct websocket_session *self,
                         const struct publish_request *publish_request)
 {
     const json_t *ref = json_object_get(publish_request->body, "ref");
-    char id[TEXT_ID_SIZE];
     struct buf buf;
     if (publish_request->publish.err) {
         send_error(self, publish_request->publish.err, ref,
                    publish_request_advice(publish_request->publish.err));
         return;
     }
-    text_format_id(publish_request->publish.id, id);
     buf_init(&buf);
-    buf_add_text(&buf, "{\"type\":\"sent\"");
-    add_ref(&buf, ref);
-    buf_add_format(&buf, ",\"id\":\"%s\",", id);
-    if (publish_request->publish.duplicate)
-        buf_add_text(&buf, "\"duplicate\":true}");
-    else
-        buf_add_format(&buf, "\"delivered\":%llu}",
-                       (unsigned long long)publish_request_delivered(publish_request));
+    wire_json_sent(&buf, publish_request, ref);
     send_buf(self, &buf);
 }
 
@@ -533,7 +459,7 @@ static void drop_channels(struct websocket_session *self)
         memcpy(name, channel.name, channel.length);
         channel.name = name;
         catch_up_unsubscribe(catch_up, &self->session, &channel);
-        answer_channel(self, "unsubscribed", &channel);
+        answer_channel(self, wire_json_unsubscribed, &channel);
     }
 }
 
@@ -541,9 +467,7 @@ static void answer_renewal(struct websocket_session *self)
 {
     struct buf buf;
     buf_init(&buf);
-    buf_add_text(&buf, "{\"type\":\"renewed\"");
-    add_end(&buf, self);
-    buf_add_text(&buf, "}");
+    wire_json_renewed(&buf, session_auth_who(auth_of(self)));
     send_buf(self, &buf);
 }
 
@@ -722,10 +646,12 @@ static void on_drained(struct websocket *websocket)
 
 static void say_bye(struct websocket_session *self, enum err reason)
 {
+    struct buf buf;
     if (!self->websocket.json || reason == ERR_PEER_CLOSED || reason == ERR_CONNECTION_LOST)
         return;
-    send_text(self, "{\"type\":\"bye\",\"code\":\"%s\",\"retry_ms\":%lld}", err_code(reason),
-              (long long)sessions_retry_ms(self->slot.sessions));
+    buf_init(&buf);
+    wire_json_bye(&buf, reason, sessions_retry_ms(self->slot.sessions));
+    send_buf(self, &buf);
 }
 
 /* What it had a right to. */
