@@ -261,7 +261,7 @@ def test_exactly_once_over_reconnects_while_everybody_publishes(start):
         while len(got) < count * publishers:
             connections += 1
             path = f"/ws/gil?channels=a,b&after={cursor}"
-            async with server.ws(path, form="json") as socket:
+            async with server.ws(path, form="json", close_timeout=0.1) as socket:
                 for _ in range(dice.randrange(1, count // 4)):
                     frame = json.loads(await socket.recv())
                     if frame["type"] == "message":

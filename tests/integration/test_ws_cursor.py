@@ -112,7 +112,7 @@ def test_exactly_once_over_reconnects_while_messages_flow(start):
         dice, cursor, got, connections = random.Random(seed), "0", [], 0
         while len(got) < count:
             connections += 1
-            async with server.ws(f"/ws/gil?after={cursor}", form="json") as socket:
+            async with server.ws(f"/ws/gil?after={cursor}", form="json", close_timeout=0.1) as socket:
                 for _ in range(dice.randrange(1, count // 10)):
                     frame = json.loads(await socket.recv())
                     assert frame["type"] in ("welcome", "message"), frame
