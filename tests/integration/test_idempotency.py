@@ -76,7 +76,7 @@ def test_field_and_header_must_agree(shared, user):
     assert post(shared, user, headers={"Idempotency-Key": user}, key=user).status_code == 200
 
 
-@pytest.mark.parametrize("key", ["", "k" * 129, 7, None, ["k"]], ids=str)
+@pytest.mark.parametrize("key", ["", "k" * 129, 7, ["k"]], ids=str)
 def test_a_bad_key_is_refused(shared, user, key):
     answer = post(shared, user, key=key)
     assert (answer.status_code, answer.json()["field"]) == (422, "key")

@@ -58,7 +58,9 @@ def test_metrics_tell_which_keys_are_in_use(start, files):
 def test_a_broken_file_changes_nothing(start, files):
     server = start(*files.args, "--allowed-origins", "https://a.example")
     good = files.keys_file.read_text()
-    for broken, where in ((good + "nonsense\n", ":8: after the id"), (good * 2, "taken by another")):
+    behind = good.count("\n") + 1
+    for broken, where in ((good + "nonsense\n", f":{behind}: after the id"),
+                          (good * 2, "taken by another")):
         files.keys_file.write_text(broken)
         reload_by(server, signal.SIGHUP, "nothing was reloaded")
         assert where in server.log[-1], server.log[-1]
