@@ -102,7 +102,7 @@ def test_a_hundred_long_names_come_with_a_frame(shared, user):
 
 
 def test_what_is_no_list_of_names_is_refused(shared, user):
-    for bad in "a", 1, {}, ["a", 1], ["a/b"], [""], [None]:
+    for bad in "a", 1, {}, ["a", 1], ["a/b"], [""]:
         for path in "sse", "poll":
             answer = shared.http.post(f"/{path}/{user}", json={"channels": bad})
             assert (answer.status_code, answer.json()["field"]) == (422, "channels")
@@ -112,7 +112,9 @@ def test_what_is_no_list_of_names_is_refused(shared, user):
     for path in "sse", "poll":
         assert shared.http.post(f"/{path}/{user}", content=b"no").status_code in (400, 415)
     assert shared.http.post(f"/poll/{user}?wait=0", json={}).status_code == 200
-    assert shared.http.post(f"/poll/{user}?wait=0", json={"channels": None}).status_code == 200
+    for nothing in None, [None]:
+        answer = shared.http.post(f"/poll/{user}?wait=0", json={"channels": nothing})
+        assert answer.status_code == 200
 
 
 def test_a_frame_that_is_none_may_be_mended(shared, user):
