@@ -34,7 +34,7 @@ struct deadline { /* of one connection */
     struct MHD_Connection *connection; /* the listener's to fill in */
     /* parking.c's: of a body on its way, when last looked at */
     uint64_t calls;
-    int unread;
+    uint64_t taken;
     bool looked_at;
     bool parked;
     struct request *request; /* from the head to the answer: whose */

@@ -1,7 +1,10 @@
 #include "http/parking.h"
 
+#include <linux/tcp.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "http/deadlines.h"
 #include "http/requests.h"
@@ -15,6 +18,21 @@ static int unread(const struct deadline *deadline)
 {
     int size = 0;
     return ioctl(deadline->fd, FIONREAD, &size) == 0 ? size : 0;
+}
+
+/* How much of what came the library has taken from the kernel. In this order: what comes in between
+ * counts as taken, so that nobody is thought to stand still who does not. False: the kernel does
+ * not say (a Unix socket). */
+static bool count_taken(const struct deadline *deadline, int *ret_unread, uint64_t *ret_taken)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    *ret_unread = unread(deadline);
+    *ret_taken = 0;
+    if (getsockopt(deadline->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return false;
+    *ret_taken = info.tcpi_bytes_received - (uint64_t)*ret_unread;
+    return true;
 }
 
 static void park(struct parking *parking, struct deadline *deadline)
@@ -39,15 +57,17 @@ static void judge(struct parking *parking, struct deadline *deadline)
     const struct request *request = deadline->request;
     if (deadline->parked || request->suspended || !request->announced.chunked)
         return;
-    int size = unread(deadline);
-    bool still = deadline->looked_at && deadline->calls == request->calls;
-    bool taken = size < deadline->unread || deadline->unread == 0;
+    int size;
+    uint64_t taken;
+    bool known = count_taken(deadline, &size, &taken);
+    bool still =
+        deadline->looked_at && deadline->calls == request->calls && deadline->taken == taken;
     deadline->looked_at = true;
     deadline->calls = request->calls;
-    deadline->unread = size;
+    deadline->taken = taken;
     if (still && size == 0)
         park(parking, deadline);
-    else if (still && !taken)
+    else if (still && known)
         parking->end(parking->context, deadline);
 }
 
