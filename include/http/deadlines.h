@@ -73,4 +73,9 @@ struct deadline *deadlines_take_idle(struct deadlines *deadlines, int64_t now_ms
 /* Has a single byte come on this connection? Browsers open some in case they need them. */
 bool deadline_heard(const struct deadline *deadline);
 
+/* Bytes that lie in the kernel and were not taken yet. */
+int deadline_unread(const struct deadline *deadline);
+/* Bytes that ever came. False: the kernel does not say (a Unix socket). */
+bool deadline_received(const struct deadline *deadline, uint64_t *ret_bytes);
+
 #endif

@@ -3,6 +3,7 @@
 #include <linux/tcp.h> /* libc's has too short a tcp_info */
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SILENT_MS 1000 /* a request may take so long to follow its connection */
@@ -98,8 +99,22 @@ struct deadline *deadlines_take_idle(struct deadlines *deadlines, int64_t now_ms
 
 bool deadline_heard(const struct deadline *deadline)
 {
+    uint64_t bytes;
+    return !deadline_received(deadline, &bytes) || bytes > 0;
+}
+
+int deadline_unread(const struct deadline *deadline)
+{
+    int bytes = 0;
+    return ioctl(deadline->fd, FIONREAD, &bytes) == 0 ? bytes : 0;
+}
+
+bool deadline_received(const struct deadline *deadline, uint64_t *ret_bytes)
+{
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
-    return getsockopt(deadline->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
-           info.tcpi_bytes_received > 0;
+    if (getsockopt(deadline->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return false;
+    *ret_bytes = info.tcpi_bytes_received;
+    return true;
 }

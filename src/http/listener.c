@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -489,19 +488,13 @@ static void close_listen_socket(struct listen_socket *listen_socket)
     listen_socket->fd = -1;
 }
 
-static bool has_unread(int fd)
-{
-    int unread = 0;
-    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
-}
-
 /* Connections with nothing on their way end now: kept-alive ones, and those that browsers open in
  * case they need them. One whose request has already begun to reach us gets its answer. */
 static void end_idle(struct listener *listener)
 {
     struct list *by_phase = listener->requests.deadlines.by_phase;
     list_for_each(kept, &by_phase[DEADLINE_NEXT_HEAD], struct deadline, link) {
-        if (!has_unread(kept->fd))
+        if (!deadline_unread(kept))
             shutdown(kept->fd, SHUT_RDWR);
     }
     list_for_each(fresh, &by_phase[DEADLINE_FIRST_HEAD], struct deadline, link) {
