@@ -67,7 +67,7 @@ static void split(const char *text, char *ret_host, size_t room, const char **re
     *ret_port = colon + 1;
 }
 
-static size_t resolve(const char *text, struct sockaddr_storage *ret_topics, size_t room)
+static size_t resolve(const char *text, struct sockaddr_storage *ret_addresses, size_t room)
 {
     char host[256];
     const char *port;
@@ -76,9 +76,9 @@ static size_t resolve(const char *text, struct sockaddr_storage *ret_topics, siz
     struct addrinfo *found;
     size_t count = 0;
     if (strcmp(host, "localhost") == 0) /* whatever /etc/hosts says */
-        return resolve((snprintf(host, sizeof host, "127.0.0.1:%s", port), host), ret_topics,
+        return resolve((snprintf(host, sizeof host, "127.0.0.1:%s", port), host), ret_addresses,
                        room) +
-               resolve((snprintf(host, sizeof host, "[::1]:%s", port), host), ret_topics + 1,
+               resolve((snprintf(host, sizeof host, "[::1]:%s", port), host), ret_addresses + 1,
                        room - 1);
     int failed = getaddrinfo(host, port, &hints, &found);
     if (failed) {
@@ -87,7 +87,7 @@ static size_t resolve(const char *text, struct sockaddr_storage *ret_topics, siz
         return 0;
     }
     for (struct addrinfo *at = found; at && count < room; at = at->ai_next)
-        memcpy(&ret_topics[count++], at->ai_addr, at->ai_addrlen);
+        memcpy(&ret_addresses[count++], at->ai_addr, at->ai_addrlen);
     freeaddrinfo(found);
     return count;
 }
@@ -248,37 +248,39 @@ static bool inherit(struct endpoints *endpoints, int fd, const char *only_loopba
     return share(endpoints, &address, fd);
 }
 
+/* All of it, or nothing. */
+static bool complete(struct endpoints *endpoints, bool all)
+{
+    if (all) {
+        pack(endpoints);
+        return true;
+    }
+    close_all(endpoints);
+    endpoints_finish(endpoints);
+    return false;
+}
+
 bool endpoints_inherit(struct endpoints *ret_endpoints, int first, size_t count, size_t workers,
                        const char *only_loopback)
 {
+    bool all = true;
     init(ret_endpoints, workers);
     ret_endpoints->inherited = true;
-    for (size_t i = 0; i < count; i++) {
-        if (ret_endpoints->count < ENDPOINTS_MAX &&
-            inherit(ret_endpoints, first + (int)i, only_loopback))
-            continue;
-        close_all(ret_endpoints);
-        endpoints_finish(ret_endpoints);
-        return false;
-    }
-    pack(ret_endpoints);
-    return true;
+    for (size_t i = 0; i < count && all; i++)
+        all = ret_endpoints->count < ENDPOINTS_MAX &&
+              inherit(ret_endpoints, first + (int)i, only_loopback);
+    return complete(ret_endpoints, all);
 }
 
 bool endpoints_bind(struct endpoints *ret_endpoints, char *const *texts, size_t text_count,
                     size_t workers, const char *only_loopback)
 {
+    bool all = true;
     init(ret_endpoints, workers);
-    for (size_t i = 0; i < text_count; i++) {
-        if (ret_endpoints->count < ENDPOINTS_MAX &&
-            bind_text(ret_endpoints, texts[i], only_loopback))
-            continue;
-        close_all(ret_endpoints);
-        endpoints_finish(ret_endpoints);
-        return false;
-    }
-    pack(ret_endpoints);
-    return true;
+    for (size_t i = 0; i < text_count && all; i++)
+        all = ret_endpoints->count < ENDPOINTS_MAX &&
+              bind_text(ret_endpoints, texts[i], only_loopback);
+    return complete(ret_endpoints, all);
 }
 
 bool endpoints_check(char *const *texts, size_t text_count, const char *only_loopback)
