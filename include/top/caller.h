@@ -1,6 +1,6 @@
 /* caller.h - asks a running server, over HTTP, for the commands that do.
  *
- * libcurl does the work. Where the server is: --url, else the first topic of `listen`, on this
+ * libcurl does the work. Where the server is: --url, else the first address of `listen`, on this
  * machine. Blocks; belongs to one thread. */
 #ifndef TOP_CALLER_H
 #define TOP_CALLER_H

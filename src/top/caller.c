@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/config_errors.h"
 #include "base/mem.h"
+#include "top/local_socket.h"
 
 #define TRIES          5
 #define PAUSE_MS       200 /* doubled each time */
@@ -19,7 +20,6 @@
 #define RESPONSE_S     60L
 #define SILENCE_S      60L /* a stream says something every 15 s */
 #define RESPONSE_MAX   ((size_t)64 * 1024 * 1024)
-#define UNIX_PREFIX    "unix:"
 #define LONGEST_REASON 300
 
 struct caller {
@@ -54,7 +54,7 @@ static char *find_url(const struct config *config, bool *ret_is_local)
     const char *given = config_option(config, "--url");
     const char *text = given ? given : config->listen.items[0];
     *ret_is_local = !given;
-    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+    if (local_socket_is(text))
         return mem_strdup(text);
     if (!given)
         return local_url(text);
@@ -71,8 +71,8 @@ struct caller *caller_create(const struct config *config, const char *name)
     struct caller *caller = mem_alloc(sizeof *caller);
     caller->name = name;
     caller->url = find_url(config, &caller->is_local);
-    if (caller->url && strncmp(caller->url, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
-        caller->socket = mem_strdup(caller->url + strlen(UNIX_PREFIX));
+    if (caller->url && local_socket_is(caller->url)) {
+        caller->socket = mem_strdup(caller->url + strlen(LOCAL_SOCKET_PREFIX));
         free(caller->url);
         caller->url = mem_strdup("http://localhost");
     }
