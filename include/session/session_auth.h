@@ -41,8 +41,8 @@ const struct access *session_auths_access(const struct session_auths *auths);
 /* For a session that is about to open; who changes hands, also when there is no memory: NULL. */
 struct session_auth *session_auth_create(struct session_auths *auths, struct session *session,
                                          struct identity *who);
-/* For one whose token is still to come, from that topic. NULL: no memory, or there are
- * max_unauthenticated, or the topic has its share of them. */
+/* For one whose token is still to come, from that address. NULL: no memory, or there are
+ * max_unauthenticated, or the address has its share of them. */
 struct session_auth *session_auth_create_waiting(struct session_auths *auths,
                                                  struct session *session,
                                                  const struct sockaddr *peer);

@@ -6,8 +6,8 @@
 
 struct config;
 
-/* topic is where the server listens. Says nothing where nobody looks: unless it is `dev`, where
+/* address is where the server listens. Says nothing where nobody looks: unless it is `dev`, where
  * standard error is no terminal, or its lines are JSON. */
-void greeting_say(const struct config *config, const char *topic);
+void greeting_say(const struct config *config, const char *address);
 
 #endif

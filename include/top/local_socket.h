@@ -15,9 +15,9 @@ bool local_socket_is(const char *text);
 
 /* Makes the file and listens. One that is left of a process that is gone is replaced; EADDRINUSE:
  * somebody listens there. 0 and all it returns, or an errno. */
-int local_socket_bind(const char *text, struct sockaddr_storage *ret_topic, int *ret_fd);
+int local_socket_bind(const char *text, struct sockaddr_storage *ret_address, int *ret_fd);
 
-/* Takes the file away; a topic of another kind is left alone. */
-void local_socket_remove(const struct sockaddr_storage *topic);
+/* Takes the file away; an address of another kind is left alone. */
+void local_socket_remove(const struct sockaddr_storage *address);
 
 #endif

@@ -17,7 +17,7 @@
 #define MESSAGE_SIZE 512
 
 static struct {
-    struct sockaddr_un topic;
+    struct sockaddr_un address;
     socklen_t length; /* 0: nobody listens */
     int64_t watchdog_ms;
     size_t sockets;
@@ -38,12 +38,12 @@ static uint64_t take_number(const char *name)
 static void read_topic(const char *path)
 {
     size_t length = path ? strlen(path) : 0;
-    if (length < 2 || (*path != '/' && *path != '@') || length >= sizeof manager.topic.sun_path)
+    if (length < 2 || (*path != '/' && *path != '@') || length >= sizeof manager.address.sun_path)
         return;
-    manager.topic.sun_family = AF_UNIX;
-    memcpy(manager.topic.sun_path, path, length + 1);
+    manager.address.sun_family = AF_UNIX;
+    memcpy(manager.address.sun_path, path, length + 1);
     if (*path == '@')
-        manager.topic.sun_path[0] = '\0';
+        manager.address.sun_path[0] = '\0';
     manager.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
@@ -76,7 +76,8 @@ static void send_text(const char *text, size_t length)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
-    sendto(fd, text, length, MSG_NOSIGNAL, (const struct sockaddr *)&manager.topic, manager.length);
+    sendto(fd, text, length, MSG_NOSIGNAL, (const struct sockaddr *)&manager.address,
+           manager.length);
     close(fd);
 }
 

@@ -117,7 +117,7 @@ static struct MHD_Daemon *start_daemon(struct trial *trial)
 }
 
 /* A head passes if it is shown to us, and head_check finds nothing. */
-static bool auths(struct trial *trial, struct MHD_Daemon *daemon, const struct sample *sample)
+static bool passes(struct trial *trial, struct MHD_Daemon *daemon, const struct sample *sample)
 {
     int ends[2];
     struct sockaddr_in peer = {.sin_family = AF_INET};
@@ -141,7 +141,7 @@ static bool serves(const struct parser *parser)
     struct MHD_Daemon *daemon = start_daemon(&trial);
     bool right = daemon != NULL;
     for (size_t i = 0; i < sizeof samples / sizeof *samples && right; i++)
-        right = auths(&trial, daemon, &samples[i]) == samples[i].proper;
+        right = passes(&trial, daemon, &samples[i]) == samples[i].proper;
     if (daemon)
         MHD_stop_daemon(daemon);
     return right;

@@ -197,10 +197,10 @@ bool access_trusts_proxies(const struct access *access)
     return access->proxy_count > 0;
 }
 
-static bool is_trusted(const struct access *access, const struct sockaddr *topic)
+static bool is_trusted(const struct access *access, const struct sockaddr *address)
 {
     for (size_t i = 0; i < access->proxy_count; i++) {
-        if (network_has(&access->proxies[i], topic))
+        if (network_has(&access->proxies[i], address))
             return true;
     }
     return false;
@@ -222,20 +222,20 @@ static const char *last_word(const char *list, size_t *length, size_t *ret_size)
 }
 
 /* An address as proxies write it: by itself, in brackets, or with the port it asked from. */
-static bool parse_node(const char *word, size_t size, union network_address *ret_topic)
+static bool parse_node(const char *word, size_t size, union network_address *ret_address)
 {
     bool brackets = size && word[0] == '[';
     const char *end = memchr(word, brackets ? ']' : ':', size);
-    if (network_parse_address(word, size, ret_topic))
+    if (network_parse_address(word, size, ret_address))
         return true;
     if (!end)
         return false;
-    const char *topic = word + brackets, *port = end + brackets;
+    const char *address = word + brackets, *port = end + brackets;
     size_t left = (size_t)(word + size - port);
     uint64_t ignored;
     return (left == 0 || (*port == ':' && text_parse_u64(port + 1, left - 1, &ignored))) &&
-           network_parse_address(topic, (size_t)(end - topic), ret_topic) &&
-           (ret_topic->any.sa_family == AF_INET6) == brackets;
+           network_parse_address(address, (size_t)(end - address), ret_address) &&
+           (ret_address->any.sa_family == AF_INET6) == brackets;
 }
 
 bool access_find_client(const struct access *access, const struct sockaddr *peer,

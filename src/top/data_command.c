@@ -49,11 +49,11 @@ int check_data_command(const struct config *config)
 
 static void print_progress(void *context, int64_t done, int64_t total)
 {
-    bool *visible_upto = context;
+    bool *shown = context;
     if (!isatty(STDERR_FILENO) || !total)
         return;
     fprintf(stderr, "\r%3" PRId64 " %%", done * 100 / total);
-    *visible_upto = true;
+    *shown = true;
 }
 
 int backup_command(const struct config *config)
@@ -61,11 +61,11 @@ int backup_command(const struct config *config)
     struct sqlite_file_error error;
     char folder[PATH_MAX];
     const char *target = config->operands[0];
-    bool visible_upto = false;
+    bool shown = false;
     if (!find_folder(config, folder))
         return 1;
-    bool done = sqlite_file_backup(folder, target, print_progress, &visible_upto, &error);
-    if (visible_upto)
+    bool done = sqlite_file_backup(folder, target, print_progress, &shown, &error);
+    if (shown)
         fprintf(stderr, "\r");
     if (done)
         printf("%s: to restore, stop Pushwire, empty the data folder, and put this file there as "

@@ -17,10 +17,10 @@ static bool is_wanted(const struct config *config)
            (isatty(STDERR_FILENO) && config->log_format != CONFIG_LOG_JSON);
 }
 
-void greeting_say(const struct config *config, const char *topic)
+void greeting_say(const struct config *config, const char *address)
 {
     char text[1024], url[64] = "";
-    const char *port = strrchr(topic, ':');
+    const char *port = strrchr(address, ':');
     if (!port || !is_wanted(config))
         return;
     port++;

@@ -25,7 +25,7 @@ static bool follow(void)
     return age_follow(&epoch.age, epoch.age_ms, epoch.wall_ms);
 }
 
-static void auth(int64_t ms)
+static void pass(int64_t ms)
 {
     epoch.age_ms += ms;
     epoch.wall_ms += ms;
@@ -51,7 +51,7 @@ static void the_first_life_begins_with_the_wall_clock(void **state)
 
     assert_true(epoch.age_ms == NOW);
     assert_false(follow());
-    auth(DAY);
+    pass(DAY);
     assert_false(follow());
 }
 
@@ -59,7 +59,7 @@ static void a_pause_counts(void **state)
 {
     (void)state;
 
-    auth(HOUR);
+    pass(HOUR);
     end();
     begin(epoch.wall_ms + DAY);
     assert_true(epoch.age_ms == NOW + HOUR + DAY);
@@ -73,7 +73,7 @@ static void a_clock_set_ahead_ages_nothing_in_the_next_life_either(void **state)
     epoch.wall_ms += YEAR;
     assert_true(follow());
     assert_false(follow());
-    auth(HOUR);
+    pass(HOUR);
     end();
     begin(epoch.wall_ms + DAY);
     assert_true(epoch.age_ms == NOW + HOUR + DAY);
@@ -114,17 +114,17 @@ static void a_life_on_a_clock_that_is_behind_costs_nobody_anything(void **state)
 {
     (void)state;
 
-    auth(HOUR);
+    pass(HOUR);
     end();
     begin(NOW - YEAR);
     assert_true(epoch.age_ms == NOW + HOUR);
     assert_true(follow());
-    auth(HOUR);
+    pass(HOUR);
     end();
     begin(NOW + 3 * HOUR);
     assert_true(epoch.age_ms == NOW + 2 * HOUR);
     assert_true(follow());
-    auth(HOUR);
+    pass(HOUR);
     end();
     begin(epoch.wall_ms + DAY); /* from here on pauses count again */
     assert_true(epoch.age_ms == NOW + 3 * HOUR + DAY);
@@ -148,7 +148,7 @@ static void it_never_goes_back(void **state)
 {
     (void)state;
 
-    auth(DAY);
+    pass(DAY);
     end();
     begin(NOW);
     assert_true(epoch.age_ms == NOW + DAY);

@@ -173,7 +173,7 @@ static uint64_t bit(size_t i)
     return (uint64_t)1 << i;
 }
 
-static struct topic slot(int which)
+static struct topic place(int which)
 {
     static const char *const names[PLACES] = {"alice", "bob", "", "news", "sport"};
     if (which == EVERYONE)
@@ -184,7 +184,7 @@ static struct topic slot(int which)
 static int place_of(const struct topic *topic)
 {
     for (int p = 0; p < PLACES; p++) {
-        struct topic known = slot(p);
+        struct topic known = place(p);
         if (topic_equal(topic, &known))
             return p;
     }
@@ -403,7 +403,7 @@ static const struct broker_ops scripted_ops = {
 static void keep(struct world *world)
 {
     const struct plan *plan = &world->scenario->messages[world->numbered];
-    struct topic topic = slot(plan->to);
+    struct topic topic = place(plan->to);
     struct draft draft = a_draft(&topic, 1, plan->fleeting ? 0 : 1000);
     draft.except = plan->except == NOBODY ? 0 : (uint64_t)plan->except + 1;
     world->messages[world->numbered] = message_create(id_of(world->numbered), 0, &draft);
@@ -487,7 +487,7 @@ static size_t hear(struct visit *visit, struct topic ret_channels[static CHANNEL
     for (int p = NEWS; p < PLACES; p++) {
         visit->hears[p] = guest->channels & bit((size_t)p - NEWS);
         if (visit->hears[p])
-            ret_channels[count++] = slot(p);
+            ret_channels[count++] = place(p);
     }
     return count;
 }
@@ -500,7 +500,7 @@ static void open_visit(struct world *world, int g)
     struct visit *visit = calloc(1, sizeof *visit);
     visit->world = world;
     visit->guest = g;
-    struct catch_up_start start = {.user = slot(guest->user),
+    struct catch_up_start start = {.user = place(guest->user),
                                    .channels = channels,
                                    .channel_count = hear(visit, channels),
                                    .has_after = guest->start != FROM_NOW,
@@ -530,7 +530,7 @@ static void leave_reads(struct world *world, int g)
 static void change(struct world *world, int g, int channel)
 {
     struct visit *visit = world->visits[g];
-    struct topic topic = slot(channel);
+    struct topic topic = place(channel);
     leave_reads(world, g);
     if (visit->hears[channel]) {
         must(world, catch_up_unsubscribe(world->catch_up, &visit->session, &topic));

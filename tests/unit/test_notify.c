@@ -14,13 +14,13 @@ static int manager; /* the other end */
 /* Names a socket of the abstract namespace that is ours alone. */
 static void listen_as_manager(void)
 {
-    struct sockaddr_un topic = {.sun_family = AF_UNIX};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     char name[64];
     snprintf(name, sizeof name, "@pushwire-test-%d", (int)getpid());
-    memcpy(topic.sun_path, name, strlen(name));
-    topic.sun_path[0] = '\0';
+    memcpy(address.sun_path, name, strlen(name));
+    address.sun_path[0] = '\0';
     manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(manager, (struct sockaddr *)&topic,
+    assert_int_equal(bind(manager, (struct sockaddr *)&address,
                           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
                      0);
     setenv("NOTIFY_SOCKET", name, 1);
