@@ -5,19 +5,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../library/moved.h"
 #include "http/parser.h"
 
 /* ---- a library that keeps strings elsewhere, as a later version may ---- */
 
-#define STORE_SIZE 4096
-
 static struct {
     bool moves;
     bool refuses;
-    MHD_KeyValueIteratorN take;
-    void *cls;
-    char store[STORE_SIZE];
-    size_t used;
+    struct moved moved;
 } other;
 
 int __real_MHD_get_connection_values_n(struct MHD_Connection *, enum MHD_ValueKind,
@@ -25,33 +21,15 @@ int __real_MHD_get_connection_values_n(struct MHD_Connection *, enum MHD_ValueKi
 int __wrap_MHD_get_connection_values_n(struct MHD_Connection *connection, enum MHD_ValueKind kind,
                                        MHD_KeyValueIteratorN take, void *cls);
 
-static const char *moved(const char *text, size_t length)
-{
-    assert_true(other.used + length + 1 <= sizeof other.store);
-    char *copy = other.store + other.used;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    other.used += length + 1;
-    return copy;
-}
-
-static enum MHD_Result take_moved(void *cls, enum MHD_ValueKind kind, const char *name,
-                                  size_t name_length, const char *value, size_t value_length)
-{
-    (void)cls;
-    return other.take(other.cls, kind, moved(name, name_length), name_length,
-                      value ? moved(value, value_length) : NULL, value_length);
-}
-
 int __wrap_MHD_get_connection_values_n(struct MHD_Connection *connection, enum MHD_ValueKind kind,
                                        MHD_KeyValueIteratorN take, void *cls)
 {
     if (!other.moves)
         return __real_MHD_get_connection_values_n(connection, kind, take, cls);
-    other.take = take;
-    other.cls = cls;
-    other.used = 0;
-    return __real_MHD_get_connection_values_n(connection, kind, take_moved, NULL);
+    other.moved.take = take;
+    other.moved.cls = cls;
+    other.moved.used = 0;
+    return __real_MHD_get_connection_values_n(connection, kind, moved_take, &other.moved);
 }
 
 /* ---- a library that refuses by itself ---- */
