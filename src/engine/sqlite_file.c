@@ -191,6 +191,18 @@ static bool create_schema(sqlite3 *db)
            run(db, "BEGIN IMMEDIATE") && run(db, schema) && run(db, versions) && run(db, "COMMIT");
 }
 
+static void set_unreadable(struct sqlite_file_error *ret_error, sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    const char *path = sqlite3_db_filename(db, "main");
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        set_error(ret_error,
+                  "%s: damaged (%s); bring back a backup, or move it away to begin empty", path,
+                  sqlite3_errmsg(db));
+    else
+        set_error(ret_error, "%s: cannot be read: %s", path, sqlite3_errmsg(db));
+}
+
 /* Is it ours, and of a version we know? */
 static bool judge(sqlite3 *db, const char *path, bool *ret_empty,
                   struct sqlite_file_error *ret_error)
@@ -199,10 +211,7 @@ static bool judge(sqlite3 *db, const char *path, bool *ret_empty,
     if (sqlite_file_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
         sqlite_file_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
         sqlite_file_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK) {
-        set_error(ret_error,
-                  "%s: damaged (%s); move it away, or bring back a backup. `pushwire check-data` "
-                  "says more",
-                  path, sqlite3_errmsg(db));
+        set_unreadable(ret_error, db);
         return false;
     }
     *ret_empty = tables == 0 && application == 0;
@@ -465,7 +474,7 @@ bool sqlite_file_check(const char *folder, void (*tell)(void *context, const cha
     if (!db)
         return false;
     if (sqlite3_exec(db, "PRAGMA integrity_check", on_integrity_line, &check, NULL) != SQLITE_OK) {
-        set_error(ret_error, "%s: %s", folder, sqlite3_errmsg(db));
+        set_unreadable(ret_error, db);
         check.sound = false;
     } else if (check.sound) {
         expect_none(db, &check,

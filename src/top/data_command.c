@@ -43,7 +43,8 @@ int check_data_command(const struct config *config)
         printf("%s/%s: sound\n", folder, SQLITE_FILE_NAME);
     else
         fprintf(stderr, "pushwire: %s\n",
-                *error.text ? error.text : "damaged: bring back a backup");
+                *error.text ? error.text
+                            : "damaged; bring back a backup, or move it away to begin empty");
     return sound ? 0 : 1;
 }
 
