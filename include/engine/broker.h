@@ -1,8 +1,8 @@
 /* broker.h - the seam: numbers messages, keeps them, spreads them to the members.
  *
- * A member is a worker's inbox. Every call is made on the member's own thread and ends at once
- * (0 or ERR_x) or later (BROKER_PENDING): then the request's done() runs on that thread when the
- * member drains its inbox and hands the record to broker_finish_call.
+ * A member is a worker's inbox. Every call is made on the member's own thread and ends at once or
+ * later: then its done() runs on that thread when the member drains its inbox and hands the record
+ * to broker_finish_call. Either way the record has what came of it, its error above all.
  *
  * One sequencer: number, keep, look up the watchers and push to their inboxes is one critical
  * section, so each inbox is in id order over all topics. A message exists once it is in the
@@ -25,7 +25,11 @@ struct devices;
 struct idempotency;
 struct idempotency_key;
 
-#define BROKER_PENDING (-1)
+/* When a call ends. */
+enum broker_end {
+    BROKER_ANSWERED, /* it has: the record has the answer, and done() will not run */
+    BROKER_PENDING,  /* done() will run */
+};
 
 /* What an inbox carries. */
 enum record_kind {
@@ -40,11 +44,12 @@ struct message_record {
     struct message *message; /* one reference */
 };
 
-/* Embedded in each request that may be PENDING, so that an answer needs no memory. */
+/* First in the record of each call, so that an answer needs no memory. */
 struct call {
     struct inbox_record record;
     int member;                      /* who made it; set by the broker */
-    void (*done)(struct call *call); /* the member's thread */
+    enum err err;                    /* the answer: why it failed */
+    void (*done)(struct call *call); /* the member's thread; where it ends later */
 };
 
 /* Runs a RECORD_CALL taken from the inbox. */
@@ -57,7 +62,6 @@ struct publish_call {
     uint32_t *delivered;               /* the caller's array, one a topic: sessions watching */
     struct message *message;           /* the broker's while PENDING */
     /* The answer: */
-    enum err err;
     uint64_t id;
     bool duplicate; /* delivered is then not set */
     bool kept;
@@ -86,7 +90,6 @@ struct read_call {
     size_t max_bytes; /* at least one message comes whatever its size */
     struct message **messages;
     /* The answer: */
-    enum err err;
     size_t count;    /* each with a reference for the caller */
     bool more;       /* there was more when this page was cut */
     bool above_head; /* after is an id this broker never gave: head is the place to start */
@@ -110,7 +113,6 @@ struct device_call {
      * device's. */
     uint64_t cursor;
     /* The answer: */
-    enum err err;
     bool found; /* it was known */
 };
 
@@ -128,7 +130,6 @@ struct lookup {
     struct call call;
     uint64_t id;
     /* The answer; broker_lookup_finish gives it back: */
-    enum err err;
     struct message *message; /* NULL: not kept */
     bool durable;
     struct acknowledgement *acks;
@@ -146,9 +147,7 @@ struct inquiry {
     struct call call;
     const struct topic *topics; /* borrowed until done, with their names */
     size_t count;
-    struct presence *presence; /* the caller's array, one a topic */
-    /* The answer: */
-    enum err err;
+    struct presence *presence; /* the answer: the caller's array, one a topic */
 };
 
 /* Removes all that is kept for a topic; no gap is told for it. */
@@ -156,12 +155,12 @@ struct erase_call {
     struct call call;
     struct topic topic; /* its name is borrowed until done */
     /* The answer: */
-    enum err err;
     uint64_t erased; /* messages */
 };
 
 /* A question or an order to every member that watches a topic; not kept, not numbered. */
 struct control {
+    struct call call;
     enum { CONTROL_CLOSE, CONTROL_DESCRIBE, CONTROL_USERS } verb;
     struct topic topic; /* borrowed until done */
     enum err reason;    /* CONTROL_CLOSE */
@@ -171,8 +170,6 @@ struct control {
     struct buf replies; /* the members' texts, one after the other */
     uint64_t number;    /* the sum of the members' numbers */
     size_t outstanding;
-    bool failed;                           /* a member had no memory to answer */
-    void (*done)(struct control *control); /* the asker's thread; never within broker_control */
 };
 
 struct control_copy {
@@ -198,14 +195,14 @@ struct broker_ops {
     int (*watch)(struct broker *broker, int member, const struct topic *topics, size_t count,
                  int delta, uint64_t *ret_head);
     void (*linger)(struct broker *broker, const struct topic *user);
-    int (*publish)(struct broker *broker, struct publish_call *publish);
-    int (*read)(struct broker *broker, struct read_call *read);
-    int (*control)(struct broker *broker, int member, struct control *control);
+    enum broker_end (*publish)(struct broker *broker, struct publish_call *publish);
+    enum broker_end (*read)(struct broker *broker, struct read_call *read);
+    enum broker_end (*control)(struct broker *broker, struct control *control);
     uint32_t (*count)(struct broker *broker, const struct topic *topic);
-    int (*inquire)(struct broker *broker, struct inquiry *inquiry);
-    int (*erase)(struct broker *broker, struct erase_call *erase);
-    int (*device)(struct broker *broker, struct device_call *device);
-    int (*lookup)(struct broker *broker, struct lookup *lookup);
+    enum broker_end (*inquire)(struct broker *broker, struct inquiry *inquiry);
+    enum broker_end (*erase)(struct broker *broker, struct erase_call *erase);
+    enum broker_end (*device)(struct broker *broker, struct device_call *device);
+    enum broker_end (*lookup)(struct broker *broker, struct lookup *lookup);
     void (*flush)(struct broker *broker);
     void (*tick)(struct broker *broker);
     struct broker_stats (*stats)(struct broker *broker);
@@ -230,11 +227,12 @@ int broker_watch(struct broker *broker, int member, const struct topic *topics, 
 /* A user whose poll is answered counts as online a moment longer: see lingering.h. */
 void broker_linger(struct broker *broker, const struct topic *user);
 
-int broker_publish(struct broker *broker, int member, struct publish_call *publish);
-int broker_read(struct broker *broker, int member, struct read_call *read);
+enum broker_end broker_publish(struct broker *broker, int member, struct publish_call *publish);
+enum broker_end broker_read(struct broker *broker, int member, struct read_call *read);
 
-/* BROKER_PENDING, or 0 when nobody watches the topic: then done() will not run. */
-int broker_control(struct broker *broker, int member, struct control *control);
+/* Answered at once where nobody watches the topic. ERR_OUT_OF_MEMORY: some member's reply is
+ * missing. */
+enum broker_end broker_control(struct broker *broker, int member, struct control *control);
 
 /* Gives a served control_copy back to who asked. The member's thread. */
 void broker_reply(struct control_copy *copy);
@@ -242,14 +240,14 @@ void broker_reply(struct control_copy *copy);
 /* Sessions at the topic, over all members. */
 uint32_t broker_count(struct broker *broker, const struct topic *topic);
 
-int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry);
-int broker_erase(struct broker *broker, int member, struct erase_call *erase);
+enum broker_end broker_inquire(struct broker *broker, int member, struct inquiry *inquiry);
+enum broker_end broker_erase(struct broker *broker, int member, struct erase_call *erase);
 
 /* An acknowledgement of a device that was opened and is known to be there may be left to itself:
  * then `done` is NULL, the call ends at once, and nothing is borrowed. */
-int broker_device(struct broker *broker, int member, struct device_call *device);
+enum broker_end broker_device(struct broker *broker, int member, struct device_call *device);
 
-int broker_lookup(struct broker *broker, int member, struct lookup *lookup);
+enum broker_end broker_lookup(struct broker *broker, int member, struct lookup *lookup);
 void broker_lookup_finish(struct lookup *lookup);
 
 /* At the end of each turn of a member: whoever goes on with what it asked or sent is woken now,
@@ -262,6 +260,9 @@ void broker_tick(struct broker *broker);
 struct broker_stats broker_stats(struct broker *broker);
 
 /* ---- for the implementations ---- */
+
+/* Ends a call at once. */
+enum broker_end broker_answer(struct call *call, int err);
 
 /* Adds an acknowledgement, unless that device has one already: who knows best is asked first.
  * Beyond LOOKUP_MAX_ACKS none is added. False: out of memory. */

@@ -9,14 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/broker.h"
 #include "engine/lingering.h"
 #include "engine/watch_table.h"
 #include "model/topic.h"
-
-struct call;
-struct control;
-struct inbox;
-struct message;
 
 #define DISPATCHER_MAX_MEMBERS 64 /* one bit each in a word */
 #define DISPATCHER_NOBODY      (-1)
@@ -55,7 +51,7 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
                      uint32_t *ret_delivered);
 
 /* broker_control, on the asking member's thread. Who is sent away does not linger either. */
-int dispatcher_control(struct dispatcher *dispatcher, int member, struct control *control);
+enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control *control);
 
 /* Takes a finished call back to the member that made it. From another thread than the member's. */
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call);

@@ -5,10 +5,8 @@
 #ifndef ENGINE_SQLITE_READER_POOL_H
 #define ENGINE_SQLITE_READER_POOL_H
 
-struct device_call;
-struct inquiry;
-struct lookup;
-struct read_call;
+#include "engine/broker.h"
+
 struct sqlite_reader_pool;
 struct sqlite_shared;
 
@@ -17,9 +15,12 @@ struct sqlite_reader_pool *sqlite_reader_pool_create(struct sqlite_shared *share
 /* Once shared->stopping is said: waits until all that was asked is answered. */
 void sqlite_reader_pool_destroy(struct sqlite_reader_pool *answers);
 
-int sqlite_reader_pool_read(struct sqlite_reader_pool *answers, struct read_call *read);
-int sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers, struct inquiry *inquiry);
-int sqlite_reader_pool_device(struct sqlite_reader_pool *answers, struct device_call *call);
-int sqlite_reader_pool_lookup(struct sqlite_reader_pool *answers, struct lookup *lookup);
+enum broker_end sqlite_reader_pool_read(struct sqlite_reader_pool *answers, struct read_call *read);
+enum broker_end sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers,
+                                           struct inquiry *inquiry);
+enum broker_end sqlite_reader_pool_device(struct sqlite_reader_pool *answers,
+                                          struct device_call *call);
+enum broker_end sqlite_reader_pool_lookup(struct sqlite_reader_pool *answers,
+                                          struct lookup *lookup);
 
 #endif

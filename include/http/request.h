@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "engine/broker.h"
 
 /* What stands before a token in Sec-WebSocket-Protocol. */
 #define REQUEST_BEARER "bearer."
 
 struct access;
-struct buf;
 struct byte_quota;
 struct identity;
 struct reactor;
@@ -95,6 +95,10 @@ void request_note_refusal(struct request *request, enum err err, const char *why
  * as ever. When that takes too long the request is answered 503 meanwhile; the request then
  * outlives it, with all that was borrowed from it, and the late answer goes nowhere. */
 void request_wait(struct request *request);
+
+/* After a call to the broker that answers this request when it is done: that is now, or it waits.
+ */
+void request_await(struct request *request, struct call *call, enum broker_end end);
 
 /* Does the answer come too late? Then the request is let go. To be asked first by those who do
  * more with what they asked for than to answer. */

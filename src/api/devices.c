@@ -44,8 +44,8 @@ static void answer(struct asking *asking, const char *name)
 {
     const struct device_call *call = &asking->call;
     struct request *request = asking->request;
-    if (call->err) {
-        request_problem(request, call->err, NULL, RETRY);
+    if (call->call.err) {
+        request_problem(request, call->call.err, NULL, RETRY);
     } else if (!call->found) {
         request_problem(request, ERR_NOT_FOUND, "device",
                         "This user has no such device; receive with ?device= first.");
@@ -77,11 +77,8 @@ static void ask(struct asking *asking)
 {
     struct reactor *reactor = request_reactor(asking->request);
     asking->call.call.done = on_answer;
-    int err = broker_device(reactor->broker, reactor->member, &asking->call);
-    if (err == BROKER_PENDING)
-        request_wait(asking->request);
-    else
-        on_answer(&asking->call.call);
+    request_await(asking->request, &asking->call.call,
+                  broker_device(reactor->broker, reactor->member, &asking->call));
 }
 
 /* False: a problem was answered. */

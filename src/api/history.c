@@ -103,8 +103,8 @@ static void answer_history(struct history *history)
 static void on_page(struct call *call)
 {
     struct history *history = (struct history *)call;
-    if (history->read.err)
-        request_problem(history->request, history->read.err, NULL, "Try again in a moment.");
+    if (history->read.call.err)
+        request_problem(history->request, history->read.call.err, NULL, "Try again in a moment.");
     else
         answer_history(history);
     for (size_t i = 0; i < history->read.count; i++)
@@ -146,11 +146,6 @@ void history_serve(struct request *request, enum topic_kind kind)
         .max_bytes = request_reserve(request, PAGE_BYTES),
         .messages = history->messages,
     };
-    int err = broker_read(reactor->broker, reactor->member, &history->read);
-    if (err == BROKER_PENDING) {
-        request_wait(request);
-        return;
-    }
-    history->read.err = (enum err)err;
-    on_page(&history->read.call);
+    request_await(request, &history->read.call,
+                  broker_read(reactor->broker, reactor->member, &history->read));
 }

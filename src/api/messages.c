@@ -68,8 +68,8 @@ static void on_found(struct call *call)
 {
     struct looking *looking = (struct looking *)call;
     const struct lookup *lookup = &looking->lookup;
-    if (lookup->err)
-        request_problem(looking->request, lookup->err, NULL, "Try again in a moment.");
+    if (lookup->call.err)
+        request_problem(looking->request, lookup->call.err, NULL, "Try again in a moment.");
     else if (!is_in_reach(looking->request, lookup->message)) /* nor do others hear whether it is */
         request_problem(looking->request, ERR_NOT_FOUND, "id", "No message with this id is kept.");
     else
@@ -97,9 +97,6 @@ void messages_describe_serve(struct request *request)
     looking->request = request;
     looking->lookup.id = id;
     looking->lookup.call.done = on_found;
-    int err = broker_lookup(reactor->broker, reactor->member, &looking->lookup);
-    if (err == BROKER_PENDING)
-        request_wait(request);
-    else
-        on_found(&looking->lookup.call);
+    request_await(request, &looking->lookup.call,
+                  broker_lookup(reactor->broker, reactor->member, &looking->lookup));
 }

@@ -11,11 +11,12 @@
 #include "session/publish_request.h"
 
 /* Answers and ends the publish request. */
-static void finish(struct publish_request *publish_request)
+static void on_published(struct call *call)
 {
+    struct publish_request *publish_request = (struct publish_request *)call;
     struct request *request = publish_request->owner;
     struct metrics *metrics = &request_reactor(request)->metrics;
-    enum err err = publish_request->publish.err;
+    enum err err = publish_request->publish.call.err;
     if (err) {
         request_problem(request, err, err == ERR_KEY_CONFLICT ? "key" : NULL, "%s",
                         publish_request_advice(err));
@@ -34,23 +35,13 @@ static void finish(struct publish_request *publish_request)
     free(publish_request);
 }
 
-static void on_published(struct call *call)
-{
-    finish((struct publish_request *)call);
-}
-
 static void publish(struct request *request, struct publish_request *publish_request)
 {
     struct reactor *reactor = request_reactor(request);
     publish_request->owner = request;
     publish_request->publish.call.done = on_published;
-    int err = broker_publish(reactor->broker, reactor->member, &publish_request->publish);
-    if (err == BROKER_PENDING) {
-        request_wait(request);
-        return;
-    }
-    publish_request->publish.err = (enum err)err;
-    finish(publish_request);
+    request_await(request, &publish_request->publish.call,
+                  broker_publish(reactor->broker, reactor->member, &publish_request->publish));
 }
 
 void send_message_serve(struct request *request)

@@ -78,7 +78,7 @@ static void count_published(struct entry *entry)
 {
     struct metrics *metrics = &entry->batch->reactor->metrics;
     const struct publish_call *publish = &entry->publish_request.publish;
-    if (publish->err)
+    if (publish->call.err)
         return;
     if (!publish->duplicate)
         metrics_add(&metrics->published_message, 1);
@@ -87,7 +87,7 @@ static void count_published(struct entry *entry)
 
 static void conclude(struct entry *entry)
 {
-    enum err err = entry->publish_request.publish.err;
+    enum err err = entry->publish_request.publish.call.err;
     if (err) {
         refuse(entry, err, err == ERR_KEY_CONFLICT ? "key" : NULL, publish_request_advice(err));
         return;
@@ -266,10 +266,9 @@ static void publish(struct entry *entry, const struct line *line)
         return;
     }
     publish_request->publish.call.done = on_published;
-    int err = broker_publish(reactor->broker, reactor->member, &publish_request->publish);
-    if (err == BROKER_PENDING)
+    if (broker_publish(reactor->broker, reactor->member, &publish_request->publish) ==
+        BROKER_PENDING)
         return;
-    publish_request->publish.err = (enum err)err;
     count_published(entry);
     conclude(entry);
 }

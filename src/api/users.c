@@ -55,11 +55,12 @@ struct asking {
     struct presence presence; /* its answer */
 };
 
-static void on_replies(struct control *control)
+static void on_replies(struct call *call)
 {
-    struct asking *asking = (struct asking *)control;
-    if (control->failed)
-        out_of_memory(asking->request);
+    struct asking *asking = (struct asking *)call;
+    struct control *control = &asking->control;
+    if (call->err)
+        refuse(asking->request, call->err);
     else
         asking->answer(asking);
     buf_finish(&control->replies);
@@ -77,20 +78,15 @@ static struct asking *asking_create(struct request *request, void (*answer)(stru
     }
     asking->request = request;
     asking->answer = answer;
-    asking->control.done = on_replies;
+    asking->control.call.done = on_replies;
     return asking;
 }
 
 static void ask(struct asking *asking)
 {
     struct reactor *reactor = request_reactor(asking->request);
-    int err = broker_control(reactor->broker, reactor->member, &asking->control);
-    if (err == BROKER_PENDING) {
-        request_wait(asking->request);
-        return;
-    }
-    asking->control.failed = err != 0;
-    on_replies(&asking->control);
+    request_await(asking->request, &asking->control.call,
+                  broker_control(reactor->broker, reactor->member, &asking->control));
 }
 
 /* ---- GET /users/:id ---- */
@@ -130,8 +126,8 @@ static void answer_description(struct asking *asking)
 static void on_presence(struct call *call)
 {
     struct asking *asking = list_entry(call, struct asking, inquiry.call);
-    if (asking->inquiry.err) {
-        refuse(asking->request, asking->inquiry.err);
+    if (asking->inquiry.call.err) {
+        refuse(asking->request, asking->inquiry.call.err);
     } else if (!request_drop_late(asking->request)) {
         ask(asking);
         return;
@@ -153,11 +149,8 @@ void users_describe_serve(struct request *request)
         .count = 1,
         .presence = &asking->presence,
     };
-    int err = broker_inquire(reactor->broker, reactor->member, &asking->inquiry);
-    if (err == BROKER_PENDING)
-        request_wait(request);
-    else
-        on_presence(&asking->inquiry.call);
+    request_await(request, &asking->inquiry.call,
+                  broker_inquire(reactor->broker, reactor->member, &asking->inquiry));
 }
 
 /* ---- DELETE /users/:id/sessions ---- */
@@ -381,8 +374,8 @@ static void answer_query(struct query *query)
 static void on_presences(struct call *call)
 {
     struct query *query = (struct query *)call;
-    if (query->inquiry.err)
-        refuse(query->request, query->inquiry.err);
+    if (query->inquiry.call.err)
+        refuse(query->request, query->inquiry.call.err);
     else
         answer_query(query);
     query_destroy(query);
@@ -451,11 +444,8 @@ void users_query_serve(struct request *request)
         query_destroy(query);
         return;
     }
-    int err = broker_inquire(reactor->broker, reactor->member, &query->inquiry);
-    if (err == BROKER_PENDING)
-        request_wait(request);
-    else
-        on_presences(&query->inquiry.call);
+    request_await(request, &query->inquiry.call,
+                  broker_inquire(reactor->broker, reactor->member, &query->inquiry));
 }
 
 void users_messages_serve(struct request *request)
@@ -474,8 +464,8 @@ static void on_erased(struct call *call)
 {
     struct erasing *erasing = (struct erasing *)call;
     const struct erase_call *erase = &erasing->erase;
-    if (erase->err) {
-        refuse(erasing->request, erase->err);
+    if (erase->call.err) {
+        refuse(erasing->request, erase->call.err);
     } else {
         struct buf body;
         open_user(&body, &erase->topic);
@@ -498,9 +488,6 @@ void users_erase_messages_serve(struct request *request)
     erasing->request = request;
     erasing->erase.topic = user_of(request);
     erasing->erase.call.done = on_erased;
-    int err = broker_erase(reactor->broker, reactor->member, &erasing->erase);
-    if (err == BROKER_PENDING)
-        request_wait(request);
-    else
-        on_erased(&erasing->erase.call);
+    request_await(request, &erasing->erase.call,
+                  broker_erase(reactor->broker, reactor->member, &erasing->erase));
 }

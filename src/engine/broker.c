@@ -19,6 +19,12 @@ uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
     return by_clock > last ? by_clock : last + 1;
 }
 
+enum broker_end broker_answer(struct call *call, int err)
+{
+    call->err = (enum err)err;
+    return BROKER_ANSWERED;
+}
+
 void broker_finish_call(struct inbox_record *record)
 {
     struct call *call = (struct call *)record;
@@ -31,11 +37,12 @@ static void take_reply(struct call *call)
     struct control *control = copy->control;
     buf_add(&control->replies, copy->reply.data, copy->reply.size);
     control->number += copy->number;
-    control->failed = control->failed || !buf_ok(&copy->reply) || !buf_ok(&control->replies);
+    if (!buf_ok(&copy->reply) || !buf_ok(&control->replies))
+        control->call.err = ERR_OUT_OF_MEMORY;
     buf_finish(&copy->reply);
     free(copy);
     if (--control->outstanding == 0)
-        control->done(control);
+        control->call.done(&control->call);
 }
 
 void broker_reply(struct control_copy *copy)
@@ -69,18 +76,22 @@ void broker_linger(struct broker *broker, const struct topic *user)
     broker->ops->linger(broker, user);
 }
 
-int broker_publish(struct broker *broker, int member, struct publish_call *publish)
+static void begin(struct call *call, int member)
 {
-    publish->call.member = member;
-    publish->err = ERR_NONE;
+    call->member = member;
+    call->err = ERR_NONE;
+}
+
+enum broker_end broker_publish(struct broker *broker, int member, struct publish_call *publish)
+{
+    begin(&publish->call, member);
     publish->duplicate = publish->kept = publish->durable = false;
     return broker->ops->publish(broker, publish);
 }
 
-int broker_read(struct broker *broker, int member, struct read_call *read)
+enum broker_end broker_read(struct broker *broker, int member, struct read_call *read)
 {
-    read->call.member = member;
-    read->err = ERR_NONE;
+    begin(&read->call, member);
     read->count = 0;
     read->more = read->above_head = false;
     for (size_t i = 0; i < read->topic_count; i++) {
@@ -91,9 +102,10 @@ int broker_read(struct broker *broker, int member, struct read_call *read)
     return broker->ops->read(broker, read);
 }
 
-int broker_control(struct broker *broker, int member, struct control *control)
+enum broker_end broker_control(struct broker *broker, int member, struct control *control)
 {
-    return broker->ops->control(broker, member, control);
+    begin(&control->call, member);
+    return broker->ops->control(broker, control);
 }
 
 uint32_t broker_count(struct broker *broker, const struct topic *topic)
@@ -101,33 +113,29 @@ uint32_t broker_count(struct broker *broker, const struct topic *topic)
     return broker->ops->count(broker, topic);
 }
 
-int broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
+enum broker_end broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
 {
-    inquiry->call.member = member;
-    inquiry->err = ERR_NONE;
+    begin(&inquiry->call, member);
     return broker->ops->inquire(broker, inquiry);
 }
 
-int broker_erase(struct broker *broker, int member, struct erase_call *erase)
+enum broker_end broker_erase(struct broker *broker, int member, struct erase_call *erase)
 {
-    erase->call.member = member;
-    erase->err = ERR_NONE;
+    begin(&erase->call, member);
     erase->erased = 0;
     return broker->ops->erase(broker, erase);
 }
 
-int broker_device(struct broker *broker, int member, struct device_call *device)
+enum broker_end broker_device(struct broker *broker, int member, struct device_call *device)
 {
-    device->call.member = member;
-    device->err = ERR_NONE;
+    begin(&device->call, member);
     device->found = false;
     return broker->ops->device(broker, device);
 }
 
-int broker_lookup(struct broker *broker, int member, struct lookup *lookup)
+enum broker_end broker_lookup(struct broker *broker, int member, struct lookup *lookup)
 {
-    lookup->call.member = member;
-    lookup->err = ERR_NONE;
+    begin(&lookup->call, member);
     lookup->message = NULL;
     lookup->acks = NULL;
     lookup->ack_count = 0;

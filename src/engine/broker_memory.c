@@ -64,24 +64,23 @@ static int sequence(struct broker_memory *memory, struct publish_call *publish,
     return 0;
 }
 
-static int memory_publish(struct broker *broker, struct publish_call *publish)
+static enum broker_end memory_publish(struct broker *broker, struct publish_call *publish)
 {
     struct broker_memory *memory = self(broker);
     /* Made outside the lock; nobody else sees it before it has its number. */
     struct message *message = message_create(0, 0, &publish->draft);
     if (!message)
-        return publish->err = ERR_OUT_OF_MEMORY;
+        return broker_answer(&publish->call, ERR_OUT_OF_MEMORY);
     pthread_mutex_lock(&memory->mutex);
     int err = sequence(memory, publish, message);
     pthread_mutex_unlock(&memory->mutex);
     message_unref(message);
-    publish->err = (enum err)err;
-    return err;
+    return broker_answer(&publish->call, err);
 }
 
 /* ---- read ---- */
 
-static int memory_read(struct broker *broker, struct read_call *read)
+static enum broker_end memory_read(struct broker *broker, struct read_call *read)
 {
     struct broker_memory *memory = self(broker);
     int64_t now_ms = age_ms(memory);
@@ -92,7 +91,7 @@ static int memory_read(struct broker *broker, struct read_call *read)
     if (!read->above_head)
         done = memory_store_read(memory->store, read, 0, (struct expiry){now_ms, now_ms});
     pthread_mutex_unlock(&memory->mutex);
-    return read->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
+    return broker_answer(&read->call, done ? 0 : ERR_OUT_OF_MEMORY);
 }
 
 /* ---- watch, inquire, control, erase ---- */
@@ -146,7 +145,7 @@ static uint32_t memory_count(struct broker *broker, const struct topic *topic)
     return sessions;
 }
 
-static int memory_inquire(struct broker *broker, struct inquiry *inquiry)
+static enum broker_end memory_inquire(struct broker *broker, struct inquiry *inquiry)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
@@ -160,25 +159,25 @@ static int memory_inquire(struct broker *broker, struct inquiry *inquiry)
         };
     }
     pthread_mutex_unlock(&memory->mutex);
-    return inquiry->err = ERR_NONE;
+    return BROKER_ANSWERED;
 }
 
-static int memory_control(struct broker *broker, int member, struct control *control)
+static enum broker_end memory_control(struct broker *broker, struct control *control)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
-    int err = dispatcher_control(&memory->dispatcher, member, control);
+    enum broker_end end = dispatcher_control(&memory->dispatcher, control);
     pthread_mutex_unlock(&memory->mutex);
-    return err;
+    return end;
 }
 
-static int memory_erase(struct broker *broker, struct erase_call *erase)
+static enum broker_end memory_erase(struct broker *broker, struct erase_call *erase)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
     erase->erased = memory_store_erase(memory->store, &erase->topic, memory->last, age_ms(memory));
     pthread_mutex_unlock(&memory->mutex);
-    return erase->err = ERR_NONE;
+    return BROKER_ANSWERED;
 }
 
 /* ---- devices ---- */
@@ -210,16 +209,16 @@ static int use_device(struct broker_memory *memory, struct device_call *call)
     return 0;
 }
 
-static int memory_device(struct broker *broker, struct device_call *call)
+static enum broker_end memory_device(struct broker *broker, struct device_call *call)
 {
     struct broker_memory *memory = self(broker);
     pthread_mutex_lock(&memory->mutex);
     int err = use_device(memory, call);
     pthread_mutex_unlock(&memory->mutex);
-    return call->err = (enum err)err;
+    return broker_answer(&call->call, err);
 }
 
-static int memory_lookup(struct broker *broker, struct lookup *lookup)
+static enum broker_end memory_lookup(struct broker *broker, struct lookup *lookup)
 {
     struct broker_memory *memory = self(broker);
     bool done = true;
@@ -229,7 +228,7 @@ static int memory_lookup(struct broker *broker, struct lookup *lookup)
     if (lookup->message)
         done = broker_add_acks(lookup, &memory->devices);
     pthread_mutex_unlock(&memory->mutex);
-    return lookup->err = done ? ERR_NONE : ERR_OUT_OF_MEMORY;
+    return broker_answer(&lookup->call, done ? 0 : ERR_OUT_OF_MEMORY);
 }
 
 static void memory_flush(struct broker *broker)

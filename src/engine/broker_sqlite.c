@@ -28,19 +28,19 @@ static struct sqlite_shared *shared_of(struct broker *broker)
     return &self(broker)->shared;
 }
 
-static int sqlite_publish(struct broker *broker, struct publish_call *publish)
+static enum broker_end sqlite_publish(struct broker *broker, struct publish_call *publish)
 {
     struct sqlite_shared *shared = shared_of(broker);
     publish->message = message_create(0, 0, &publish->draft);
     if (!publish->message)
-        return publish->err = ERR_OUT_OF_MEMORY;
+        return broker_answer(&publish->call, ERR_OUT_OF_MEMORY);
     sqlite_shared_lock(shared);
     sqlite_shared_commit(shared, &publish->call, SQLITE_PUBLISH);
     sqlite_shared_unlock(shared);
     return BROKER_PENDING;
 }
 
-static int sqlite_erase(struct broker *broker, struct erase_call *erase)
+static enum broker_end sqlite_erase(struct broker *broker, struct erase_call *erase)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
@@ -49,22 +49,22 @@ static int sqlite_erase(struct broker *broker, struct erase_call *erase)
     return BROKER_PENDING;
 }
 
-static int sqlite_read(struct broker *broker, struct read_call *read)
+static enum broker_end sqlite_read(struct broker *broker, struct read_call *read)
 {
     return sqlite_reader_pool_read(self(broker)->answers, read);
 }
 
-static int sqlite_inquire(struct broker *broker, struct inquiry *inquiry)
+static enum broker_end sqlite_inquire(struct broker *broker, struct inquiry *inquiry)
 {
     return sqlite_reader_pool_inquire(self(broker)->answers, inquiry);
 }
 
-static int sqlite_device(struct broker *broker, struct device_call *call)
+static enum broker_end sqlite_device(struct broker *broker, struct device_call *call)
 {
     return sqlite_reader_pool_device(self(broker)->answers, call);
 }
 
-static int sqlite_lookup(struct broker *broker, struct lookup *lookup)
+static enum broker_end sqlite_lookup(struct broker *broker, struct lookup *lookup)
 {
     return sqlite_reader_pool_lookup(self(broker)->answers, lookup);
 }
@@ -122,13 +122,13 @@ static uint32_t sqlite_count(struct broker *broker, const struct topic *topic)
     return sessions;
 }
 
-static int sqlite_control(struct broker *broker, int member, struct control *control)
+static enum broker_end sqlite_control(struct broker *broker, struct control *control)
 {
     struct sqlite_shared *shared = shared_of(broker);
     sqlite_shared_lock(shared);
-    int err = dispatcher_control(&shared->dispatcher, member, control);
+    enum broker_end end = dispatcher_control(&shared->dispatcher, control);
     sqlite_shared_unlock(shared);
-    return err;
+    return end;
 }
 
 static void sqlite_flush(struct broker *broker)

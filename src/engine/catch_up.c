@@ -240,7 +240,8 @@ int catch_up_ack(struct catch_up *catch_up, struct session *session, uint64_t id
         .has_cursor = true,
         .cursor = id,
     };
-    return broker_device(catch_up->broker, catch_up->member, &call);
+    broker_device(catch_up->broker, catch_up->member, &call);
+    return call.call.err;
 }
 
 static size_t count_channels(const struct session *session)
@@ -398,8 +399,8 @@ static void use_page(struct catch_up *catch_up, struct session *session,
                      const struct read_call *read)
 {
     session->reading = false;
-    if (read->err) {
-        session_close(session, read->err);
+    if (read->call.err) {
+        session_close(session, read->call.err);
         return;
     }
     if (!tell_gaps(catch_up, session, read) || !replay(catch_up, session, read))
@@ -487,11 +488,8 @@ static void read_page(struct catch_up *catch_up, struct session *session)
     session->more = false; /* before the read is issued, never after: rule (b) */
     session->reading = true;
     catch_up->in_flight++;
-    int err = broker_read(catch_up->broker, catch_up->member, &slot->read);
-    if (err == BROKER_PENDING)
-        return;
-    slot->read.err = (enum err)err;
-    finish(slot);
+    if (broker_read(catch_up->broker, catch_up->member, &slot->read) == BROKER_ANSWERED)
+        finish(slot);
 }
 
 bool catch_up_waiting(const struct catch_up *catch_up)

@@ -4,8 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "engine/broker.h"
-
 void dispatcher_init(struct dispatcher *dispatcher)
 {
     dispatcher->member_count = 0;
@@ -111,11 +109,11 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
     }
 }
 
-int dispatcher_control(struct dispatcher *dispatcher, int member, struct control *control)
+enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control *control)
 {
+    int member = control->call.member;
     control->outstanding = 0;
     control->number = 0;
-    control->failed = false;
     buf_init(&control->replies);
     if (control->verb == CONTROL_CLOSE)
         lingering_forget(&dispatcher->lingering, control->topic.hash);
@@ -124,7 +122,7 @@ int dispatcher_control(struct dispatcher *dispatcher, int member, struct control
     while ((watch = watch_table_next(&dispatcher->watches, control->topic.hash, &cursor))) {
         struct control_copy *copy = calloc(1, sizeof *copy);
         if (!copy) {
-            control->failed = true;
+            control->call.err = ERR_OUT_OF_MEMORY;
             continue;
         }
         copy->call.record.kind = RECORD_CONTROL;
@@ -133,9 +131,7 @@ int dispatcher_control(struct dispatcher *dispatcher, int member, struct control
         control->outstanding++;
         push(dispatcher, watch->member, (int)watch->member == member, &copy->call.record);
     }
-    if (control->outstanding)
-        return BROKER_PENDING;
-    return control->failed ? ERR_OUT_OF_MEMORY : 0;
+    return control->outstanding ? BROKER_PENDING : BROKER_ANSWERED;
 }
 
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)

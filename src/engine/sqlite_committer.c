@@ -220,13 +220,13 @@ static void do_job(struct sqlite_committer *committer, struct batch *batch, stru
 {
     if (call->record.kind == SQLITE_PUBLISH) {
         struct publish_call *publish = (struct publish_call *)call;
-        publish->err = (enum err)sequence(committer, batch, publish);
+        publish->call.err = (enum err)sequence(committer, batch, publish);
     } else if (call->record.kind == SQLITE_DEVICE) {
         struct device_call *device = (struct device_call *)call;
-        device->err = (enum err)file_device(committer, batch, device);
+        device->call.err = (enum err)file_device(committer, batch, device);
     } else {
         struct erase_call *erase = (struct erase_call *)call;
-        erase->err = (enum err)erase_filed(committer, batch, erase);
+        erase->call.err = (enum err)erase_filed(committer, batch, erase);
     }
 }
 
@@ -246,18 +246,18 @@ static void take_back(struct sqlite_committer *committer, struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         struct publish_call *publish = (struct publish_call *)batch->jobs[i];
         if (batch->jobs[i]->record.kind == SQLITE_ERASE) {
-            ((struct erase_call *)batch->jobs[i])->err = (enum err)batch->err;
+            batch->jobs[i]->err = (enum err)batch->err;
             continue;
         }
         if (batch->jobs[i]->record.kind == SQLITE_DEVICE) {
-            ((struct device_call *)batch->jobs[i])->err = (enum err)batch->err;
+            batch->jobs[i]->err = (enum err)batch->err;
             continue;
         }
-        if (publish->err || !publish->kept || publish->id <= batch->last_before)
+        if (publish->call.err || !publish->kept || publish->id <= batch->last_before)
             continue;
         if (publish->key && !publish->duplicate)
             idempotency_remove(committer->keys, publish->key);
-        publish->err = (enum err)batch->err;
+        publish->call.err = (enum err)batch->err;
     }
 }
 
@@ -304,9 +304,9 @@ static void trim_window(struct sqlite_committer *committer)
 static void finish_publish(struct sqlite_committer *committer, struct batch *batch,
                            struct publish_call *publish)
 {
-    if (!publish->err && !publish->duplicate) {
+    if (!publish->call.err && !publish->duplicate) {
         if (batch->err == ERR_OUT_OF_MEMORY || !show(committer, publish))
-            publish->err = (enum err)(batch->err = ERR_OUT_OF_MEMORY);
+            publish->call.err = (enum err)(batch->err = ERR_OUT_OF_MEMORY);
     }
     message_unref(publish->message);
     dispatcher_answer(&committer->shared->dispatcher, &publish->call);
@@ -315,7 +315,7 @@ static void finish_publish(struct sqlite_committer *committer, struct batch *bat
 static void finish_erase(struct sqlite_committer *committer, struct erase_call *erase)
 {
     struct sqlite_shared *shared = committer->shared;
-    if (!erase->err)
+    if (!erase->call.err)
         memory_store_erase(shared->window, &erase->topic, committer->last,
                            sqlite_shared_expiry_ms(shared));
     dispatcher_answer(&shared->dispatcher, &erase->call);
@@ -324,7 +324,7 @@ static void finish_erase(struct sqlite_committer *committer, struct erase_call *
 static void finish_device(struct sqlite_committer *committer, struct device_call *call)
 {
     struct sqlite_shared *shared = committer->shared;
-    if (!call->err && call->verb == DEVICE_FORGET)
+    if (!call->call.err && call->verb == DEVICE_FORGET)
         devices_forget(&shared->devices, call->user.hash, call->device, call->length);
     dispatcher_answer(&shared->dispatcher, &call->call);
 }

@@ -20,6 +20,16 @@ struct sqlite_reader_pool {
     pthread_t threads[THREADS];
 };
 
+/* Under the lock. */
+static enum broker_end ask_file(struct sqlite_shared *shared, struct call *call,
+                                enum sqlite_job job)
+{
+    if (!shared->up)
+        return broker_answer(call, ERR_BROKER_DOWN);
+    sqlite_shared_ask(shared, call, job);
+    return BROKER_PENDING;
+}
+
 /* ---- read ---- */
 
 /* What a cursor between two epochs has missed; 0: nothing. */
@@ -91,21 +101,18 @@ static void drop_page(struct read_call *read)
         message_unref(read->messages[--read->count]);
 }
 
-int sqlite_reader_pool_read(struct sqlite_reader_pool *answers, struct read_call *read)
+enum broker_end sqlite_reader_pool_read(struct sqlite_reader_pool *answers, struct read_call *read)
 {
     struct sqlite_shared *shared = answers->shared;
     bool done;
     sqlite_shared_lock(shared);
-    int err = read_now(shared, read, &done);
-    if (!err && !done && !shared->up)
-        err = ERR_BROKER_DOWN;
-    if (err)
+    enum broker_end end = broker_answer(&read->call, read_now(shared, read, &done));
+    if (!done) /* from here on it is the threads' */
+        end = ask_file(shared, &read->call, SQLITE_READ);
+    if (end == BROKER_ANSWERED && read->call.err)
         drop_page(read);
-    read->err = (enum err)err;
-    if (!err && !done) /* from here on it is the threads' */
-        sqlite_shared_ask(shared, &read->call, SQLITE_READ);
     sqlite_shared_unlock(shared);
-    return err || done ? err : BROKER_PENDING;
+    return end;
 }
 
 /* Ascending: the disk's part, then memory's. Until both meet, for the window may lose its lower
@@ -140,7 +147,7 @@ static void serve_read(struct sqlite_shared *shared, struct sqlite_reader *reade
         err = read_upwards(shared, reader, read);
     if (err)
         drop_page(read);
-    read->err = (enum err)err;
+    read->call.err = (enum err)err;
 }
 
 /* ---- who is there ---- */
@@ -163,7 +170,8 @@ static bool answer_from_memory(struct sqlite_shared *shared, struct inquiry *inq
     return all;
 }
 
-int sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers, struct inquiry *inquiry)
+enum broker_end sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers,
+                                           struct inquiry *inquiry)
 {
     struct sqlite_shared *shared = answers->shared;
     sqlite_shared_lock(shared);
@@ -171,7 +179,7 @@ int sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers, struct inquir
     if (!done)
         sqlite_shared_ask(shared, &inquiry->call, SQLITE_INQUIRY);
     sqlite_shared_unlock(shared);
-    return done ? 0 : BROKER_PENDING;
+    return done ? BROKER_ANSWERED : BROKER_PENDING;
 }
 
 static void serve_inquiry(struct sqlite_reader *reader, struct inquiry *inquiry)
@@ -184,15 +192,6 @@ static void serve_inquiry(struct sqlite_reader *reader, struct inquiry *inquiry)
 }
 
 /* ---- devices and single messages ---- */
-
-/* Under the lock. */
-static int ask_file(struct sqlite_shared *shared, struct call *call, enum sqlite_job job)
-{
-    if (!shared->up)
-        return ERR_BROKER_DOWN;
-    sqlite_shared_ask(shared, call, job);
-    return BROKER_PENDING;
-}
 
 /* Under the lock: what moved lately is known without the disk. */
 static bool use_moved(struct sqlite_shared *shared, struct device_call *call)
@@ -218,24 +217,23 @@ static int move_device(struct sqlite_shared *shared, struct device_call *call)
                : ERR_OUT_OF_MEMORY;
 }
 
-int sqlite_reader_pool_device(struct sqlite_reader_pool *answers, struct device_call *call)
+enum broker_end sqlite_reader_pool_device(struct sqlite_reader_pool *answers,
+                                          struct device_call *call)
 {
     struct sqlite_shared *shared = answers->shared;
-    int err = BROKER_PENDING;
+    enum broker_end end = BROKER_PENDING;
     sqlite_shared_lock(shared);
     call->cursor = min_u64(call->cursor, shared->head);
     if (call->verb == DEVICE_FORGET)
         sqlite_shared_commit(shared, &call->call, SQLITE_DEVICE);
     else if (use_moved(shared, call))
-        err = 0;
+        end = BROKER_ANSWERED;
     else if (call->verb == DEVICE_ACK && !call->call.done)
-        err = move_device(shared, call);
+        end = broker_answer(&call->call, move_device(shared, call));
     else
-        err = ask_file(shared, &call->call, SQLITE_FIND_DEVICE);
+        end = ask_file(shared, &call->call, SQLITE_FIND_DEVICE);
     sqlite_shared_unlock(shared);
-    if (err != BROKER_PENDING)
-        call->err = (enum err)err;
-    return err;
+    return end;
 }
 
 /* False: the committer goes on with it. */
@@ -244,14 +242,14 @@ static bool find_device(struct sqlite_shared *shared, struct sqlite_reader *read
 {
     uint64_t cursor = 0;
     bool on_disk = false;
-    call->err =
+    call->call.err =
         reader ? (enum err)sqlite_reader_device(reader, call, &on_disk, &cursor) : ERR_BROKER_DOWN;
-    if (call->err)
+    if (call->call.err)
         return true;
     sqlite_shared_lock(shared);
     bool moved = use_moved(shared, call);
     if (call->verb == DEVICE_ACK && on_disk && !moved)
-        call->err = (enum err)move_device(shared, call);
+        call->call.err = (enum err)move_device(shared, call);
     if (call->verb == DEVICE_OPEN && on_disk && (!moved || cursor > call->cursor))
         call->cursor = cursor;
     call->found = on_disk || moved;
@@ -263,16 +261,14 @@ static bool find_device(struct sqlite_shared *shared, struct sqlite_reader *read
     return done;
 }
 
-int sqlite_reader_pool_lookup(struct sqlite_reader_pool *answers, struct lookup *lookup)
+enum broker_end sqlite_reader_pool_lookup(struct sqlite_reader_pool *answers, struct lookup *lookup)
 {
     struct sqlite_shared *shared = answers->shared;
     lookup->durable = true;
     sqlite_shared_lock(shared);
-    int err = ask_file(shared, &lookup->call, SQLITE_LOOKUP);
+    enum broker_end end = ask_file(shared, &lookup->call, SQLITE_LOOKUP);
     sqlite_shared_unlock(shared);
-    if (err != BROKER_PENDING)
-        lookup->err = (enum err)err;
-    return err;
+    return end;
 }
 
 /* What moved lately first, and then what is on disk: cursors go from memory to the file, and one
@@ -293,7 +289,7 @@ static void serve_lookup(struct sqlite_shared *shared, struct sqlite_reader *rea
                      : ERR_BROKER_DOWN;
     if (!err && lookup->message)
         err = find_acks(shared, reader, lookup);
-    lookup->err = (enum err)err;
+    lookup->call.err = (enum err)err;
 }
 
 /* ---- the readers' threads ---- */

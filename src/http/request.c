@@ -335,6 +335,14 @@ void request_wait(struct request *request)
     request->waits = true;
 }
 
+void request_await(struct request *request, struct call *call, enum broker_end end)
+{
+    if (end == BROKER_ANSWERED)
+        call->done(call);
+    else
+        request_wait(request);
+}
+
 bool request_may_ask(struct request *request)
 {
     if (request->all->ended)

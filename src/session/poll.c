@@ -404,8 +404,8 @@ static void start_waiting(struct asked *asked)
 static void use_page(struct asked *asked)
 {
     const struct read_call *read = &asked->read;
-    if (read->err)
-        sessions_refuse(asked->request, (int)read->err);
+    if (read->call.err)
+        sessions_refuse(asked->request, (int)read->call.err);
     else if (read->count || read->above_head || gap_of(read) || !asked->wait)
         answer_page(asked);
     else
@@ -464,13 +464,10 @@ static void read_page(struct asked *asked)
     asked->read.max_count = PAGE_COUNT;
     asked->read.max_bytes = PAGE_BYTES;
     asked->read.messages = asked->messages;
-    int err = broker_read(reactor->broker, reactor->member, &asked->read);
-    if (err == BROKER_PENDING) {
+    if (broker_read(reactor->broker, reactor->member, &asked->read) == BROKER_ANSWERED)
+        use_page(asked);
+    else
         request_wait(asked->request);
-        return;
-    }
-    asked->read.err = (enum err)err;
-    use_page(asked);
 }
 
 static void on_located(void *context, int err)

@@ -119,7 +119,7 @@ static void on_said(struct call *call)
     struct reactor *reactor = saying->sessions->reactor;
     char id[SESSION_ID_TEXT_SIZE];
     struct topic guest = guest_topic(saying->session, id);
-    if (!saying->publish.err)
+    if (!saying->publish.call.err)
         metrics_add(&reactor->metrics.published_message, 1);
     connection_manager_each(reactor->manager, &guest, find_guest, saying);
     websocket_answered(saying->sessions->websockets,
@@ -158,12 +158,11 @@ static int say(struct guest *self, const char *text, size_t size)
         .own_ttl = true,
         .except = self->hears_itself ? 0 : self->session.id,
     };
-    int err = buf_ok(&saying->body)
-                  ? broker_publish(reactor->broker, reactor->member, &saying->publish)
-                  : ERR_OUT_OF_MEMORY;
-    if (err == BROKER_PENDING)
+    if (!buf_ok(&saying->body))
+        saying->publish.call.err = ERR_OUT_OF_MEMORY;
+    else if (broker_publish(reactor->broker, reactor->member, &saying->publish) == BROKER_PENDING)
         return 0;
-    saying->publish.err = (enum err)err;
+    int err = (int)saying->publish.call.err;
     on_said(&saying->publish.call);
     return err;
 }

@@ -253,7 +253,7 @@ struct locating {
 static void on_device(struct call *call)
 {
     struct locating *locating = (struct locating *)call;
-    int err = (int)locating->call.err;
+    int err = (int)locating->call.call.err;
     if (!locating->start->has_after)
         locating->start->after = locating->call.cursor;
     locating->start->has_after = true;
@@ -289,8 +289,7 @@ void subscribe_request_locate(struct reactor *reactor, struct request *request,
         .go_on = go_on,
         .context = context,
     };
-    int err = broker_device(reactor->broker, reactor->member, &locating->call);
-    if (err != BROKER_PENDING)
+    if (broker_device(reactor->broker, reactor->member, &locating->call) == BROKER_ANSWERED)
         on_device(&locating->call.call);
     else if (request)
         request_wait(request);

@@ -334,9 +334,9 @@ static void answer_sent(struct websocket_session *self,
 {
     const json_t *ref = json_object_get(publish_request->body, "ref");
     struct buf buf;
-    if (publish_request->publish.err) {
-        send_error(self, publish_request->publish.err, ref,
-                   publish_request_advice(publish_request->publish.err));
+    if (publish_request->publish.call.err) {
+        send_error(self, publish_request->publish.call.err, ref,
+                   publish_request_advice(publish_request->publish.call.err));
         return;
     }
     buf_init(&buf);
@@ -361,7 +361,7 @@ static void on_sent(struct call *call)
 {
     struct client_publish *client = (struct client_publish *)call;
     struct reactor *reactor = client->sessions->reactor;
-    if (!client->publish_request.publish.err && !client->publish_request.publish.duplicate)
+    if (!client->publish_request.publish.call.err && !client->publish_request.publish.duplicate)
         metrics_add(&reactor->metrics.published_message, 1);
     connection_manager_each(reactor->manager, &client->user, find_mine, client);
     if (client->found)
@@ -417,11 +417,8 @@ static void serve_send(const struct asked *asked)
     struct reactor *reactor = client->sessions->reactor;
     struct publish_call *publish = &client->publish_request.publish;
     publish->call.done = on_sent;
-    int err = broker_publish(reactor->broker, reactor->member, publish);
-    if (err == BROKER_PENDING)
-        return;
-    publish->err = (enum err)err;
-    on_sent(&publish->call);
+    if (broker_publish(reactor->broker, reactor->member, publish) == BROKER_ANSWERED)
+        on_sent(&publish->call);
 }
 
 static void serve_ack(const struct asked *asked)

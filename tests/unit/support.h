@@ -60,6 +60,13 @@ static inline struct message *a_message_for(const char *user, uint64_t id)
     return a_message_to(&topic, id);
 }
 
+/* A call to a broker ends at once, and so: 0 or an error. */
+#define assert_answers(broker_call, record, error)                                                 \
+    do {                                                                                           \
+        assert_int_equal(broker_call, BROKER_ANSWERED);                                            \
+        assert_int_equal((record)->call.err, error);                                               \
+    } while (0)
+
 /* Numbers that look random and are the same in each run. */
 static inline uint32_t next_random(uint64_t *state)
 {

@@ -101,9 +101,10 @@ struct question {
     struct member *member;
 };
 
-static void on_answer(struct control *control)
+static void on_answer(struct call *call)
 {
-    struct question *question = (struct question *)control;
+    struct question *question = (struct question *)call;
+    struct control *control = &question->control;
     assert(control->replies.size == control->number * 5);
     question->member->outstanding--;
     question->member->answers++;
@@ -116,13 +117,12 @@ static void ask(struct member *member, unsigned u)
     struct question *question = calloc(1, sizeof *question);
     question->member = member;
     question->control =
-        (struct control){.verb = CONTROL_DESCRIBE, .topic = user(u), .done = on_answer};
-    int err = broker_control(broker, member->number, &question->control);
-    if (err == BROKER_PENDING) {
+        (struct control){.call = {.done = on_answer}, .verb = CONTROL_DESCRIBE, .topic = user(u)};
+    if (broker_control(broker, member->number, &question->control) == BROKER_PENDING) {
         member->outstanding++;
         return;
     }
-    assert(err == 0);
+    assert(question->control.call.err == ERR_NONE);
     free(question);
 }
 
@@ -140,7 +140,8 @@ static void publish(struct member *member)
         .draft = a_draft(topics, count, next_random(&member->seed) % 2 ? 60000 : 0),
         .delivered = delivered,
     };
-    assert(broker_publish(broker, member->number, &publish) == 0);
+    assert(broker_publish(broker, member->number, &publish) == BROKER_ANSWERED);
+    assert(publish.call.err == ERR_NONE);
     for (int m = 0; m < MEMBERS; m++) {
         bool at_u = watched[m] >> u & 1, at_v = watched[m] >> v & 1;
         if (form == 1 ? m != MEMBERS - 1 : at_u || (count == 2 && at_v))
@@ -169,7 +170,8 @@ static void read_page(struct member *member)
         .max_bytes = 1 << 20,
         .messages = messages,
     };
-    assert(broker_read(broker, member->number, &read) == 0);
+    assert(broker_read(broker, member->number, &read) == BROKER_ANSWERED);
+    assert(read.call.err == ERR_NONE);
     uint64_t last = read.after;
     for (size_t i = 0; i < read.count; i++) {
         assert(messages[i]->id > last);

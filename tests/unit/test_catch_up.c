@@ -31,7 +31,7 @@ static int front_watch(struct broker *broker, int member, const struct topic *to
     return broker_watch(((struct house *)broker)->broker, member, topics, count, delta, ret_head);
 }
 
-static int front_read(struct broker *broker, struct read_call *read)
+static enum broker_end front_read(struct broker *broker, struct read_call *read)
 {
     struct house *house = (struct house *)broker;
     if (!house->slow)
@@ -53,7 +53,7 @@ static void one_page_arrives(struct house *house)
 {
     struct read_call *read = house->asked[0];
     memmove(house->asked, house->asked + 1, --house->asked_count * sizeof *house->asked);
-    read->err = (enum err)broker_read(house->broker, 0, read);
+    assert_answers(broker_read(house->broker, 0, read), read, 0);
     read->call.done(&read->call);
 }
 
@@ -126,7 +126,7 @@ static int close_house(void **state)
 static uint64_t publish(struct house *house, struct topic topic)
 {
     struct publish_call publish = {.draft = a_draft(&topic, 1, 60000)};
-    assert_int_equal(broker_publish(house->broker, 0, &publish), 0);
+    assert_answers(broker_publish(house->broker, 0, &publish), &publish, 0);
     return publish.id;
 }
 

@@ -141,10 +141,11 @@ static void a_doubt_for_want_of_memory_wakes_its_member(void **state)
 
 static void a_signal_wakes_its_member(void **state)
 {
-    struct control control = {.verb = CONTROL_DESCRIBE, .topic = desk.alice};
+    struct control control = {
+        .call = {.member = ASKER}, .verb = CONTROL_DESCRIBE, .topic = desk.alice};
     (void)state;
 
-    assert_int_equal(dispatcher_control(&desk.dispatcher, ASKER, &control), BROKER_PENDING);
+    assert_int_equal(dispatcher_control(&desk.dispatcher, &control), BROKER_PENDING);
     dispatcher_wake(&desk.dispatcher);
     assert_int_equal(desk.wakes[OWNER], 1);
     struct inbox_record *copy = take(OWNER);

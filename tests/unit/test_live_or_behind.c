@@ -374,7 +374,7 @@ static void check_topics(const struct visit *visit, const struct read_call *read
     }
 }
 
-static int scripted_read(struct broker *broker, struct read_call *read)
+static enum broker_end scripted_read(struct broker *broker, struct read_call *read)
 {
     struct world *world = (struct world *)broker;
     must(world, world->read_count < MAX_READS);
@@ -385,7 +385,7 @@ static int scripted_read(struct broker *broker, struct read_call *read)
     must(world, visit->queued <= world->scenario->queue_high * COST / 2);
     if (world->scenario->at_once) {
         photograph(world, read, guest);
-        return 0;
+        return BROKER_ANSWERED;
     }
     world->reads[world->read_count++] = (struct under_way){read, guest, ASKED};
     return BROKER_PENDING;
@@ -467,7 +467,7 @@ static void handle(struct world *world)
 static void arrive(struct world *world, struct under_way *under_way, enum err err)
 {
     under_way->stage = PUSHED;
-    under_way->read->err = err;
+    under_way->read->call.err = err;
     under_way->read->call.record.kind = RECORD_CALL;
     under_way->read->call.record.bytes = 0;
     inbox_push(&world->inbox, &under_way->read->call.record, false);

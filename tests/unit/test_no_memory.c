@@ -279,7 +279,7 @@ static size_t kept_for(struct desk *desk, const struct topic *topic)
                              .max_count = COUNT_OF(messages),
                              .max_bytes = 1 << 20,
                              .messages = messages};
-    assert_int_equal(broker_read(desk->broker, 0, &read), 0);
+    assert_answers(broker_read(desk->broker, 0, &read), &read, 0);
     for (size_t i = 0; i < read.count; i++)
         message_unref(messages[i]);
     return read.count;
@@ -304,17 +304,16 @@ static void a_publish_is_whole_or_nothing(void **state)
         struct publish_call publish = {
             .draft = a_draft(topics, 3, 60000), .key = &key, .delivered = delivered};
         countdown = when;
-        int err = broker_publish(desk.broker, 0, &publish);
+        assert_int_equal(broker_publish(desk.broker, 0, &publish), BROKER_ANSWERED);
         bool whole = calm();
         empty_inbox(&desk, &messages, &overflows);
-        assert_int_equal(err, publish.err);
-        if (err) {
-            assert_int_equal(err, ERR_OUT_OF_MEMORY);
+        if (publish.call.err) {
+            assert_int_equal(publish.call.err, ERR_OUT_OF_MEMORY);
             assert_int_equal(messages + overflows, 0);
             assert_true(broker_stats(desk.broker).head == head);
             assert_int_equal(broker_stats(desk.broker).bytes, 0);
             /* The retry is no duplicate. */
-            assert_int_equal(broker_publish(desk.broker, 0, &publish), 0);
+            assert_answers(broker_publish(desk.broker, 0, &publish), &publish, 0);
             assert_false(publish.duplicate);
             assert_true(publish.id == head + 1);
         } else {
@@ -348,7 +347,7 @@ static void a_watch_is_whole_or_nothing(void **state)
             failed = false;
             struct presence presence;
             struct inquiry inquiry = {.topics = topics, .count = 1, .presence = &presence};
-            assert_int_equal(broker_inquire(desk.broker, 0, &inquiry), 0);
+            assert_answers(broker_inquire(desk.broker, 0, &inquiry), &inquiry, 0);
             assert_int_equal(presence.sessions, 0);
             assert_int_equal(presence.last_seen_ms, 0);
         }
@@ -372,9 +371,8 @@ static void a_read_of_many_addresses_says_so(void **state)
                                  .topic_count = COUNT_OF(topics),
                                  .max_count = COUNT_OF(messages),
                                  .messages = messages};
-        int err = broker_read(desk.broker, 0, &read);
-        assert_int_equal(err, calm() ? 0 : ERR_OUT_OF_MEMORY);
-        assert_int_equal(read.err, err);
+        assert_int_equal(broker_read(desk.broker, 0, &read), BROKER_ANSWERED);
+        assert_int_equal(read.call.err, calm() ? 0 : ERR_OUT_OF_MEMORY);
         assert_int_equal(read.count, 0);
         close_desk(&desk);
     }
@@ -390,7 +388,7 @@ static void a_signal_without_memory_is_not_pending(void **state)
     open_desk(&desk);
     assert_int_equal(broker_watch(desk.broker, 0, &alice, 1, +1, NULL), 0);
     countdown = 0;
-    assert_int_equal(broker_control(desk.broker, 0, &control), ERR_OUT_OF_MEMORY);
+    assert_answers(broker_control(desk.broker, 0, &control), &control, ERR_OUT_OF_MEMORY);
     countdown = -1;
     failed = false;
     close_desk(&desk);

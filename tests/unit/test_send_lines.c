@@ -36,12 +36,12 @@ int64_t __wrap_clock_mono_ms(void)
 static struct {
     struct broker broker;
     struct publish_call *asked[2 * SEND_LINES_MAX];
-    size_t count; /* asked so far */
-    int at_once;  /* what publish returns */
+    size_t count;        /* asked so far */
+    enum broker_end end; /* what publish returns */
     char bodies[256];
 } clerk;
 
-static int ask_clerk(struct broker *broker, struct publish_call *publish)
+static enum broker_end ask_clerk(struct broker *broker, struct publish_call *publish)
 {
     assert_ptr_equal(broker, &clerk.broker);
     if (strlen(clerk.bodies) + publish->draft.body_length + 2 < sizeof clerk.bodies) {
@@ -51,14 +51,14 @@ static int ask_clerk(struct broker *broker, struct publish_call *publish)
     publish->id = clerk.count + 1;
     publish->kept = true;
     clerk.asked[clerk.count++] = publish;
-    return clerk.at_once;
+    return clerk.end;
 }
 
 static void clerk_answers(size_t from, size_t to, enum err err)
 {
     for (size_t i = from; i < to; i++) {
         assert_non_null(clerk.asked[i]);
-        clerk.asked[i]->err = err;
+        clerk.asked[i]->call.err = err;
         clerk.asked[i]->call.done(&clerk.asked[i]->call);
         clerk.asked[i] = NULL;
     }
@@ -86,7 +86,7 @@ static int open_ours(void **state)
     (void)state;
     memset(&clerk, 0, sizeof clerk);
     clerk.broker.ops = &ops;
-    clerk.at_once = BROKER_PENDING;
+    clerk.end = BROKER_PENDING;
     now_us = 1000000;
     desk_open(routes, COUNT_OF(routes));
     desk.requests.limits.max_body = MAX_BODY;
@@ -195,7 +195,7 @@ static void the_last_line_needs_no_end(void **state)
 {
     (void)state;
 
-    clerk.at_once = 0;
+    clerk.end = BROKER_ANSWERED;
     say("POST /send-messages HTTP/1.1\r\n" HOST "Content-Length: 46" END
         "{\"sender\":\"b\",\"receiver\":\"a\",\"message\":\"last\"}");
     assert_has(hear(), sent(0, 1));
@@ -390,7 +390,7 @@ static void each_line_has_its_deadline_and_all_of_them_one(void **state)
 {
     (void)state;
 
-    clerk.at_once = 0;
+    clerk.end = BROKER_ANSWERED;
     say(CHUNKED);
     assert_int_equal(desk.deadline.phase, DEADLINE_BODY);
     int64_t due_ms = desk.deadline.due_ms;
@@ -418,7 +418,7 @@ static void there_may_be_so_many_lines(void **state)
     size_t size = 0;
     (void)state;
 
-    clerk.at_once = 0;
+    clerk.end = BROKER_ANSWERED;
     for (unsigned i = 0; i < SEND_LINES_MAX + 5; i++)
         size += (size_t)snprintf(body + size, 64, LINE "\n", i);
     for (size_t most = 0; most < 2; most++) { /* the second time one more than that */
@@ -446,7 +446,7 @@ static void results_have_so_much_memory(void **state)
 {
     (void)state;
 
-    clerk.at_once = 0;
+    clerk.end = BROKER_ANSWERED;
     desk.quota.held = desk.quota.limit; /* by others */
     say(CHUNKED);
     say_lines(0, 1000);
@@ -510,7 +510,7 @@ static void heads_that_cannot_be(void **state)
     char request[256];
     (void)state;
 
-    clerk.at_once = 0;
+    clerk.end = BROKER_ANSWERED;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         snprintf(request, sizeof request,
                  "POST /send-messages HTTP/1.1\r\n" HOST "Content-Length: 2\r\n%s" END "{}",
