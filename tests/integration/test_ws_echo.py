@@ -299,6 +299,14 @@ def test_9_65537_fragments_make_a_message_and_one_more_does_not(echo):
         client.expect_close(1008)
 
 
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_9_four_mebibytes_in_fragments_of_64_bytes_come_back(echo, opcode):
+    payload = b"0123456789abcdef" * scaled(1 << 18, least=1 << 14)
+    with Client(echo.port, timeout=60) as client:
+        in_background(client, fragments(opcode, payload, 64),
+                      lambda: client.recv() == Frame(opcode, payload))
+
+
 def test_9_a_byte_above_16_mib_is_too_much(echo):
     with Client(echo.port) as client:
         client.send(frames.header(BINARY, (16 << 20) + 1) + b"x")
