@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const hooks = (major: string) => ({
   name: `react-${major}`,
-  include: ['test/*.test.tsx'],
+  include: ['test/react*.test.tsx'],
   environment: 'jsdom',
   env: { REACT: major },
 });
@@ -14,6 +14,7 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'core', include: ['test/*.test.ts'] } },
+      { test: { name: 'entries', include: ['test/entries.test.tsx'], environment: 'jsdom' } },
       { test: hooks('19') },
       {
         test: hooks('18'),

@@ -1,33 +1,37 @@
 // One session with the server, kept alive: over the best transport that gets through, with back-off
 // and jitter, with a token that is good, and never trusting a socket that only looks open.
 //
-// Every attempt has a number, and what comes from an older one is ignored; so a call that returns
-// late (a token, an address, a close) can never disturb the present one.
+// It is in one phase at a time. Every attempt has a number, and what comes from an older one is
+// ignored; so a call that returns late (a token, an address, a close) can never disturb the present.
 
+import { Channels, type ChannelState } from './channels.js';
 import { UNREACHABLE } from './http.js';
-import { openEventSource } from './transport_sse.js';
+import { Ladder } from './ladder.js';
+import { openEventStream } from './transport_sse.js';
 import { openPoll } from './transport_poll.js';
 import { openWebSocket } from './transport_ws.js';
 import { type Attempt, type Frame, type Open, type Transport } from './transport.js';
-import { backoff, spread } from './time.js';
+import { backoff, type Fetch } from './time.js';
 import type { Token } from './token.js';
-import { PushwireError, type ConnectOptions, type State, type TransportName } from './types.js';
+import {
+  asError,
+  PushwireError,
+  type Code,
+  type ConnectOptions,
+  type State,
+  type TransportName,
+} from './types.js';
 
 const WELCOME_MS = 10_000;
 const PONG_MS = 3000;
-/** Comments of an event stream are hidden from us: after so much silence we ask anew. */
-const SILENCE_SECONDS = 120;
-/** A transport that has worked before is not given up for one failure. */
-const PATIENCE = 3;
+/** So long a silence of a long poll is doubtful; an event stream says something every 15 s. */
+const SILENCE_SECONDS = { ws: 25, sse: 45, poll: 120 };
 /** A session that was shorter has proved nothing. */
 const LASTING_MS = 5000;
-/** On a lower rung the better ones are tried again: after so long, then twice as long, and so on. */
-const FIRST_CLIMB_MS = 20_000;
-const LAST_CLIMB_MS = 1_800_000;
 
 const OPEN: Record<TransportName, Open> = {
   ws: openWebSocket,
-  sse: openEventSource,
+  sse: openEventStream,
   poll: openPoll,
 };
 
@@ -40,23 +44,32 @@ export interface ConnectionOptions {
   base: () => Promise<string>;
   user: string;
   token: Token;
+  fetch: Fetch;
   device?: string | undefined;
+  max?: number | undefined;
   transports: TransportName[];
   WebSocket?: ConnectOptions['WebSocket'] | undefined;
   /** The cursor to come back with. */
   after: () => string | undefined;
   /** Where clients send no frames: this device has everything up to that id. */
   onAck(id: string): void;
-  onState(state: State): void;
-  /** welcome, message and gap, as they came. */
+  /** `why`: what led there, if something went wrong; `inMs`: until the next attempt. */
+  onState(state: State, why?: PushwireError, inMs?: number): void;
+  onChannel(channel: string, state: ChannelState): void;
+  /** welcome, message, too_large and gap, as they came. */
   onFrame(frame: Frame): void;
   /** What went wrong; `final`: nothing more is tried. */
   onError(error: PushwireError, final: boolean): void;
+  /** Why may this channel not be had? */
+  check(channel: string): Promise<PushwireError | undefined>;
+  debug(what: string, ...more: unknown[]): void;
 }
 
 export interface Connection {
   /** The browser came back from somewhere: sleep, another network, a hidden tab. */
   wake(newNetwork: boolean): void;
+  /** At once, whatever it waits for. */
+  reconnect(): void;
   setChannels(channels: Iterable<string>): void;
   ack(id: string): void;
   /** Ends it without a word. */
@@ -64,72 +77,69 @@ export interface Connection {
 }
 
 interface Bye {
-  code: string;
+  code: Code;
   retry_ms?: number;
 }
+
+type Phase =
+  | { name: 'opening' }
+  | { name: 'open'; since: number }
+  /** `ordered`: by the server, for how long. */
+  | { name: 'waiting'; ordered: boolean }
+  | { name: 'over' };
 
 type Timer = ReturnType<typeof setTimeout>;
 
 /** Begins at once, with these channels. `state` is what the application was told so far. */
 export function openConnection(
   o: ConnectionOptions,
-  channels: Iterable<string>,
+  wanted: Iterable<string>,
   state: State,
 ): Connection {
   const { token, transports } = o;
+  const ladder = new Ladder(transports.length);
+  const channels = new Channels(wanted, o.onChannel);
+  let phase: Phase = { name: 'opening' };
   let turn = 0;
   let transport: Transport | undefined;
+  let higher: Transport | undefined; // a better one, on trial
+  let bye: Bye | undefined; // its last word
+  let heartbeat = 0; // seconds
   /** The one thing waited for: a welcome, the next attempt, a sign of life. */
   let timer: Timer | undefined;
   let renewal: Timer | undefined;
-  let heartbeat = SILENCE_SECONDS;
-
-  let rung = 0; // of the ladder of transports: the next attempt's
-  let current = 0; // this one's
-  let failures = 0; // in a row
-  const proven = new Set<number>(); // rungs that have worked
-  let higher: Transport | undefined; // a better one, on trial
-  let climbMs = FIRST_CLIMB_MS;
-  let climbAt: number | undefined; // the next trial
   let climbing: Timer | undefined;
+
   let attempts = 0; // since the last session that lasted
-  let welcomed = false;
-  let since = 0; // of the welcome
-  let waiting = false; // for the next attempt
-  let ordered = false; // by the server, for how long
   const told = new Set<string>(); // the codes of this outage
   let renewed = false; // the token, since the last welcome
   let fresh = false; // the next attempt needs another token
-  let bye: Bye | undefined;
-
-  let wanted = new Set(channels);
-  let asked = new Set<string>(); // of these, what this session was told
-  const refused = new Set<string>(); // channels; an address with one of them would be, as a whole
-  let leaving: string[] = []; // unsubscribed from, and not answered yet
   let acked: string | undefined; // to be told
+
+  const here = () => transports[ladder.at]!;
 
   // ---- attempts ----
 
   async function open(): Promise<void> {
-    drop();
+    enter({ name: 'opening' });
     const mine = turn;
-    current = rung;
+    ladder.begin();
     let attempt: Attempt;
     try {
       attempt = await prepare();
     } catch (error) {
       if (mine !== turn) return;
-      tell(new PushwireError('unreachable', String(error)));
-      return retry(backoff(attempts++));
+      return onNothingToTry(asError(error, 'unreachable'));
     }
     if (mine !== turn) return;
     fresh = false;
-    asked = new Set(attempt.channels);
+    channels.begin(attempt.channels);
     after(WELCOME_MS, () => lost(LOST));
+    o.debug('open', here(), attempt.after);
     try {
-      transport = OPEN[transports[current]!](attempt, {
+      transport = OPEN[here()](attempt, {
         frame: frame => mine === turn && take(frame),
-        end: code => mine === turn && lost(code),
+        end: (code, why) => mine === turn && lost(code, why),
       });
     } catch (error) {
       lost(LOST, error); // what a page may not open throws: another transport may pass
@@ -138,14 +148,20 @@ export function openConnection(
 
   async function prepare(): Promise<Attempt> {
     const [base, first] = await Promise.all([o.base(), token.get(fresh)]);
-    const channels = [...wanted].filter(channel => !refused.has(channel));
-    return { ...o, base, after: o.after(), channels, token: first, current: () => token.get() };
+    return {
+      ...o,
+      base,
+      after: o.after(),
+      channels: channels.named(),
+      token: first,
+      current: () => token.get(),
+    };
   }
 
-  function drop(): void {
+  /** Leaves the present phase with all that it had. */
+  function enter(next: Phase): void {
     turn++;
-    welcomed = waiting = ordered = false;
-    leaving = [];
+    phase = next;
     bye = undefined;
     clearTimeout(timer);
     clearTimeout(renewal);
@@ -160,53 +176,63 @@ export function openConnection(
     timer = setTimeout(f, ms);
   }
 
-  function lost(code: number, why: unknown = ''): void {
+  /** The application has no token, or no address, to give: later, or never. */
+  function onNothingToTry(why: PushwireError): void {
+    if (why.code === 'unauthorized') return stop(why, 'unauthorized');
+    tell(why);
+    retry(backoff(attempts++), why);
+  }
+
+  function lost(code: number, reason: unknown = ''): void {
     const gone = code === LOST;
-    const error = new PushwireError(
+    const why = new PushwireError(
       bye?.code ?? (gone ? 'unreachable' : `close_${code}`),
-      gone ? `${UNREACHABLE} ${why}`.trim() : 'The server ended it.',
+      gone ? `${UNREACHABLE} ${reason}`.trim() : 'The server ended it.',
     );
-    if (STOP.includes(code)) return stop(error);
-    if (TOKEN.includes(code)) return onBadToken(error);
-    // An EventSource cannot tell what it died of.
-    fresh = token.renewable && transports[current] === 'sse' && gone;
+    o.debug('lost', code, why.code, reason);
+    if ((code === 4403 || bye?.code === 'forbidden') && phase.name !== 'open')
+      return void checkChannels(why);
+    if (STOP.includes(code)) return stop(why);
+    if (TOKEN.includes(code)) return onBadToken(why);
     const order = bye?.retry_ms;
-    const lasted = welcomed && Date.now() - since >= LASTING_MS;
-    if (lasted) attempts = failures = 0;
-    if (lasted && !current) climbMs = FIRST_CLIMB_MS;
-    if (!lasted && fall(code)) return retry(0);
-    if (welcomed)
-      rung = Math.min(current, ...proven); // the best one that ever worked
-    else tell(error);
+    const welcomed = phase.name === 'open';
+    const lasted = phase.name === 'open' && Date.now() - phase.since >= LASTING_MS;
+    if (lasted) attempts = 0;
+    if (lasted) ladder.onLasting();
+    if (!lasted && gone && ladder.fall()) return retry(0, why);
+    if (welcomed) ladder.stay();
+    else tell(why);
     // A session's last word is meant for it alone; what refuses it, tells all the same.
     const more = welcomed && order !== undefined ? 0 : backoff(attempts++);
-    retry((order ?? 0) + more, order !== undefined);
+    retry((order ?? 0) + more, why, order !== undefined);
   }
 
-  /** Waits for the next attempt. `order`: others were told the same, spread out; it is kept. */
-  function retry(ms: number, order = false): void {
-    drop();
-    waiting = true;
-    ordered = order;
+  /** Waits for the next attempt. `ordered`: others were told the same, spread out; it is kept. */
+  function retry(ms: number, why: PushwireError, ordered = false): void {
+    enter({ name: 'waiting', ordered });
     after(ms, open);
     const away = globalThis.navigator?.onLine === false;
-    setState(away ? 'offline' : state === 'connecting' ? state : 'reconnecting');
+    setState(away ? 'offline' : state === 'connecting' ? state : 'reconnecting', why, ms);
   }
 
-  /** One rung down, or up again from the last. True: that one is worth an attempt at once. */
-  function fall(code: number): boolean {
-    if (code !== LOST || ++failures < (proven.has(current) ? PATIENCE : 1)) return false;
-    failures = 0;
-    rung = (current + 1) % transports.length;
-    return rung > 0;
+  /** An address is refused as a whole: if it was for some of its channels, all else goes on. */
+  async function checkChannels(why: PushwireError): Promise<void> {
+    enter({ name: 'opening' });
+    const mine = turn;
+    const found = await Promise.all(
+      channels.named().map(async channel => [channel, await o.check(channel)] as const),
+    );
+    if (mine !== turn) return;
+    const refused = found.filter(([channel, error]) => error && onRefused(channel, error));
+    if (refused.length) void open();
+    else stop(why);
   }
 
   // ---- back to a better transport ----
 
   function scheduleClimb(): void {
-    if (!current) return;
-    climbAt ??= Date.now() + spread(climbMs);
-    climbing = setTimeout(climb, climbAt - Date.now(), 0);
+    const ms = ladder.climbIn();
+    if (ms !== undefined) climbing = setTimeout(climb, ms, 0);
   }
 
   /** The present session goes on until the better one has said its first word. Each has the stream
@@ -215,34 +241,35 @@ export function openConnection(
     let mine = turn;
     const next = () => {
       higher?.close();
-      higher = climbAt = undefined;
+      higher = undefined;
       clearTimeout(climbing);
-      if (to + 1 < current) return void climb(to + 1);
-      climbMs = Math.min(2 * climbMs, LAST_CLIMB_MS);
+      if (to + 1 < ladder.at) return void climb(to + 1);
+      ladder.climbed();
       scheduleClimb();
     };
     try {
       const attempt = await prepare();
       if (mine !== turn) return;
       climbing = setTimeout(next, WELCOME_MS);
+      o.debug('climb', transports[to]);
       higher = OPEN[transports[to]!](attempt, {
         frame(frame) {
           if (mine !== turn) return;
-          if (higher && frame.type !== 'bye') {
+          if (higher && frame.type && frame.type !== 'bye') {
             const found = higher;
-            higher = climbAt = undefined;
-            drop();
+            higher = undefined;
+            ladder.climbed(to);
+            enter({ name: 'opening' });
             mine = turn;
             transport = found;
-            current = rung = to;
-            asked = new Set(attempt.channels);
+            channels.begin(attempt.channels);
           }
           if (!higher) take(frame);
         },
-        end(code) {
+        end(code, why) {
           if (mine !== turn) return;
           if (higher) next();
-          else lost(code);
+          else lost(code, why);
         },
       });
     } catch {
@@ -252,16 +279,16 @@ export function openConnection(
 
   // ---- the end of an attempt ----
 
-  function onBadToken(error: PushwireError): void {
-    if (!token.renewable || renewed) return stop(error, 'unauthorized');
+  function onBadToken(why: PushwireError): void {
+    if (!token.renewable || renewed) return stop(why, 'unauthorized');
     renewed = fresh = true;
-    retry(0);
+    retry(0, why);
   }
 
-  function stop(error: PushwireError, end: State = 'offline'): void {
-    drop();
-    setState(end);
-    o.onError(error, true);
+  function stop(why: PushwireError, end: State = 'offline'): void {
+    enter({ name: 'over' });
+    setState(end, why);
+    o.onError(why, true);
   }
 
   /** Once an outage. */
@@ -270,63 +297,62 @@ export function openConnection(
     told.add(error.code);
   }
 
-  function setState(next: State): void {
-    if (next === state) return;
+  function setState(next: State, why?: PushwireError, inMs?: number): void {
     state = next;
-    o.onState(state);
+    o.onState(next, why, inMs);
   }
 
   // ---- a session ----
 
   function take(frame: Frame): void {
     const { type } = frame;
-    watch();
+    if (type) o.debug('got', frame);
     if (type === 'welcome') onWelcome(frame);
+    else watch();
     if (type === 'bye') bye = frame as unknown as Bye;
     else if (type === 'error') onError(frame);
-    else if (type === 'subscribed') refused.delete(frame['channel'] as string);
-    else if (type === 'unsubscribed') onUnsubscribed(frame['channel'] as string);
-    else if (type === 'renewed') {
-      for (const channel of refused) asked.delete(channel); // it may cover them
+    else if (type === 'subscribed') channels.onSubscribed(frame['channel'] as string);
+    else if (type === 'unsubscribed') {
+      channels.onUnsubscribed(frame['channel'] as string);
       reconcile();
-    } else if (/^(welcome|message|gap)$/.test(type)) o.onFrame(frame);
+    } else if (type === 'renewed') {
+      channels.onToken();
+      reconcile();
+    } else if (/^(welcome|message|too_large|gap)$/.test(type)) o.onFrame(frame);
   }
 
   function onWelcome(frame: Frame): void {
     told.clear();
     renewed = false;
-    welcomed = true;
-    since = Date.now();
-    proven.add(current);
-    heartbeat = (transport?.send && Number(frame['heartbeat'])) || SILENCE_SECONDS;
+    phase = { name: 'open', since: Date.now() };
+    ladder.onSession();
+    heartbeat = (transport?.send && Number(frame['heartbeat'])) || SILENCE_SECONDS[here()];
     watch();
     scheduleRenewal();
     scheduleClimb();
     setState('online');
+    channels.onSession();
     reconcile();
     sendAck();
   }
 
-  /** The `ref` of a subscribe frame is its channel. It is told once, and asked for again with each
-   * session and token. */
+  /** The `ref` of a subscribe frame is its channel. */
   function onError({ code, detail, ref }: Frame): void {
-    const channel = wanted.has(ref as string) ? (ref as string) : undefined;
-    if (channel !== undefined && refused.has(channel)) return;
-    if (channel !== undefined) refused.add(channel);
-    o.onError(new PushwireError(code as string, detail as string, { channel }), false);
+    const error = new PushwireError(code as Code, detail as string);
+    if (ref === undefined) o.onError(error, false);
+    else onRefused(ref as string, error);
   }
 
-  /** Nobody asked for it: the new token does not cover it. Asking again tells so, or mends it. */
-  function onUnsubscribed(channel: string): void {
-    const at = leaving.indexOf(channel);
-    if (at >= 0) return void leaving.splice(at, 1);
-    asked.delete(channel);
-    reconcile();
+  /** It is told once, and asked for again with each session and token. */
+  function onRefused(channel: string, { code, detail }: PushwireError): boolean {
+    const news = channels.onRefused(channel);
+    if (news) o.onError(new PushwireError(code, detail, { channel }), false);
+    return news;
   }
 
   /** A sign of life puts off the doubt. */
   function watch(): void {
-    after(heartbeat * 1000, () => probe(2 * PONG_MS));
+    if (phase.name === 'open') after(heartbeat * 1000, () => probe(2 * PONG_MS));
   }
 
   /** Is anybody there? Where that cannot be asked, a new session is the question. */
@@ -337,23 +363,21 @@ export function openConnection(
   }
 
   function reconcile(): void {
-    if (!welcomed) return;
-    const missing = [...wanted].filter(channel => !asked.has(channel));
-    const left = [...asked].filter(channel => !wanted.has(channel));
-    if (transport?.send) {
-      for (const channel of missing) transport.send({ type: 'subscribe', channel, ref: channel });
-      for (const channel of left) transport.send({ type: 'unsubscribe', channel });
-      leaving.push(...left);
-      asked = new Set(wanted);
-    } else if (missing.some(channel => !refused.has(channel))) {
-      drop();
+    if (phase.name !== 'open') return;
+    const send = transport?.send;
+    const { missing, left } = channels.changes(!!send);
+    if (send) {
+      for (const channel of missing) send({ type: 'subscribe', channel, ref: channel });
+      for (const channel of left) send({ type: 'unsubscribe', channel });
+    } else if (missing.some(channel => !channels.isRefused(channel))) {
+      enter({ name: 'opening' });
       after(0, open); // with all that are named in this turn
     }
   }
 
   function sendAck(): void {
     const id = acked;
-    if (!welcomed || id === undefined) return;
+    if (phase.name !== 'open' || id === undefined) return;
     acked = undefined;
     if (transport?.send) transport.send({ type: 'ack', id });
     else o.onAck(id);
@@ -371,10 +395,10 @@ export function openConnection(
       const next = await token.get(true);
       if (mine !== turn) return;
       if (transport?.send) transport.send({ type: 'auth', token: next });
-      else if (transports[current] === 'sse') return open();
+      else if (here() === 'sse') return open();
     } catch (error) {
       if (mine !== turn) return;
-      o.onError(new PushwireError('unreachable', String(error)), false);
+      o.onError(error as PushwireError, false);
     }
     scheduleRenewal();
   }
@@ -382,24 +406,23 @@ export function openConnection(
   void open();
   return {
     wake(newNetwork) {
-      if (newNetwork) {
-        rung = failures = 0; // what was blocked there may pass here
-        climbMs = FIRST_CLIMB_MS;
-        climbAt = undefined;
-        proven.clear();
-      }
-      if (waiting && !ordered) void open();
-      else if (welcomed) probe(PONG_MS);
+      if (newNetwork) ladder.reset();
+      if (phase.name === 'waiting' && !phase.ordered) void open();
+      else if (phase.name === 'open') probe(PONG_MS);
+    },
+    reconnect() {
+      ladder.reset();
+      if (phase.name === 'open') probe(PONG_MS);
+      else void open();
     },
     setChannels(all) {
-      wanted = new Set(all);
-      for (const channel of refused) if (!wanted.has(channel)) refused.delete(channel);
+      channels.want(all);
       reconcile();
     },
     ack(id) {
       acked = id;
       sendAck();
     },
-    close: drop,
+    close: () => enter({ name: 'over' }),
   };
 }

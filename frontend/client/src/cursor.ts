@@ -3,11 +3,16 @@
 // Storage is the browser's and may refuse (full, private, none at all); then the cursor lives as
 // long as the page.
 
+import type { ConnectOptions, CursorStorage } from './types.js';
+
+type Kind = NonNullable<ConnectOptions['storage']>;
+
 /** Ids are text of rising digits; "0" lies before all. */
 export const isNewer = (a: string, b: string): boolean =>
   a.length === b.length ? a > b : a.length > b.length;
 
-function store(kind: 'local' | 'session' | 'memory'): Storage | undefined {
+function store(kind: Kind): CursorStorage | undefined {
+  if (typeof kind === 'object') return kind;
   try {
     if (kind !== 'memory') return kind === 'local' ? localStorage : sessionStorage;
   } catch {
@@ -18,11 +23,11 @@ function store(kind: 'local' | 'session' | 'memory'): Storage | undefined {
 
 export class Cursor {
   #key: string;
-  #store: Storage | undefined;
+  #store: CursorStorage | undefined;
   #at: string | undefined;
 
   /** `start` is where to begin when nothing is stored; undefined: where the server says. */
-  constructor(key: string, kind: 'local' | 'session' | 'memory', start: string | undefined) {
+  constructor(key: string, kind: Kind, start: string | undefined) {
     this.#key = key;
     this.#store = store(kind);
     this.#at = this.#stored() ?? start;

@@ -12,14 +12,17 @@ export class Emitter<E extends object> {
   }
 
   emit<K extends keyof E>(kind: K, event: E[K]): void {
-    for (const f of [...(this.#listeners.get(kind) ?? [])] as ((event: E[K]) => void)[]) {
-      try {
-        f(event);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+    for (const f of [...(this.#listeners.get(kind) ?? [])] as ((event: E[K]) => void)[])
+      this.call(f, event);
+  }
+
+  call<A extends unknown[]>(f: ((...args: A) => void) | undefined, ...args: A): void {
+    try {
+      f?.(...args);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
     }
   }
 

@@ -1,12 +1,12 @@
 // Requests over HTTP: with the token, within a time, and with problems (RFC 9457) as errors.
 
-import { backoff, bearer, fetchWithin, sleep, spread } from './time.js';
+import { backoff, bearer, fetchWithin, sleep, spread, type Fetch } from './time.js';
 import type { Token } from './token.js';
-import { PushwireError, type Outgoing, type SendOptions, type Sent } from './types.js';
+import { asError, PushwireError, type Outgoing, type SendOptions, type Sent } from './types.js';
 
 const ANSWER_MS = 10_000;
 const RETRY_FOR_MS = 30_000;
-const AGAIN = ['unreachable', 'in_flight'];
+const AGAIN = ['unreachable', 'in_flight', 'token_failed'];
 const MAX_DOUBLINGS = 3; // a message waits at most 4 s for its next attempt
 
 export interface Call {
@@ -39,11 +39,13 @@ export class Http {
   #base: () => Promise<string>;
   #token: Token;
   #closing: AbortSignal;
+  #send: Fetch;
 
-  constructor(base: () => Promise<string>, token: Token, closing: AbortSignal) {
+  constructor(base: () => Promise<string>, token: Token, closing: AbortSignal, send: Fetch) {
     this.#base = base;
     this.#token = token;
     this.#closing = closing;
+    this.#send = send;
   }
 
   /** The answer's JSON; POST when there is a body. A refused token is renewed once. */
@@ -70,11 +72,11 @@ export class Http {
       }
       const url = (await this.#base()) + path;
       const ms = call.withinMs ?? ANSWER_MS;
-      return await fetchWithin(ms, url, init, call.signal, this.#closing);
+      return await fetchWithin(this.#send, ms, url, init, call.signal, this.#closing);
     } catch (error) {
       if (this.#closing.aborted) throw new PushwireError('closed', 'The client was closed.');
       if (call.signal?.aborted) throw new PushwireError('aborted', 'The call was aborted.');
-      throw new PushwireError('unreachable', `${UNREACHABLE} ${error}`);
+      throw asError(error, 'unreachable', `${UNREACHABLE} ${error}`);
     }
   }
 
@@ -86,8 +88,8 @@ export class Http {
       const withinMs = Math.min(ANSWER_MS, until - Date.now());
       try {
         const answer = await this.json<Sent>('/send-message', { body, signal, withinMs });
-        const { id, delivered = 0, duplicate = false } = answer;
-        return { id, delivered, duplicate };
+        const { id, kept = false, delivered = 0, duplicate = false, receivers } = answer;
+        return { id, delivered, duplicate, kept, ...(receivers && { receivers }) };
       } catch (e) {
         const error = e as PushwireError;
         const wait =

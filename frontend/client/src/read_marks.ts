@@ -24,6 +24,7 @@ function parse(text: string | null): Marks {
 export class ReadMarks {
   #key: string;
   #marks = NONE;
+  #also = new Set<string>();
 
   constructor(key: string) {
     this.#key = key;
@@ -33,11 +34,11 @@ export class ReadMarks {
   open(f: () => void): () => void {
     const look = (event: StorageEvent) => {
       if (event.key !== this.#key && event.key !== null) return;
-      this.#marks = parse(event.newValue);
+      this.#set(parse(event.newValue));
       f();
     };
     try {
-      this.#marks = parse(localStorage.getItem(this.#key));
+      this.#set(parse(localStorage.getItem(this.#key)));
     } catch {
       // None to be had: the marks live as long as the page.
     }
@@ -46,14 +47,20 @@ export class ReadMarks {
   }
 
   has(id: string): boolean {
-    return !isNewer(id, this.#marks.upTo) || this.#marks.also.includes(id);
+    return !isNewer(id, this.#marks.upTo) || this.#also.has(id);
   }
 
-  add(id: string): void {
-    if (this.has(id)) return;
-    const also = [...this.#marks.also, id].sort();
+  /** Is everything read that is older? */
+  coversBefore(id: string): boolean {
+    return !isNewer(id, this.#marks.upTo);
+  }
+
+  add(ids: readonly string[]): void {
+    const news = ids.filter(id => !this.has(id));
+    if (!news.length) return;
+    const also = [...this.#marks.also, ...news].sort((a, b) => (isNewer(a, b) ? 1 : -1));
     // Too many to keep apart: what is older than they are counts as read, too.
-    const upTo = also.length > MOST ? also.shift()! : this.#marks.upTo;
+    const upTo = also.splice(0, Math.max(0, also.length - MOST)).at(-1) ?? this.#marks.upTo;
     this.#save({ upTo, also });
   }
 
@@ -62,8 +69,13 @@ export class ReadMarks {
     this.#save({ upTo: id, also: this.#marks.also.filter(other => isNewer(other, id)) });
   }
 
-  #save(marks: Marks): void {
+  #set(marks: Marks): void {
     this.#marks = marks;
+    this.#also = new Set(marks.also);
+  }
+
+  #save(marks: Marks): void {
+    this.#set(marks);
     try {
       localStorage.setItem(this.#key, JSON.stringify(marks));
     } catch {

@@ -3,6 +3,8 @@
 import { Emitter } from './emitter.js';
 import {
   PushwireError,
+  type ChannelHandlers,
+  type ChannelState,
   type Client,
   type Events,
   type Gap,
@@ -20,6 +22,8 @@ export interface FakeClient<T = unknown> extends Client<T> {
   setState(state: State): void;
   gap(gap?: Partial<Gap>): void;
   fail(error: PushwireError): void;
+  /** As the server answers a subscription. */
+  setChannel(channel: string, state: ChannelState, error?: PushwireError): void;
   /** The next send() or history() rejects with this. */
   failNext(error: PushwireError): void;
   /** What history() gives, oldest first; what was received is added. */
@@ -41,13 +45,14 @@ const PAGE = 100;
 
 export function fakeClient<T = unknown>(options: FakeOptions<T> = {}): FakeClient<T> {
   const events = new Emitter<Events<T>>();
-  const channels = new Map<string, number>();
+  const channels = new Map<string, Set<ChannelHandlers<T>>>();
   const kept = [...(options.kept ?? [])];
   const sent: (Outgoing & SendOptions)[] = [];
   const acked: string[] = [];
   let state = options.state ?? 'online';
   let closed = false;
   let failure: PushwireError | undefined;
+  let reason: PushwireError | undefined;
   let last = FIRST_ID;
 
   const nextId = () => String(++last);
@@ -59,6 +64,7 @@ export function fakeClient<T = unknown>(options: FakeOptions<T> = {}): FakeClien
   }
 
   function setState(next: State): void {
+    if (next === 'online') reason = undefined;
     if (next === state) return;
     state = next;
     events.emit('state', state);
@@ -81,19 +87,21 @@ export function fakeClient<T = unknown>(options: FakeOptions<T> = {}): FakeClien
     get closed() {
       return closed;
     },
+    get reason() {
+      return reason;
+    },
     get channels() {
       return new Set(channels.keys());
     },
     on: (kind, f) => events.on(kind, f),
-    subscribe(channel) {
-      channels.set(channel, (channels.get(channel) ?? 0) + 1);
-      let undone = false;
+    subscribe(channel, handlers = {}) {
+      const all = channels.get(channel) ?? new Set();
+      const mine = { ...handlers };
+      channels.set(channel, all.add(mine));
+      mine.onState?.('subscribed');
       return () => {
-        if (undone) return;
-        undone = true;
-        const left = channels.get(channel)! - 1;
-        if (left) channels.set(channel, left);
-        else channels.delete(channel);
+        all.delete(mine);
+        if (!all.size) channels.delete(channel);
       };
     },
     ack: id => void acked.push(id),
@@ -105,8 +113,10 @@ export function fakeClient<T = unknown>(options: FakeOptions<T> = {}): FakeClien
     async send(message, more = {}): Promise<Sent> {
       failOnce();
       sent.push({ ...message, ...more });
-      return { id: nextId(), delivered: 1, duplicate: false };
+      return { id: nextId(), delivered: 1, duplicate: false, kept: true };
     },
+    reconnect: () => setState('online'),
+    pause: () => setState('offline'),
     close,
     [Symbol.dispose]: close,
     receive(message, more = {}) {
@@ -119,11 +129,20 @@ export function fakeClient<T = unknown>(options: FakeOptions<T> = {}): FakeClien
       };
       kept.push(full);
       events.emit('message', full);
+      for (const { onMessage } of channels.get(full.channel ?? '') ?? []) onMessage?.(full);
       return full;
     },
     setState,
     gap: gap => events.emit('gap', { after: String(FIRST_ID), resumes: nextId(), ...gap }),
-    fail: error => events.emit('error', error),
+    fail(error) {
+      reason = error;
+      events.emit('error', error);
+    },
+    setChannel(channel, next, error) {
+      for (const { onState } of channels.get(channel) ?? []) onState?.(next, error);
+      const { code = 'forbidden', detail = '' } = error ?? {};
+      if (next === 'refused') events.emit('unsubscribed', { channel, code, detail });
+    },
     failNext: error => void (failure = error),
   };
 }

@@ -35,8 +35,11 @@ export function sleep(ms: number, ...signals: Signals): Promise<void> {
   });
 }
 
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
 /** fetch, with a time in which the head of the answer must come. */
 export async function fetchWithin(
+  fetch: Fetch,
   ms: number,
   url: string,
   init: RequestInit,

@@ -1,5 +1,7 @@
 // The user's token: asked for once, shared by all who need it, asked for anew when it runs out.
 
+import { asError, PushwireError, type ConnectOptions } from './types.js';
+
 /** The share of a token's life after which it is renewed. */
 const SHARE = 0.8;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -19,13 +21,17 @@ function lifetime(token: string): number {
   }
 }
 
+function noToken(): never {
+  throw new PushwireError('unauthorized', 'There is no token.');
+}
+
 export class Token {
-  #source: string | (() => Promise<string>) | undefined;
+  #source: ConnectOptions['token'];
   #known: string | undefined;
   #pending: Promise<string> | undefined;
   #until = Infinity;
 
-  constructor(source: string | (() => Promise<string>) | undefined) {
+  constructor(source: ConnectOptions['token']) {
     this.#source = source;
   }
 
@@ -40,17 +46,20 @@ export class Token {
     return Math.min(Math.max(this.#until - Date.now(), 1000), LONGEST_TIMER_MS);
   }
 
-  /** Rejects as the application's function did. `fresh`: the one we have was refused. */
+  /** Rejects with a PushwireError: the function's own, `token_failed` for what else it throws, and
+   * `unauthorized` if it has none to give. `fresh`: the one we have was refused. */
   async get(fresh = false): Promise<string | undefined> {
     const source = this.#source;
     if (typeof source !== 'function') return source;
     if (this.#pending) return this.#pending;
     if (this.#known !== undefined && !fresh && Date.now() < this.#until) return this.#known;
-    this.#pending = source();
     try {
+      this.#pending = Promise.resolve(source()).then(found => found || noToken());
       this.#known = await this.#pending;
       this.#until = Date.now() + lifetime(this.#known) * SHARE;
       return this.#known;
+    } catch (error) {
+      throw asError(error, 'token_failed');
     } finally {
       this.#pending = undefined;
     }

@@ -4,7 +4,7 @@
 // of the contract (docs/wire.md), whatever its own way of ending is. After close() it says nothing.
 
 import { isOurs, passes, problemOf } from './http.js';
-import { bearer, spread } from './time.js';
+import { bearer, spread, type Fetch } from './time.js';
 import type { ConnectOptions } from './types.js';
 
 export interface Frame {
@@ -19,6 +19,9 @@ export interface Attempt {
   after: string | undefined;
   channels: string[];
   device?: string | undefined;
+  /** How many bytes of one message this client takes at once. */
+  max?: number | undefined;
+  fetch: Fetch;
   /** The token to begin with. */
   token: string | undefined;
   /** The one to go on with; only a long poll asks. */
@@ -28,7 +31,7 @@ export interface Attempt {
 
 export interface Hooks {
   frame(frame: Frame): void;
-  end(code: number): void;
+  end(code: number, why?: unknown): void;
 }
 
 export interface Transport {
@@ -42,7 +45,7 @@ export type Open = (attempt: Attempt, hooks: Hooks) => Transport;
 /** Servers and proxies take addresses of 8 kB; the rest is for paths and tokens. */
 const MOST_OF_CHANNELS = 3000;
 
-type Pair = readonly [string, string | undefined];
+type Pair = readonly [string, string | 0 | undefined];
 
 // URLSearchParams is only half there in React Native.
 const encode = (pairs: Pair[]): string =>
@@ -69,6 +72,7 @@ export function address(attempt: Attempt, transport: string, more: Record<string
     ['after', attempt.after],
     ...(beyond(attempt) ? [] : channelPairs(attempt)),
     ['device', attempt.device],
+    ['max', attempt.max && String(attempt.max)],
   ]);
   return `${attempt.base}/${transport}/${encodeURIComponent(attempt.user)}?${query}`;
 }

@@ -36,7 +36,7 @@ export const openPoll: Open = (attempt, hooks) => {
       const began = Date.now();
       const url = address(at, 'poll', { wait: String(wait) });
       const init = posted(beyond(at), await attempt.current());
-      const response = await fetchWithin(wait * 1000 + SLACK_MS, url, init, signal);
+      const response = await fetchWithin(at.fetch, wait * 1000 + SLACK_MS, url, init, signal);
       if (!response.ok) return refuse(response, { frame: hooks.frame, end });
       const page = (await response.json()) as Page;
       const frames: object[] = page.messages.map(message => ({ type: 'message', ...message }));
@@ -56,12 +56,12 @@ export const openPoll: Open = (attempt, hooks) => {
     }
   }
 
-  function end(code: number): void {
+  function end(code: number, why?: unknown): void {
     clearTimeout(greeting);
-    if (!signal.aborted) hooks.end(code);
+    if (!signal.aborted) hooks.end(code, why);
   }
 
-  run().catch(() => end(LOST));
+  run().catch(error => end(LOST, error));
   return {
     close() {
       clearTimeout(greeting);

@@ -506,12 +506,27 @@ describe('waking up', () => {
     expect(client.state).toBe('online');
   });
 
+  it('replaces an event stream that is silent, but for its signs of life', async () => {
+    const w = world();
+    watch({ transports: ['sse'] });
+    await w.settle();
+    await w.source().welcome();
+    for (let i = 0; i < 8; i++)
+      await w
+        .source()
+        .sends(': alive\n\n')
+        .then(() => w.pass(15_000));
+    expect(w.sources).toHaveLength(1);
+    await w.pass(31_000); // 45 s without a byte
+    expect(w.sources).toHaveLength(2);
+  });
+
   it('replaces an event stream, which cannot be asked', async () => {
     const w = world();
     const { client } = watch({ transports: ['sse'] });
     await w.settle();
-    w.source().welcome();
-    w.source().message('4');
+    await w.source().welcome();
+    await w.source().message('4');
     w.becomesVisible();
     await w.settle();
     expect(w.sources[0]!.closed).toBe(true);
@@ -527,7 +542,7 @@ describe('transports', () => {
     await w.settle();
     w.socket().ends(1006);
     await w.settle();
-    w.source().onerror!();
+    w.source().breaks();
     await w.settle();
     expect(w.request().path).toBe('/poll/alice?wait=0&after=0');
     w.request().answers({ messages: [], next: '5', more: false, gap: null });
@@ -554,7 +569,7 @@ describe('transports', () => {
     await w.settle();
     w.socket().ends(1006);
     await w.settle();
-    w.source().onerror!();
+    w.source().breaks();
     await w.settle();
     expect(errors).toEqual([]);
     w.request().fails();
@@ -571,11 +586,11 @@ describe('transports', () => {
     await w.settle();
     w.socket().ends(1006);
     await w.settle();
-    w.source().welcome();
-    w.source().onerror!();
+    await w.source().welcome();
+    w.source().breaks();
     await w.pass(500);
     expect([w.sockets.length, w.sources.length]).toEqual([1, 2]);
-    w.source().welcome();
+    await w.source().welcome();
     w.hears('online');
     await w.settle();
     expect([w.sockets.length, w.sources.length]).toEqual([2, 2]);
@@ -593,8 +608,8 @@ describe('transports', () => {
       await w.pass(2000);
     }
     expect(w.sockets).toHaveLength(4);
-    w.source().welcome();
-    w.source().onerror!();
+    await w.source().welcome();
+    w.source().breaks();
     await w.pass(5000);
     expect(w.sockets).toHaveLength(5); // the best one that ever worked
   });
@@ -606,9 +621,13 @@ describe('transports', () => {
     });
     const { client, errors } = watch();
     await w.settle();
-    w.source().welcome();
+    await w.source().welcome();
     expect(client.state).toBe('online');
-    await w.pass(60_000); // over some climbs
+    for (let i = 0; i < 4; i++)
+      await w
+        .source()
+        .sends(': alive\n\n')
+        .then(() => w.pass(15_000));
     expect(w.sources).toHaveLength(1);
     expect(client.state).toBe('online');
     expect(errors).toEqual([]);
@@ -627,12 +646,12 @@ describe('transports', () => {
     await w.settle();
     w.socket().ends(1006); // a dead zone
     await w.settle();
-    w.source().welcome();
-    w.source().message('5');
+    await w.source().welcome();
+    await w.source().message('5');
     await w.pass(25_001);
     expect(w.sockets).toHaveLength(2);
     expect(w.socket().query.get('after')).toBe('5');
-    w.source().message('6');
+    await w.source().message('6');
     expect(w.source().closed).toBe(false);
     w.socket().welcome('5');
     expect(w.source().closed).toBe(true);
@@ -652,13 +671,14 @@ describe('transports', () => {
     const w = world();
     const { client, states, errors } = watch();
     const page = { messages: [], next: '5', more: false, gap: null };
-    vi.stubGlobal('fetch', (url: string) =>
-      url.includes('wait=0') ? Promise.resolve(Response.json(page)) : new Promise(() => {}),
-    );
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      if (url.includes('/sse/')) return w.streamOf(url, init);
+      return url.includes('wait=0') ? Promise.resolve(Response.json(page)) : new Promise(() => {});
+    });
     await w.settle();
     w.socket().ends(1006);
     await w.settle();
-    w.source().onerror!();
+    w.source().breaks();
     await w.pass(1000);
     expect(client.state).toBe('online');
     const tried: number[] = [];
@@ -671,14 +691,14 @@ describe('transports', () => {
       second += 10;
       expect(w.socket().closed).toBe(true);
       expect(w.sources).toHaveLength(tried.length + 1);
-      w.source().onerror!();
+      w.source().breaks();
     }
     expect(tried).toHaveLength(2);
     expect(tried[1]! - tried[0]!).toBeGreaterThan(50);
     while (w.sockets.length < 4) await w.pass(1000);
     w.socket().ends(1006);
     await w.settle();
-    w.source().welcome();
+    await w.source().welcome();
     expect(states).toEqual(['online']);
     expect(errors).toEqual([]);
     client.close();
@@ -691,7 +711,8 @@ describe('transports', () => {
     const { client, states, errors } = watch();
     const asked: number[] = [];
     const began = Date.now();
-    vi.stubGlobal('fetch', async (url: string) => {
+    vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
+      if (url.includes('/sse/')) return w.streamOf(url, init);
       if (url.includes('wait=0'))
         return Response.json({ messages: [], next: '5', more: false, gap: null });
       asked.push(Date.now() - began);
@@ -702,7 +723,7 @@ describe('transports', () => {
       await w.pass(1000);
       for (const socket of w.sockets.splice(0)) socket.ends(1006);
       await w.settle();
-      for (const source of w.sources.splice(0)) source.onerror?.();
+      for (const source of w.sources.splice(0)) source.breaks();
     }
     const waits = asked.map((at, i) => at - (asked[i - 1] ?? 0)).slice(1);
     expect(waits.length).toBeLessThan(7); // or twelve, one every 5 s
@@ -762,13 +783,13 @@ describe('transports', () => {
     const w = world();
     const { client, errors } = watch({ transports: ['sse'] });
     await w.settle();
-    w.source().welcome();
-    w.source().says({ type: 'bye', code: 'stopping', retry_ms: 3000 });
+    await w.source().welcome();
+    await w.source().says({ type: 'bye', code: 'stopping', retry_ms: 3000 });
     await w.pass(2999);
     expect(w.sources).toHaveLength(1);
     await w.pass(1);
-    w.source().welcome();
-    w.source().says({ type: 'bye', code: 'kicked', retry_ms: 3000 });
+    await w.source().welcome();
+    await w.source().says({ type: 'bye', code: 'kicked', retry_ms: 3000 });
     await w.pass(60_000);
     expect(client.state).toBe('offline');
     expect(errors).toEqual(['kicked']);
@@ -778,7 +799,7 @@ describe('transports', () => {
     const w = world();
     const { client, errors } = watch({ transports: ['sse'], token: async () => 't' });
     await w.settle();
-    w.source().says({ type: 'bye', code, retry_ms: 60_000 });
+    await w.source().says({ type: 'bye', code, retry_ms: 60_000 });
     await w.pass(120_000);
     expect(client.state).toBe('offline');
     expect(errors).toEqual([code]);
@@ -904,6 +925,70 @@ describe('channels', () => {
     expect(told).toHaveLength(2);
   });
 
+  it('tell who subscribed what comes of them', async () => {
+    const w = world();
+    const { client, ids } = watch();
+    const states: unknown[] = [];
+    const heard: string[] = [];
+    const lost: unknown[] = [];
+    client.on('unsubscribed', event => lost.push(event));
+    const handlers = {
+      onMessage: ({ id }: { id: string }) => void heard.push(id),
+      onState: (state: string, error?: PushwireError) => void states.push([state, error?.code]),
+    };
+    const off = client.subscribe('a', handlers);
+    await w.settle();
+    expect(states).toEqual([['subscribing', undefined]]);
+    w.socket().welcome();
+    w.socket().message('1', 'hi', { channel: 'a' });
+    w.socket().message('2');
+    expect([heard, ids]).toEqual([['1'], ['1', '2']]);
+    client.subscribe('a', handlers)(); // is told at once, and takes nothing from the other
+    w.socket().says({ type: 'unsubscribed', channel: 'a' });
+    w.socket().says({ type: 'error', code: 'forbidden', detail: 'No.', ref: 'a' });
+    expect(lost).toEqual([{ channel: 'a', code: 'forbidden', detail: 'No.' }]);
+    w.socket().says({ type: 'renewed' });
+    w.socket().says({ type: 'subscribed', channel: 'a' });
+    w.socket().ends(1006);
+    expect(states).toEqual([
+      ['subscribing', undefined],
+      ['subscribed', undefined],
+      ['subscribed', undefined],
+      ['refused', 'forbidden'],
+      ['subscribed', undefined],
+    ]);
+    await w.pass(500);
+    expect(states.slice(5)).toEqual([['subscribing', undefined]]);
+    w.socket().welcome();
+    expect(states.slice(6)).toEqual([['subscribed', undefined]]);
+    off();
+    w.socket().message('3', 'hi', { channel: 'a' });
+    expect(heard).toEqual(['1']);
+  });
+
+  it.each(['ws', 'sse', 'poll'] as const)(
+    'that are refused in an address of %s take nothing else with them',
+    async transport => {
+      const w = world();
+      const { client, errors } = watch({ transports: [transport], channels: ['good', 'bad'] });
+      const bye = { type: 'bye', code: 'forbidden', retry_ms: 1 };
+      await w.settle();
+      if (transport === 'ws') w.socket().says(bye);
+      if (transport === 'ws') w.socket().ends(4403);
+      if (transport === 'sse') await w.source().says(bye);
+      if (transport === 'poll') w.request().answers({ code: 'forbidden' }, 403);
+      await w.settle();
+      const [good, bad] = w.requests.slice(-2);
+      expect([good!.path, bad!.path]).toEqual(['/channels/good', '/channels/bad']);
+      good!.answers({ channel: 'good', sessions: 0 });
+      bad!.answers({ code: 'forbidden', detail: 'No.' }, 403);
+      await w.settle();
+      const next = { ws: w.sockets, sse: w.sources, poll: w.requests }[transport].at(-1)!;
+      expect(next.query.get('channels')).toBe('good');
+      expect([client.state, errors]).toEqual(['connecting', ['forbidden']]);
+    },
+  );
+
   it('that one leaves, and comes back to, are not lost', async () => {
     const w = world();
     const { client, errors } = watch();
@@ -931,14 +1016,13 @@ describe('channels', () => {
       w.socket().ends(1006);
       await w.pass(5000);
     }
-    expect(w.sources).toHaveLength(0); // it cannot POST
-    expect(w.request().path).toBe('/sse/alice?after=0');
-    expect([w.request().token, w.request().body]).toEqual(['Bearer t.o.k', { channels }]);
-    w.request().streams([
-      'retry: 1\nevent: welcome\ndata: {"type":"welcome"}\n\n: a comment\n\nda',
-      'ta: {"type":"message","id":"7"}\n\n',
-    ]);
-    await w.settle();
+    expect(w.source().url).toBe('http://server/sse/alice?after=0');
+    expect(w.source().token).toBe('Bearer t.o.k');
+    expect(JSON.parse(w.source().init.body as string)).toEqual({ channels });
+    await w
+      .source()
+      .sends('retry: 1\nevent: welcome\ndata: {"type":"welcome"}\n\n: a comment\n\nda');
+    await w.source().sends('ta: {"type":"message","id":"7"}\n\n');
     expect(ids).toEqual(['7']);
   });
 
@@ -959,15 +1043,15 @@ describe('channels', () => {
     const w = world();
     const { client } = watch({ transports: ['sse'] });
     await w.settle();
-    w.source().welcome();
-    w.source().message('3');
+    await w.source().welcome();
+    await w.source().message('3');
     const off = client.subscribe('a');
     client.subscribe('b');
     await w.settle();
     expect(w.sources).toHaveLength(2);
     expect(w.source().query.get('channels')).toBe('a,b');
     expect(w.source().query.get('after')).toBe('3');
-    w.source().welcome();
+    await w.source().welcome();
     off(); // what comes of it yet is not shown
     await w.settle();
     expect(w.sources).toHaveLength(2);
@@ -975,15 +1059,16 @@ describe('channels', () => {
 });
 
 describe('tokens', () => {
-  it('travel as a subprotocol, in the address of an event stream, in a header', async () => {
+  it('travel as a subprotocol and in headers, never in an address', async () => {
     const w = world();
     watch({ token: 'aa.bb.cc' });
     await w.settle();
     expect(w.socket().protocols).toEqual(['pushwire.v1.json', 'bearer.aa.bb.cc']);
     w.socket().ends(1006);
     await w.settle();
-    expect(w.source().query.get('token')).toBe('aa.bb.cc');
-    w.source().onerror!();
+    expect(w.source().token).toBe('Bearer aa.bb.cc');
+    expect(w.source().query.has('token')).toBe(false);
+    w.source().breaks();
     await w.settle();
     expect(w.request().token).toBe('Bearer aa.bb.cc');
     expect(w.request().query.has('token')).toBe(false);
@@ -1064,24 +1149,28 @@ describe('tokens', () => {
     expect(w.socket().types).toEqual(['auth']);
   });
 
-  it('make an event stream a new one before they run out, and when it died', async () => {
+  it('make an event stream a new one before they run out, and when it is refused', async () => {
     const w = world();
     let n = 0;
     watch({ transports: ['sse'], token: async () => jwt({ iat: n++, exp: n + 99 }) });
     await w.settle();
-    w.source().welcome();
-    w.source().message('8');
-    await w.pass(80_000);
+    await w.source().welcome();
+    await w.source().message('8');
+    for (let i = 0; i < 5; i++)
+      await w
+        .source()
+        .sends(': alive\n\n')
+        .then(() => w.pass(16_000));
     expect(w.sources).toHaveLength(2);
-    expect(w.source().query.get('token')).toBe(jwt({ iat: 1, exp: 101 }));
+    expect(w.source().token).toBe(`Bearer ${jwt({ iat: 1, exp: 101 })}`);
     expect(w.source().query.get('after')).toBe('8');
-    w.source().welcome();
-    w.source().onerror!();
+    await w.source().welcome();
+    w.source().breaks();
     await w.pass(500);
-    expect(w.source().query.get('token')).toBe(jwt({ iat: 2, exp: 102 }));
-    w.source().says({ type: 'bye', code: 'unauthorized', retry_ms: 60_000 });
+    expect(w.source().token).toBe(`Bearer ${jwt({ iat: 1, exp: 101 })}`); // no fault of its
+    await w.source().says({ type: 'bye', code: 'unauthorized', retry_ms: 60_000 });
     await w.settle();
-    expect(w.source().query.get('token')).toBe(jwt({ iat: 3, exp: 103 }));
+    expect(w.source().token).toBe(`Bearer ${jwt({ iat: 2, exp: 102 })}`);
   });
 
   it('whose function fails are asked for again', async () => {
@@ -1089,9 +1178,198 @@ describe('tokens', () => {
     const token = vi.fn().mockRejectedValueOnce(new Error('503')).mockResolvedValue('t');
     const { errors } = watch({ token });
     await w.settle();
-    expect(errors).toEqual(['unreachable']);
+    expect(errors).toEqual(['token_failed']);
     await w.pass(500);
     expect(w.socket().protocols[1]).toBe('bearer.t');
     expect(w.sources).toHaveLength(0); // no reason to go down the ladder
+  });
+
+  it.each([
+    ['gives none', async () => null],
+    ['says so', () => Promise.reject(new PushwireError('unauthorized', 'Logged out.'))],
+  ])('whose function %s end it, until reconnect()', async (_, loggedOut) => {
+    const w = world();
+    const token = vi.fn<() => Promise<string | null>>(loggedOut);
+    const { client, errors } = watch({ token });
+    await w.pass(60_000);
+    expect([client.state, errors, client.reason?.code]).toEqual([
+      'unauthorized',
+      ['unauthorized'],
+      'unauthorized',
+    ]);
+    expect(token).toHaveBeenCalledTimes(1);
+    token.mockResolvedValue('t');
+    client.reconnect();
+    await w.settle();
+    w.socket().welcome();
+    expect([client.state, client.reason]).toEqual(['online', undefined]);
+  });
+});
+
+describe('a message that is larger than max', () => {
+  const outline = (id: string, more: object = {}) => ({
+    ...{ type: 'too_large', id, sender: 'bob', size: 40_000, after: '5', kept: true },
+    ...{ sent_at: 'now', ...more },
+  });
+  const large = { id: '6', sender: 'bob', message: 'large', sent_at: 'now' };
+
+  async function start() {
+    const w = world();
+    const { client, ids } = watch({ max: 32_768 });
+    const told: unknown[] = [];
+    client.on('tooLarge', event => told.push(event));
+    await w.settle();
+    expect(w.socket().query.get('max')).toBe('32768');
+    w.socket().welcome();
+    w.socket().message('5');
+    return { w, client, ids, told };
+  }
+
+  it('is fetched, and stays in its place', async () => {
+    const { w, ids, told } = await start();
+    w.socket().says(outline('6', { channel: 'news' }));
+    w.socket().message('7');
+    await w.settle();
+    expect(ids).toEqual(['5']);
+    expect(w.request().path).toBe('/poll/alice?after=5&wait=0&channel=news');
+    w.request().fails();
+    await w.pass(500);
+    w.request().answers({ messages: [large], next: '6', more: false, gap: null });
+    await w.settle();
+    expect(ids).toEqual(['5', '6', '7']);
+    expect(told).toEqual([]);
+  });
+
+  it('is told of when it cannot be had', async () => {
+    const { w, ids, told } = await start();
+    w.socket().says(outline('6', { kept: false }));
+    w.socket().message('7');
+    await w.settle();
+    expect(w.requests).toHaveLength(0);
+    expect(told).toMatchObject([{ id: '6', sender: 'bob', size: 40_000, sentAt: 'now' }]);
+    expect(ids).toEqual(['5', '7']);
+  });
+
+  it('is given once when the session ends meanwhile', async () => {
+    const { w, ids, told } = await start();
+    w.socket().says(outline('6'));
+    w.socket().message('7');
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(w.socket().query.get('after')).toBe('5');
+    w.socket().welcome('5');
+    w.socket().says(outline('6'));
+    w.socket().message('7');
+    w.requests[0]!.answers({ messages: [large], next: '6', more: false, gap: null });
+    await w.settle();
+    expect([ids, told, w.requests.length]).toEqual([['5', '6', '7'], [], 1]);
+  });
+});
+
+describe('one’s own hand', () => {
+  it('pauses it and has it come back', async () => {
+    const w = world();
+    const { client, states } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('5');
+    client.pause();
+    client.pause();
+    w.hears('pageshow');
+    await w.pass(60_000);
+    expect([w.sockets.length, w.socket().closed, client.state]).toEqual([1, true, 'offline']);
+    client.reconnect();
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('5');
+    w.socket().welcome();
+    expect(states).toEqual(['online', 'offline', 'reconnecting', 'online']);
+    client.close();
+    client.reconnect();
+    await w.settle();
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('does not wait as long as the server says, and is told how long that is', async () => {
+    const w = world();
+    const { client } = watch();
+    const retries: unknown[] = [];
+    client.on('retry', retry => retries.push(retry));
+    await w.settle();
+    w.socket().welcome();
+    w.socket().says({ type: 'bye', code: 'stopping', retry_ms: 9000 });
+    w.socket().ends(1001);
+    expect(retries).toEqual([{ inMs: 9000, code: 'stopping' }]);
+    expect(client.reason?.code).toBe('stopping');
+    client.reconnect();
+    await w.settle();
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('begins again after a final word', async () => {
+    const w = world();
+    const { client, errors } = watch();
+    await w.settle();
+    w.socket().welcome();
+    w.socket().says({ type: 'bye', code: 'kicked' });
+    w.socket().ends(4403);
+    expect([client.state, client.reason?.code, errors]).toEqual(['offline', 'kicked', ['kicked']]);
+    client.reconnect();
+    await w.settle();
+    w.socket().welcome();
+    expect(client.state).toBe('online');
+  });
+});
+
+describe('adapters', () => {
+  it('keep the cursor elsewhere', async () => {
+    const w = world();
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+    };
+    watch({ storage });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('7');
+    expect([...kept.values()]).toEqual(['7']);
+    expect(w.storage.keys).toEqual([]);
+    watch({ storage });
+    await w.settle();
+    expect(w.socket().query.get('after')).toBe('7');
+  });
+
+  it('make the requests, with headers of the application', async () => {
+    const w = world();
+    const asked: [string, unknown][] = [];
+    const { client } = watch({
+      transports: ['sse'],
+      token: 't',
+      headers: async () => ({ 'X-Tenant': 'acme' }),
+      fetch: (url, init) => {
+        asked.push([url, init.headers]);
+        return fetch(url, init);
+      },
+    });
+    await w.settle();
+    void client.history();
+    await w.settle();
+    const headers = { 'X-Tenant': 'acme', Authorization: 'Bearer t' };
+    expect(asked).toEqual([
+      ['http://server/sse/alice?after=0', headers],
+      ['http://server/users/alice/messages?before=', headers],
+    ]);
+  });
+
+  it('are told what happens, without the token', async () => {
+    const w = world();
+    const debug = vi.fn();
+    watch({ debug, token: 's.e.cret' });
+    await w.settle();
+    w.socket().welcome();
+    w.socket().ends(1006);
+    await w.pass(500);
+    expect(debug.mock.calls.map(([what]) => what)).toEqual(['open', 'got', 'lost', 'open']);
+    expect(JSON.stringify(debug.mock.calls)).not.toContain('s.e.cret');
   });
 });

@@ -1,6 +1,6 @@
 // A browser and a server in one, without either: what the client finds in its globals.
 //
-// `world()` puts fakes of WebSocket, EventSource, fetch, localStorage, Web Locks, BroadcastChannel
+// `world()` puts fakes of WebSocket, fetch, localStorage, Web Locks, BroadcastChannel
 // and the window's events in place, with fake timers. A test then plays the server: it looks at
 // `sockets`, `sources` and `requests`, newest last, and lets them speak:
 //
@@ -64,32 +64,65 @@ export class FakeSocket {
   }
 }
 
-export class FakeSource extends EventTarget {
-  onerror: (() => void) | null = null;
+/** An event stream, as its reader sees it. */
+export class FakeSource {
   closed = false;
+  #stream!: ReadableStreamDefaultController;
+  #open!: (response: Response) => void;
+  #fail!: (error: unknown) => void;
+  #opened = false;
+  readonly answer: Promise<Response>;
 
-  constructor(readonly url: string) {
-    super();
+  constructor(
+    readonly url: string,
+    readonly init: RequestInit,
+  ) {
+    this.answer = new Promise((resolve, reject) => {
+      this.#open = resolve;
+      this.#fail = reject;
+    });
+    init.signal?.addEventListener('abort', () => {
+      this.closed = true;
+      this.breaks();
+    });
   }
 
-  close(): void {
-    this.closed = true;
+  /** As it is on the wire. */
+  async sends(text: string): Promise<void> {
+    if (!this.#opened) {
+      this.#opened = true;
+      const start = (controller: ReadableStreamDefaultController) =>
+        void (this.#stream = controller);
+      this.#open(new Response(new ReadableStream({ start })));
+    }
+    if (!this.closed) this.#stream.enqueue(new TextEncoder().encode(text));
+    await vi.advanceTimersByTimeAsync(0);
   }
 
-  says(frame: Frame): void {
-    this.dispatchEvent(new MessageEvent(frame['type'] as string, { data: JSON.stringify(frame) }));
+  says(frame: Frame): Promise<void> {
+    return this.sends(`event: ${frame['type']}\ndata: ${JSON.stringify(frame)}\n\n`);
   }
 
-  welcome(cursor = '0'): void {
-    this.says({ type: 'welcome', cursor, heartbeat: 15 });
+  welcome(cursor = '0'): Promise<void> {
+    return this.says({ type: 'welcome', cursor, heartbeat: 15 });
   }
 
-  message(id: string, message: unknown = 'hi'): void {
-    this.says({ type: 'message', id, sender: 'bob', message, sent_at: 'now' });
+  message(id: string, message: unknown = 'hi'): Promise<void> {
+    return this.says({ type: 'message', id, sender: 'bob', message, sent_at: 'now' });
+  }
+
+  /** The network does. */
+  breaks(): void {
+    if (this.#opened) this.#stream.error(new TypeError('network error'));
+    else this.#fail(new TypeError('Failed to fetch'));
   }
 
   get query(): URLSearchParams {
     return new URL(this.url).searchParams;
+  }
+
+  get token(): string | undefined {
+    return (this.init.headers as Record<string, string>)['Authorization'];
   }
 }
 
@@ -251,18 +284,14 @@ export function world(options: WorldOptions = {}) {
       }
     },
   );
-  vi.stubGlobal(
-    'EventSource',
-    options.sse === false
-      ? undefined
-      : class extends FakeSource {
-          constructor(url: string) {
-            super(url);
-            sources.push(this);
-          }
-        },
-  );
+  const streamOf = (url: string, init: RequestInit) => {
+    const source = new FakeSource(url, init);
+    sources.push(source);
+    return source.answer;
+  };
+  if (options.sse === false) vi.stubGlobal('ReadableStream', undefined);
   vi.stubGlobal('fetch', (url: string, init: RequestInit = {}) => {
+    if (url.includes('/sse/')) return streamOf(url, init);
     const request = new FakeRequest(url, init);
     requests.push(request);
     return request.done;
@@ -286,6 +315,8 @@ export function world(options: WorldOptions = {}) {
     requests,
     storage,
     buses: Bus,
+    /** For a test that plays all other requests itself. */
+    streamOf,
     socket: () => newest(sockets, 'WebSocket'),
     source: () => newest(sources, 'EventSource'),
     request: () => newest(requests, 'request'),

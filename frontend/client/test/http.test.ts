@@ -27,7 +27,19 @@ describe('send', () => {
     expect(key).toMatch(/^[0-9a-z]{12,}$/);
     w.request().answers({ status: 'Message sent', id: '7', delivered: 2, kept: true });
     await w.settle();
-    expect(sent.value).toEqual({ id: '7', delivered: 2, duplicate: false });
+    expect(sent.value).toEqual({ id: '7', delivered: 2, duplicate: false, kept: true });
+  });
+
+  it('sends to many, for a while only', async () => {
+    const w = world();
+    const message = { receivers: ['bob', 'carol'], message: 1, ttl: 0 };
+    const sent = outcome(client().send(message));
+    await w.settle();
+    expect(w.request().body).toMatchObject(message);
+    const receivers = [{ receiver: 'bob', delivered: 1 }];
+    w.request().answers({ id: '7', delivered: 1, kept: false, receivers });
+    await w.settle();
+    expect(sent.value).toEqual({ id: '7', delivered: 1, duplicate: false, kept: false, receivers });
   });
 
   it('tries again with one key, and knows a duplicate', async () => {
@@ -39,9 +51,9 @@ describe('send', () => {
     w.request().answers({ code: 'stopping' }, 503);
     await w.pass(500);
     expect(w.requests.map(request => request.body['key'])).toEqual(['k', 'k', 'k']);
-    w.request().answers({ id: '7', duplicate: true });
+    w.request().answers({ id: '7', duplicate: true, kept: true });
     await w.settle();
-    expect(sent.value).toEqual({ id: '7', delivered: 0, duplicate: true });
+    expect(sent.value).toEqual({ id: '7', delivered: 0, duplicate: true, kept: true });
   });
 
   it('rejects after 30 s out of reach', async () => {

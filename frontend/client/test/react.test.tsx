@@ -6,6 +6,7 @@ import { PushwireError } from '../src/index.js';
 import {
   PushwireProvider,
   useChannel,
+  useClient,
   useNotifications,
   type Channel,
   type Notifications,
@@ -78,6 +79,42 @@ describe('useNotifications', () => {
     await pass(100);
     act(() => void client.receive('4'));
     expect(seen.now.unread).toBe(1);
+  });
+
+  it('says when there may be more that are unread than are loaded', async () => {
+    const client = fakeClient<string>();
+    for (let i = 0; i < 60; i++) client.receive(String(i));
+    const { seen, node } = notifications();
+    await render(<PushwireProvider client={client}>{node}</PushwireProvider>);
+    expect([seen.now.unread, seen.now.moreUnread]).toEqual([50, true]);
+    act(() => seen.now.markRead(seen.now.items.slice(0, 20).map(({ id }) => id)));
+    expect([seen.now.unread, seen.now.moreUnread]).toEqual([30, true]);
+    act(() => seen.now.markRead('all'));
+    expect([seen.now.unread, seen.now.moreUnread]).toEqual([0, false]);
+  });
+
+  it('begins with what is new, and shows of what is kept a page', async () => {
+    const w = world();
+    const { seen, node } = notifications();
+    await render(
+      <PushwireProvider user="alice" url="http://server">
+        {node}
+      </PushwireProvider>,
+    );
+    await pass(0);
+    expect(w.socket().query.has('after')).toBe(false);
+    const wire = (id: string) => ({ id, sender: 'bob', message: id, sent_at: 'now' });
+    w.request().answers({ messages: [wire('4')], more: true });
+    await pass(0);
+    await act(async () => w.socket().welcome('5'));
+    await pass(0);
+    expect(w.requests).toHaveLength(2); // 5 came after the page, and before the session
+    w.request().answers({ messages: [wire('5'), wire('4')], more: true });
+    await pass(0);
+    await act(async () => w.socket().message('6', '6'));
+    await pass(60);
+    expect(texts(seen.now)).toEqual(['6', '5', '4']);
+    expect(seen.now.hasMore).toBe(true);
   });
 
   it('hears from other tabs what was read there', async () => {
@@ -305,4 +342,33 @@ describe('PushwireProvider', () => {
     expect(html).toContain('connecting');
     expect(now!.items).toEqual([]);
   });
+});
+
+it('gives its client to who is within', async () => {
+  const client = fakeClient<string>();
+  const { seen, node } = probe(() => useClient<string>());
+  expect(renderToString(<PushwireProvider client={client}>{node}</PushwireProvider>)).toBe('');
+  expect(seen.now).toBeUndefined();
+  await render(<PushwireProvider client={client}>{node}</PushwireProvider>);
+  expect(seen.now).toBe(client);
+});
+
+it('loads older pages of a channel, and says when it is refused', async () => {
+  const client = fakeClient<string>();
+  for (let i = 0; i < 70; i++) client.receive(String(i), { channel: 'tea' });
+  const { seen, node } = probe(() => useChannel<string>('tea'));
+  await render(<PushwireProvider client={client}>{node}</PushwireProvider>);
+  expect([seen.now.messages.length, seen.now.hasMore, seen.now.subscription]).toEqual([
+    50,
+    true,
+    'subscribed',
+  ]);
+  await act(() => seen.now.loadMore());
+  expect([seen.now.messages.length, seen.now.messages[0]!.message, seen.now.hasMore]).toEqual([
+    70,
+    '0',
+    false,
+  ]);
+  act(() => client.setChannel('tea', 'refused', new PushwireError('forbidden', 'No.')));
+  expect([seen.now.subscription, seen.now.error?.code]).toEqual(['refused', 'forbidden']);
 });

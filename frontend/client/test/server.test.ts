@@ -6,9 +6,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connect, type Client, type ConnectOptions, type State } from '../src/index.js';
 
 const TRANSPORTS = ['ws', 'sse', 'poll'] as const;
@@ -124,14 +123,12 @@ const become = (client: Client, state: State) =>
   vi.waitFor(() => expect(client.state).toBe(state), DEADLINE);
 const until = (f: () => void) => vi.waitFor(f, DEADLINE);
 
-beforeEach(() => void vi.stubGlobal('EventSource', EventSource));
-
 describe.skipIf(!existsSync(BINARY))('with a server', { timeout: 60_000 }, () => {
   it.each(TRANSPORTS)('receives by %s', async transport => {
     const server = await start();
     const bob = open(server.url, { user: 'bob', transports: [transport] });
     const sent = await bob.client.send({ receiver: 'alice', message: 'before' });
-    expect(sent).toEqual({ id: sent.id, delivered: 0, duplicate: false });
+    expect(sent).toEqual({ id: sent.id, delivered: 0, duplicate: false, kept: true });
     const alice = open(server.url, { transports: [transport], channels: ['news'] });
     await until(() => expect(alice.got).toEqual(['before']));
     await bob.client.send({ receiver: 'alice', message: { now: true } });
@@ -278,12 +275,27 @@ describe.skipIf(!existsSync(BINARY))('with a server', { timeout: 60_000 }, () =>
     expect([phone, again, tablet, one].flatMap(({ errors }) => errors)).toEqual([]);
   });
 
+  it.each(TRANSPORTS)('fetches by itself what is larger than max, by %s', async transport => {
+    const server = await start();
+    const { client, got } = open(server.url, {
+      transports: [transport],
+      max: 1024,
+      channels: ['c'],
+    });
+    await become(client, 'online');
+    const large = 'x'.repeat(5000);
+    await client.send({ receiver: 'alice', message: 'before' });
+    await client.send({ channel: 'c', message: large });
+    await client.send({ receiver: 'alice', message: 'after' });
+    await until(() => expect(got).toEqual(['before', large, 'after']));
+  });
+
   it('sends once with one key', async () => {
     const server = await start();
     const { client } = open(server.url);
     const one = await client.send({ receiver: 'x', message: 1 }, { key: 'k' });
     const two = await client.send({ receiver: 'x', message: 1 }, { key: 'k' });
-    expect(two).toEqual({ id: one.id, delivered: 0, duplicate: true });
+    expect(two).toEqual({ id: one.id, delivered: 0, duplicate: true, kept: true });
     await expect(client.send({ receiver: 'x', message: 2 }, { key: 'k' })).rejects.toMatchObject({
       code: 'key_conflict',
       status: 409,
