@@ -61,8 +61,7 @@ struct websocket {
     uint8_t state;
     uint8_t seconds; /* since it began to close */
     uint8_t missed;  /* pings without an answer */
-    bool json;       /* the role's to use, these three; here they cost no memory */
-    bool opening;
+    bool json;       /* the role's to use, these two; here they cost no memory */
     uint32_t max;
 };
 

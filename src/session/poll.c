@@ -2,73 +2,51 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/timer_wheel.h"
 #include "engine/broker.h"
-#include "engine/catch_up.h"
 #include "engine/reactor.h"
 #include "http/request.h"
 #include "model/connection_manager.h"
 #include "model/message.h"
-#include "model/session.h"
-#include "session/session_auth.h"
 #include "session/sessions.h"
+#include "session/stream_client.h"
 #include "session/subscribe_request.h"
 #include "session/wire_json.h"
-#include "socket/stream.h"
 
-#define JSON_TYPE       "application/json"
-#define MAX_WAIT        55 /* seconds; proxies cut a silent connection off after 60 */
-#define PAGE_COUNT      100
-#define PAGE_BYTES      ((size_t)256 * 1024)
-#define CLOSING_SECONDS 5
-
-enum state { WAITING, ANSWERED, ENDED };
+#define JSON_TYPE  "application/json"
+#define MAX_WAIT   55 /* seconds; proxies cut a silent connection off after 60 */
+#define PAGE_COUNT 100
+#define PAGE_BYTES ((size_t)256 * 1024)
 
 /* A poll that waits on its own socket. */
 struct poll_session {
-    struct stream stream; /* first: on_data and the others find the rest */
-    struct session session;
-    struct session_slot slot;
-    struct session_auth *auth; /* NULL: nobody needs one */
-    struct list link;          /* the wheel of waits; those with news; those closing */
+    struct stream_client base; /* first: the callbacks find the rest */
     struct buf messages;       /* the answer's, parted by commas */
     struct buf head;           /* written beforehand, while the request is there to be asked */
     struct buf kicked;         /* likewise, the whole answer: a client shall not ask again */
     uint64_t after;            /* the cursor it started at */
     uint64_t gap;              /* where it resumes after one; 0: none */
     uint32_t count;
-    uint32_t max; /* bytes of a message its reader takes; 0: any number */
-    uint8_t state;
-    uint8_t seconds; /* since it was answered */
 };
 
 struct polls {
+    struct stream_clients clients;
     struct reactor *reactor;
-    struct timer_wheel waits;
     struct list news; /* polls to be answered at the end of this turn */
-    struct list closing;
     struct reactor_hook turn;
-    struct reactor_hook second;
 };
 
 static struct poll_session *from_session(const struct session *session)
 {
-    return list_entry(session, struct poll_session, session);
-}
-
-static struct poll_session *from_stream(struct stream *stream)
-{
-    return (struct poll_session *)stream;
+    return (struct poll_session *)stream_client_of(session);
 }
 
 static struct polls *all_of(const struct poll_session *self)
 {
-    return self->slot.sessions->polls;
+    return list_entry(self->base.all, struct polls, clients);
 }
 
 /* ---- a poll that waits: the session's side ---- */
@@ -82,15 +60,16 @@ static size_t queued(const struct session *session)
 
 static void have_news(struct poll_session *self)
 {
-    list_remove(&self->link);
-    list_append(&all_of(self)->news, &self->link);
-    reactor_again(self->slot.sessions->reactor);
+    struct polls *polls = all_of(self);
+    list_remove(&self->base.link);
+    list_append(&polls->news, &self->base.link);
+    reactor_again(polls->reactor);
 }
 
 static bool deliver(struct session *session, struct message *message)
 {
     struct poll_session *self = from_session(session);
-    wire_json_add_to_page(&self->messages, message, self->max);
+    wire_json_add_to_page(&self->messages, message, self->base.max);
     self->count++;
     have_news(self);
     return true;
@@ -106,42 +85,15 @@ static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
     return true;
 }
 
-static void end(struct poll_session *self)
-{
-    self->state = ENDED;
-    stream_close(&self->stream);
-}
-
-static void leave(struct poll_session *self, enum err reason)
-{
-    struct reactor *reactor = self->slot.sessions->reactor;
-    if (reason)
-        metrics_add(&reactor->metrics.closed[reason], 1);
-    catch_up_close(reactor->catch_up, &self->session);
-    session_auth_destroy(self->auth);
-    self->auth = NULL;
-    list_remove(&self->link);
-    list_append(&all_of(self)->closing, &self->link);
-    self->state = ANSWERED;
-    self->seconds = 0;
-}
-
-static bool send_buf(struct poll_session *self, const struct buf *whole)
-{
-    struct chunk *frame = frame_from(whole);
-    bool sent = frame && stream_send(&self->stream, frame);
-    frame_unref(frame);
-    return sent;
-}
-
 static bool send_page(struct poll_session *self)
 {
+    const struct session *session = &self->base.client.session;
     struct buf body;
     buf_init(&body);
     wire_json_page(&body, &(struct wire_page){
                               .messages = &self->messages,
-                              .next = self->count || self->gap ? self->session.cursor : self->after,
-                              .more = self->session.more,
+                              .next = self->count || self->gap ? session->cursor : self->after,
+                              .more = session->more,
                               .after = self->after,
                               .resumes = self->gap,
                           });
@@ -149,20 +101,29 @@ static bool send_page(struct poll_session *self)
     buf_add(&self->head, body.data, body.size);
     self->head.failed = self->head.failed || !buf_ok(&body);
     buf_finish(&body);
-    return send_buf(self, &self->head);
+    return stream_client_send(&self->base, &self->head);
+}
+
+/* Its user counts as online until the next poll. */
+static void linger(const struct poll_session *self)
+{
+    const struct sessions *sessions = self->base.client.sessions;
+    struct topic user = connection_manager_user(&self->base.client.session);
+    if (!sessions->stopping)
+        broker_linger(sessions->reactor->broker, &user);
 }
 
 static void answer(struct poll_session *self, enum err reason)
 {
-    struct topic user = connection_manager_user(&self->session);
-    if (self->state != WAITING)
+    bool kicked = reason == ERR_KICKED;
+    if (!stream_client_is_open(&self->base))
         return;
-    if (reason != ERR_KICKED && !self->slot.sessions->stopping)
-        broker_linger(self->slot.sessions->reactor->broker, &user);
-    bool sent = reason == ERR_KICKED ? send_buf(self, &self->kicked) : send_page(self);
-    leave(self, reason);
+    if (!kicked)
+        linger(self);
+    bool sent = kicked ? stream_client_send(&self->base, &self->kicked) : send_page(self);
+    stream_client_leave(&self->base, reason);
     if (!sent)
-        end(self);
+        stream_client_end(&self->base);
 }
 
 static void close_session(struct session *session, enum err reason)
@@ -170,79 +131,56 @@ static void close_session(struct session *session, enum err reason)
     answer(from_session(session), reason);
 }
 
-static const struct session_ops session_ops = {
-    .transport = TRANSPORT_POLL,
-    .deliver = deliver,
-    .tell_gap = tell_gap,
-    .queued = queued,
-    .close = close_session,
-};
-
-/* ---- the socket's side ---- */
-
-static void on_data(struct stream *stream, const char *bytes, size_t size)
+static void on_due(struct stream_client *client)
 {
-    (void)stream;
-    (void)bytes;
-    (void)size;
-}
-
-static void on_drained(struct stream *stream)
-{
-    if (!stream_queued(stream))
-        stream_shutdown(stream);
+    answer((struct poll_session *)client, ERR_NONE);
 }
 
 /* A departed client is noticed while it waits; its user is not counted on any longer. */
-static void on_end(struct stream *stream, enum err reason)
+static void on_lost(struct stream_client *client, enum err reason)
 {
-    struct poll_session *self = from_stream(stream);
-    if (self->state == WAITING)
-        leave(self, reason);
-    end(self);
+    stream_client_leave(client, reason);
+    stream_client_end(client);
 }
 
-static void free_poll(struct stream *stream)
+static void poll_session_destroy(struct poll_session *self)
 {
-    struct poll_session *self = from_stream(stream);
-    list_remove(&self->link);
-    self->slot.sessions->open--;
-    session_slot_give(&self->slot);
+    if (!self)
+        return;
     buf_finish(&self->messages);
     buf_finish(&self->head);
     buf_finish(&self->kicked);
     free(self);
 }
 
-static const struct stream_ops stream_ops = {
-    .on_data = on_data,
-    .on_drained = on_drained,
-    .on_end = on_end,
+static void free_poll(struct stream_client *client)
+{
+    poll_session_destroy((struct poll_session *)client);
+}
+
+static const struct stream_client_ops ops = {
+    .session =
+        {
+            .transport = TRANSPORT_POLL,
+            .deliver = deliver,
+            .tell_gap = tell_gap,
+            .queued = queued,
+            .close = close_session,
+        },
+    .on_due = on_due,
+    .on_lost = on_lost,
     .free = free_poll,
 };
 
-/* ---- turns and seconds ---- */
+/* ---- all of them ---- */
 
 static void end_turn(struct reactor_hook *hook)
 {
     struct polls *polls = list_entry(hook, struct polls, turn);
-    for (struct poll_session *self; (self = list_first(&polls->news, struct poll_session, link));) {
+    for (struct poll_session *self;
+         (self = list_first(&polls->news, struct poll_session, base.link));) {
         answer(self, ERR_NONE);
         reactor_again(polls->reactor); /* what is queued is still to be written */
-    }
-}
-
-static void on_second(struct reactor_hook *hook)
-{
-    struct polls *polls = list_entry(hook, struct polls, second);
-    struct list due;
-    list_init(&due);
-    timer_wheel_turn(&polls->waits, &due);
-    for (struct poll_session *self; (self = list_first(&due, struct poll_session, link));)
-        answer(self, ERR_NONE);
-    list_for_each_safe(closing, &polls->closing, struct poll_session, link) {
-        if (closing->state != ENDED && ++closing->seconds > CLOSING_SECONDS)
-            end(closing);
     }
 }
 
@@ -250,13 +188,10 @@ struct polls *polls_create(struct reactor *reactor)
 {
     struct polls *polls = mem_alloc(sizeof *polls);
     polls->reactor = reactor;
-    timer_wheel_init(&polls->waits, MAX_WAIT);
+    stream_clients_init(&polls->clients, &ops, MAX_WAIT, reactor);
     list_init(&polls->news);
-    list_init(&polls->closing);
     polls->turn.run = end_turn;
     reactor_on_turn(reactor, &polls->turn);
-    polls->second.run = on_second;
-    reactor_on_second(reactor, &polls->second);
     return polls;
 }
 
@@ -264,24 +199,18 @@ void polls_destroy(struct polls *polls)
 {
     if (!polls)
         return;
-    timer_wheel_finish(&polls->waits);
+    stream_clients_finish(&polls->clients);
     free(polls);
 }
 
 void polls_answer_all(struct polls *polls, enum err reason)
 {
-    struct list all;
-    list_init(&all);
-    timer_wheel_empty(&polls->waits, &all);
-    for (struct poll_session *self; (self = list_first(&all, struct poll_session, link));)
-        answer(self, reason);
+    stream_clients_close_all(&polls->clients, reason);
 }
 
 void polls_abort_all(struct polls *polls)
 {
-    polls_answer_all(polls, ERR_STOPPING);
-    list_for_each_safe(self, &polls->closing, struct poll_session, link)
-        end(self);
+    stream_clients_abort_all(&polls->clients);
 }
 
 /* ---- asking ---- */
@@ -344,60 +273,31 @@ static void answer_page(struct asked *asked)
     request_answer(asked->request, 200, JSON_TYPE, &body);
 }
 
-static bool adopt(struct poll_session *self, const struct asked *asked)
+static struct poll_session *poll_session_create(struct request *request)
 {
-    struct sessions *sessions = self->slot.sessions;
-    request_write_head(asked->request, &self->head, 200, JSON_TYPE);
-    request_write_problem(asked->request, &self->kicked, ERR_KICKED, "Stop polling.");
-    int fd = request_adopt(asked->request);
-    if (fd < 0)
-        return false;
-    if (!stream_open(&self->stream, sessions->streams, &stream_ops, fd)) {
-        close(fd);
-        return false;
-    }
-    sessions->open++;
-    self->state = WAITING;
-    self->after = self->session.cursor;
-    timer_wheel_add(&sessions->polls->waits, &self->link, asked->wait);
-    return true;
-}
-
-static int open_poll(struct poll_session *self, const struct asked *asked)
-{
-    struct sessions *sessions = request_state(asked->request);
-    self->session.ops = &session_ops;
-    self->max = asked->subscribe_request.max;
-    sessions_name(sessions, &self->session);
-    list_init(&self->link);
+    struct poll_session *self = calloc(1, sizeof *self);
+    if (!self)
+        return NULL;
     buf_init(&self->messages);
     buf_init(&self->head);
     buf_init(&self->kicked);
-    int err = session_slot_take(&self->slot, sessions, asked->request);
-    if (err)
-        return err;
-    err = sessions_give_auth(sessions, &self->session, asked->request, &self->auth);
-    if (!err)
-        err = sessions_open(sessions, &self->session, self->auth, &asked->subscribe_request.start);
-    if (!err && adopt(self, asked)) {
-        session_auth_start(self->auth);
-        return 0;
-    }
-    catch_up_close(sessions->reactor->catch_up, &self->session);
-    session_auth_destroy(self->auth);
-    session_slot_give(&self->slot);
-    buf_finish(&self->head);
-    buf_finish(&self->kicked);
-    return err ? err : ERR_TOO_MANY_SESSIONS;
+    request_write_head(request, &self->head, 200, JSON_TYPE);
+    request_write_problem(request, &self->kicked, ERR_KICKED, "Stop polling.");
+    return self;
 }
 
 static void start_waiting(struct asked *asked)
 {
-    struct poll_session *self = calloc(1, sizeof *self);
-    int err = self ? open_poll(self, asked) : ERR_OUT_OF_MEMORY;
-    if (!err)
+    const struct sessions *sessions = request_state(asked->request);
+    struct poll_session *self = poll_session_create(asked->request);
+    int err = self ? stream_client_open(&self->base, &sessions->polls->clients, asked->request,
+                                        &asked->subscribe_request, asked->wait)
+                   : ERR_OUT_OF_MEMORY;
+    if (!err) {
+        self->after = self->base.client.session.cursor;
         return;
-    free(self);
+    }
+    poll_session_destroy(self);
     sessions_refuse(asked->request, err);
 }
 

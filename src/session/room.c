@@ -12,8 +12,7 @@
 #include "model/access.h"
 #include "model/connection_manager.h"
 #include "model/identity.h"
-#include "model/session.h"
-#include "session/session_auth.h"
+#include "session/client.h"
 #include "session/sessions.h"
 #include "session/websocket_handshake.h"
 #include "session/wire_text.h"
@@ -26,9 +25,7 @@
 /* Somebody in a room. */
 struct guest {
     struct websocket websocket; /* first: on_message and the others find the rest */
-    struct session session;
-    struct session_slot slot;
-    struct session_auth *auth; /* NULL: nobody needs one */
+    struct client client;
     const struct message_format *format;
     bool hears_itself;
     uint8_t name_length;
@@ -39,7 +36,7 @@ struct guest {
 
 static struct guest *from_session(const struct session *session)
 {
-    return list_entry(session, struct guest, session);
+    return list_entry(client_of(session), struct guest, client);
 }
 
 static struct guest *from_websocket(struct websocket *websocket)
@@ -131,7 +128,7 @@ static void on_said(struct call *call)
 /* 0, or why it was not said. */
 static int say(struct guest *self, const char *text, size_t size)
 {
-    struct reactor *reactor = self->slot.sessions->reactor;
+    struct reactor *reactor = self->client.sessions->reactor;
     struct saying *saying = calloc(1, sizeof *saying);
     if (!saying)
         return ERR_OUT_OF_MEMORY;
@@ -139,8 +136,8 @@ static int say(struct guest *self, const char *text, size_t size)
         free(saying);
         return ERR_OVERLOADED;
     }
-    saying->sessions = self->slot.sessions;
-    saying->session = self->session.id;
+    saying->sessions = self->client.sessions;
+    saying->session = self->client.session.id;
     memcpy(saying->sender, self->name, self->name_length);
     memcpy(saying->name, self->channel, self->channel_length);
     saying->channel = topic_make(TOPIC_CHANNEL, saying->name, self->channel_length);
@@ -156,7 +153,7 @@ static int say(struct guest *self, const char *text, size_t size)
         .body = saying->body.data,
         .body_length = saying->body.size,
         .own_ttl = true,
-        .except = self->hears_itself ? 0 : self->session.id,
+        .except = self->hears_itself ? 0 : self->client.session.id,
     };
     if (!buf_ok(&saying->body))
         saying->publish.call.err = ERR_OUT_OF_MEMORY;
@@ -169,7 +166,7 @@ static int say(struct guest *self, const char *text, size_t size)
 
 static void on_open(struct websocket *websocket)
 {
-    session_auth_start(from_websocket(websocket)->auth);
+    client_start(&from_websocket(websocket)->client);
 }
 
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
@@ -188,25 +185,18 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
 
 static void on_drained(struct websocket *websocket)
 {
-    struct guest *self = from_websocket(websocket);
-    catch_up_drained(self->slot.sessions->reactor->catch_up, &self->session);
+    client_drained(&from_websocket(websocket)->client);
 }
 
 static void on_closing(struct websocket *websocket, enum err reason)
 {
-    struct guest *self = from_websocket(websocket);
-    struct reactor *reactor = self->slot.sessions->reactor;
-    metrics_add(&reactor->metrics.closed[reason], 1);
-    catch_up_close(reactor->catch_up, &self->session);
-    session_auth_destroy(self->auth);
-    self->auth = NULL;
+    client_leave(&from_websocket(websocket)->client, reason);
 }
 
 static void free_guest(struct websocket *websocket)
 {
     struct guest *self = from_websocket(websocket);
-    self->slot.sessions->open--;
-    session_slot_give(&self->slot);
+    client_finish(&self->client);
     free(self);
 }
 
@@ -227,11 +217,11 @@ static int open_session(struct guest *self)
     char id[SESSION_ID_TEXT_SIZE];
     struct topic channel = topic_make(TOPIC_CHANNEL, self->channel, self->channel_length);
     struct catch_up_start start = {
-        .user = guest_topic(self->session.id, id),
+        .user = guest_topic(self->client.session.id, id),
         .channels = &channel,
         .channel_count = 1,
     };
-    return sessions_open(self->slot.sessions, &self->session, self->auth, &start);
+    return client_open(&self->client, &start);
 }
 
 static void set_name(struct guest *self, const char *name, size_t length)
@@ -272,7 +262,7 @@ static int admit(struct request *request, struct guest *self)
     }
     if (!self->hears_itself)
         set_name(self, identity_user(who), strlen(identity_user(who)));
-    return sessions_give_auth(self->slot.sessions, &self->session, request, &self->auth);
+    return client_authorize(&self->client, request);
 }
 
 /* A browser that offers words wants one back. */
@@ -288,19 +278,16 @@ static void come_in(struct request *request, struct guest *self)
     char accept[DIGEST_ACCEPT_SIZE];
     int refused; /* said after the 101 */
     struct sessions *sessions = request_state(request);
-    self->session.ops = &session_ops;
-    sessions_name(sessions, &self->session);
     if (!websocket_handshake_check(request, accept)) {
         free(self);
         return;
     }
-    int err = session_slot_take_for_websocket(&self->slot, sessions, request, &refused);
+    int err = client_admit_to_refuse(&self->client, sessions, &session_ops, request, &refused);
     if (err) {
         free(self);
         sessions_refuse(request, err);
         return;
     }
-    sessions->open++;
     websocket_prepare(&self->websocket, sessions->websockets, &role);
     if (!refused)
         refused = admit(request, self);

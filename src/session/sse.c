@@ -1,63 +1,26 @@
 #include "session/sse.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/timer_wheel.h"
-#include "engine/catch_up.h"
-#include "engine/reactor.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "model/message.h"
-#include "model/session.h"
-#include "session/session_auth.h"
 #include "session/sessions.h"
+#include "session/stream_client.h"
 #include "session/subscribe_request.h"
 #include "session/wire_json.h"
-#include "socket/stream.h"
 
 #define COMMENT_SECONDS 15
-#define CLOSING_SECONDS 5
 #define RETRY_MS        2000  /* an EventSource's own wait, until a bye names another */
 #define REFUSED_MS      60000 /* one with a bad token shall not come back soon */
 
-enum state { OPEN, CLOSING, ENDED };
-
-struct sse {
-    struct stream stream; /* first: on_data and the others find the rest */
-    struct session session;
-    struct session_slot slot;
-    struct session_auth *auth; /* NULL: nobody needs one */
-    struct list link;          /* the wheel of comments, or those closing */
-    uint32_t max;              /* bytes its reader takes at once; 0: any number */
-    uint8_t state;
-    uint8_t seconds; /* since it began to close */
-};
-
 struct sse_streams {
-    struct timer_wheel comments;
-    struct list closing;
+    struct stream_clients clients;
     struct chunk *comment;
-    struct reactor_hook second;
 };
-
-static struct sse *from_session(const struct session *session)
-{
-    return list_entry(session, struct sse, session);
-}
-
-static struct sse *from_stream(struct stream *stream)
-{
-    return (struct sse *)stream;
-}
-
-static struct sse_streams *all_of(const struct sse *self)
-{
-    return self->slot.sessions->sse;
-}
 
 /* ---- frames ---- */
 
@@ -110,45 +73,16 @@ static struct chunk *make_event_outline(const struct message *message)
 static const struct message_format event_outline = {7, make_event_outline, NULL};
 static const struct message_format event_format = {2, make_event, &event_outline};
 
-/* Sends and empties the buffer. */
-static bool send_buf(struct sse *self, struct buf *buf)
-{
-    struct chunk *frame = frame_from(buf);
-    bool sent = frame && stream_send(&self->stream, frame);
-    frame_unref(frame);
-    buf_finish(buf);
-    return sent;
-}
-
 /* ---- the session's side ---- */
 
 static bool deliver(struct session *session, struct message *message)
 {
-    struct sse *self = from_session(session);
-    struct chunk *frame = message_frame_within(message, &event_format, self->max);
-    if (frame && stream_send(&self->stream, frame))
+    struct stream_client *client = stream_client_of(session);
+    struct chunk *frame = message_frame_within(message, &event_format, client->max);
+    if (frame && stream_send(&client->stream, frame))
         return true;
-    stream_fail(&self->stream, ERR_OUT_OF_MEMORY);
+    stream_fail(&client->stream, ERR_OUT_OF_MEMORY);
     return false;
-}
-
-static void leave(struct sse *self, enum err reason)
-{
-    struct reactor *reactor = self->slot.sessions->reactor;
-    metrics_add(&reactor->metrics.closed[reason], 1);
-    catch_up_close(reactor->catch_up, &self->session);
-    session_auth_destroy(self->auth);
-    self->auth = NULL;
-    list_remove(&self->link);
-    list_append(&all_of(self)->closing, &self->link);
-    self->state = CLOSING;
-    self->seconds = 0;
-}
-
-static void end(struct sse *self)
-{
-    self->state = ENDED;
-    stream_close(&self->stream);
 }
 
 static void write_bye(struct buf *buf, enum err reason, int64_t retry_ms)
@@ -159,126 +93,79 @@ static void write_bye(struct buf *buf, enum err reason, int64_t retry_ms)
     end_event(buf);
 }
 
-static void say_bye(struct sse *self, enum err reason)
+static void say_bye(struct stream_client *client, enum err reason)
 {
     bool refused = err_status(reason) == 401;
     struct buf buf;
     buf_init(&buf);
-    write_bye(&buf, reason, refused ? REFUSED_MS : sessions_retry_ms(self->slot.sessions));
-    send_buf(self, &buf);
+    write_bye(&buf, reason, refused ? REFUSED_MS : sessions_retry_ms(client->client.sessions));
+    stream_client_send(client, &buf);
 }
 
 /* The end of the stream is the close: FIN once `bye` is written, then the peer's. */
-static void close_stream(struct sse *self, enum err reason)
+static void close_stream(struct stream_client *client, enum err reason)
 {
-    if (self->state != OPEN)
+    if (!stream_client_is_open(client))
         return;
-    leave(self, reason);
+    stream_client_leave(client, reason);
     if (reason == ERR_CONNECTION_LOST) {
-        end(self);
+        stream_client_end(client);
         return;
     }
     if (reason == ERR_STALLED)
-        stream_drop_queue(&self->stream);
-    say_bye(self, reason);
+        stream_drop_queue(&client->stream);
+    say_bye(client, reason);
 }
 
 static void close_session(struct session *session, enum err reason)
 {
-    close_stream(from_session(session), reason);
+    close_stream(stream_client_of(session), reason);
 }
 
 static bool tell_gap(struct session *session, uint64_t after, uint64_t resumes,
                      const struct topic *channel)
 {
-    struct sse *self = from_session(session);
+    struct stream_client *client = stream_client_of(session);
     struct buf buf;
     buf_init(&buf);
     begin_event(&buf, "gap");
     wire_json_gap(&buf, after, resumes, channel);
     end_event(&buf);
-    if (send_buf(self, &buf))
+    if (stream_client_send(client, &buf))
         return true;
-    close_stream(self, ERR_OUT_OF_MEMORY);
+    close_stream(client, ERR_OUT_OF_MEMORY);
     return false;
 }
 
-static size_t queued(const struct session *session)
+/* A comment, which shows both ends and every proxy that the stream is alive. */
+static void on_due(struct stream_client *client)
 {
-    return stream_queued(&from_session(session)->stream);
+    const struct sse_streams *all = list_entry(client->all, struct sse_streams, clients);
+    stream_client_wait(client, COMMENT_SECONDS);
+    if (!stream_blocked(&client->stream))
+        stream_send(&client->stream, all->comment);
 }
 
-static const struct session_ops session_ops = {
-    .transport = TRANSPORT_SSE,
-    .deliver = deliver,
-    .tell_gap = tell_gap,
-    .queued = queued,
-    .close = close_session,
-};
-
-/* ---- the socket's side ---- */
-
-/* A client has nothing more to say. */
-static void on_data(struct stream *stream, const char *bytes, size_t size)
+static void free_sse(struct stream_client *client)
 {
-    (void)stream;
-    (void)bytes;
-    (void)size;
+    free(client);
 }
 
-static void on_drained(struct stream *stream)
-{
-    struct sse *self = from_stream(stream);
-    if (self->state == CLOSING && !stream_queued(stream))
-        stream_shutdown(stream);
-    if (self->state == OPEN)
-        catch_up_drained(self->slot.sessions->reactor->catch_up, &self->session);
-}
-
-static void on_end(struct stream *stream, enum err reason)
-{
-    struct sse *self = from_stream(stream);
-    if (self->state == OPEN)
-        close_stream(self, reason);
-    else
-        end(self);
-}
-
-static void free_sse(struct stream *stream)
-{
-    struct sse *self = from_stream(stream);
-    list_remove(&self->link);
-    self->slot.sessions->open--;
-    session_slot_give(&self->slot);
-    free(self);
-}
-
-static const struct stream_ops stream_ops = {
-    .on_data = on_data,
-    .on_drained = on_drained,
-    .on_end = on_end,
+static const struct stream_client_ops ops = {
+    .session =
+        {
+            .transport = TRANSPORT_SSE,
+            .deliver = deliver,
+            .tell_gap = tell_gap,
+            .queued = stream_client_queued,
+            .close = close_session,
+        },
+    .on_due = on_due,
+    .on_lost = close_stream,
     .free = free_sse,
 };
 
-/* ---- once a second ---- */
-
-static void on_second(struct reactor_hook *hook)
-{
-    struct sse_streams *all = list_entry(hook, struct sse_streams, second);
-    struct list due;
-    list_init(&due);
-    timer_wheel_turn(&all->comments, &due);
-    for (struct sse *self; (self = list_first(&due, struct sse, link));) {
-        list_remove(&self->link);
-        timer_wheel_add(&all->comments, &self->link, COMMENT_SECONDS);
-        if (!stream_blocked(&self->stream))
-            stream_send(&self->stream, all->comment);
-    }
-    list_for_each_safe(closing, &all->closing, struct sse, link) {
-        if (closing->state != ENDED && ++closing->seconds > CLOSING_SECONDS)
-            end(closing);
-    }
-}
+/* ---- all of them ---- */
 
 struct sse_streams *sse_streams_create(struct reactor *reactor)
 {
@@ -288,10 +175,7 @@ struct sse_streams *sse_streams_create(struct reactor *reactor)
     buf_add_text(&comment, ": still here\n\n");
     all->comment = frame_from(&comment);
     buf_finish(&comment);
-    timer_wheel_init(&all->comments, COMMENT_SECONDS);
-    list_init(&all->closing);
-    all->second.run = on_second;
-    reactor_on_second(reactor, &all->second);
+    stream_clients_init(&all->clients, &ops, COMMENT_SECONDS, reactor);
     return all;
 }
 
@@ -299,84 +183,37 @@ void sse_streams_destroy(struct sse_streams *all)
 {
     if (!all)
         return;
-    timer_wheel_finish(&all->comments);
+    stream_clients_finish(&all->clients);
     frame_unref(all->comment);
     free(all);
 }
 
 void sse_close_all(struct sse_streams *all, enum err reason)
 {
-    struct list open;
-    list_init(&open);
-    timer_wheel_empty(&all->comments, &open);
-    for (struct sse *self; (self = list_first(&open, struct sse, link));)
-        close_stream(self, reason); /* which takes it off this list */
+    stream_clients_close_all(&all->clients, reason);
 }
 
 void sse_abort_all(struct sse_streams *all)
 {
-    sse_close_all(all, ERR_STOPPING);
-    list_for_each_safe(self, &all->closing, struct sse, link)
-        end(self);
+    stream_clients_abort_all(&all->clients);
 }
 
 /* ---- opening ---- */
 
-static void greet(struct sse *self, const struct request *request, const struct topic *user)
+static void greet(struct stream_client *client, const struct request *request,
+                  const struct topic *user)
 {
     struct buf buf;
     buf_init(&buf);
     request_write_head(request, &buf, 200, RESPONSE_STREAM_TYPE);
     buf_add_text(&buf, "\r\n");
     add_retry(&buf, RETRY_MS);
-    add_id(&buf, self->session.cursor);
+    add_id(&buf, client->client.session.cursor);
     begin_event(&buf, "welcome");
-    wire_json_welcome(&buf, &self->session, user, COMMENT_SECONDS, NULL);
+    wire_json_welcome(&buf, &client->client.session, user, COMMENT_SECONDS, NULL);
     end_event(&buf);
-    if (!send_buf(self, &buf))
-        close_stream(self, ERR_OUT_OF_MEMORY);
-}
-
-/* From here on the answer is the stream's own. False: no descriptor is left for it. */
-static bool adopt(struct sse *self, struct request *request, const struct topic *user)
-{
-    struct sessions *sessions = self->slot.sessions;
-    int fd = request_adopt(request);
-    if (fd < 0)
-        return false;
-    if (!stream_open(&self->stream, sessions->streams, &stream_ops, fd)) {
-        close(fd);
-        return false;
-    }
-    sessions->open++;
-    self->state = OPEN;
-    list_init(&self->link);
-    timer_wheel_add(&sessions->sse->comments, &self->link, COMMENT_SECONDS);
-    greet(self, request, user);
-    return true;
-}
-
-static int open_session(struct sse *self, struct request *request,
-                        const struct subscribe_request *subscribe_request)
-{
-    struct sessions *sessions = request_state(request);
-    self->session.ops = &session_ops;
-    self->max = subscribe_request->max;
-    sessions_name(sessions, &self->session);
-    int err = session_slot_take(&self->slot, sessions, request);
-    if (err)
-        return err;
-    err = sessions_give_auth(sessions, &self->session, request, &self->auth);
-    if (!err)
-        err = sessions_open(sessions, &self->session, self->auth, &subscribe_request->start);
-    if (!err && adopt(self, request, &subscribe_request->start.user)) {
-        session_auth_start(self->auth);
-        return 0;
-    }
-    catch_up_close(sessions->reactor->catch_up, &self->session);
-    session_auth_destroy(self->auth);
-    session_slot_give(&self->slot);
-    return err ? err : ERR_TOO_MANY_SESSIONS;
+    if (!stream_client_send(client, &buf))
+        close_stream(client, ERR_OUT_OF_MEMORY);
 }
 
 /* An EventSource sees no status, and gives up for good on any but 200. */
@@ -398,12 +235,17 @@ struct opening {
 
 static void open_stream(const struct opening *opening)
 {
-    struct sse *self = calloc(1, sizeof *self);
-    int err = self ? open_session(self, opening->request, &opening->subscribe_request)
-                   : ERR_OUT_OF_MEMORY;
-    if (!err)
+    const struct sessions *sessions = request_state(opening->request);
+    const struct subscribe_request *wanted = &opening->subscribe_request;
+    struct stream_client *client = calloc(1, sizeof *client);
+    int err = client ? stream_client_open(client, &sessions->sse->clients, opening->request, wanted,
+                                          COMMENT_SECONDS)
+                     : ERR_OUT_OF_MEMORY;
+    if (!err) {
+        greet(client, opening->request, &wanted->start.user);
         return;
-    free(self);
+    }
+    free(client);
     sessions_refuse(opening->request, err);
 }
 

@@ -16,7 +16,7 @@
 #include "model/connection_manager.h"
 #include "model/identity.h"
 #include "model/message.h"
-#include "model/session.h"
+#include "session/client.h"
 #include "session/publish_request.h"
 #include "session/session_auth.h"
 #include "session/sessions.h"
@@ -30,12 +30,8 @@
 
 struct websocket_session {
     struct websocket websocket;
-    struct session session;
-    struct session_slot slot;
-    union {                        /* one of them, so that many idle sessions cost less */
-        struct opening *opening;   /* while websocket.opening */
-        struct session_auth *auth; /* NULL: nobody needs one */
-    };
+    struct client client;
+    struct opening *opening; /* NULL: it is open, or has ended */
 };
 
 /* What is known between the handshake and the first message. */
@@ -44,29 +40,18 @@ struct opening {
     struct request *request; /* the handshake, until it is answered */
     char accept[DIGEST_ACCEPT_SIZE];
     const char *protocol;              /* NULL: none was chosen */
-    struct session_auth *auth;         /* the session's to be */
     struct websocket_session *session; /* NULL: it closed while its device was looked up */
     bool locating;                     /* the broker is asked where the device goes on */
 };
 
 static struct websocket_session *from_session(const struct session *session)
 {
-    return list_entry(session, struct websocket_session, session);
+    return list_entry(client_of(session), struct websocket_session, client);
 }
 
 static struct websocket_session *from_websocket(struct websocket *websocket)
 {
     return (struct websocket_session *)websocket;
-}
-
-static struct opening *opening_of(const struct websocket_session *self)
-{
-    return self->websocket.opening ? self->opening : NULL;
-}
-
-static struct session_auth *auth_of(const struct websocket_session *self)
-{
-    return self->websocket.opening ? self->opening->auth : self->auth;
 }
 
 /* ---- frames ---- */
@@ -168,8 +153,8 @@ static bool welcome(struct websocket_session *self, const struct topic *user)
 {
     struct buf buf;
     buf_init(&buf);
-    wire_json_welcome(&buf, &self->session, user, self->slot.sessions->heartbeat_ms / 1000,
-                      session_auth_who(auth_of(self)));
+    wire_json_welcome(&buf, &self->client.session, user, self->client.sessions->heartbeat_ms / 1000,
+                      client_who(&self->client));
     return send_buf(self, &buf);
 }
 
@@ -179,9 +164,9 @@ static void log_session(const char *event, const struct websocket_session *self,
     if (!log_wants(LOG_DEBUG))
         return;
     struct topic user = {0};
-    if (self->session.user)
-        user = connection_manager_user(&self->session);
-    session_format_id(self->session.id, id);
+    if (self->client.session.user)
+        user = connection_manager_user(&self->client.session);
+    session_format_id(self->client.session.id, id);
     stream_peer(&self->websocket.stream, peer);
     log_debug(event, LOG_BYTES("user", user.name, user.length), LOG_TEXT("peer", peer),
               LOG_TEXT("session", id), LOG_TEXT("reason", reason ? err_code(reason) : NULL));
@@ -198,7 +183,7 @@ static void opening_destroy(struct opening *opening)
 /* Once it is there, and has its socket. */
 static void log_opened(const struct websocket_session *self)
 {
-    if (self->session.user && !stream_held(&self->websocket.stream))
+    if (self->client.session.user && !stream_held(&self->websocket.stream))
         log_session("session opened", self, ERR_NONE);
 }
 
@@ -208,9 +193,8 @@ static void begin(struct websocket_session *self)
 {
     struct opening *opening = self->opening;
     const struct catch_up_start *start = &opening->subscribe_request.start;
-    int err = sessions_open(self->slot.sessions, &self->session, opening->auth, start);
-    self->websocket.opening = false;
-    self->auth = opening->auth;
+    int err = client_open(&self->client, start);
+    self->opening = NULL;
     log_opened(self);
     if (!err && self->websocket.json && !welcome(self, &start->user))
         err = ERR_OUT_OF_MEMORY;
@@ -235,8 +219,8 @@ static void on_device(void *context, int err)
 static void locate(struct websocket_session *self)
 {
     self->opening->locating = true;
-    subscribe_request_locate(self->slot.sessions->reactor, NULL, &self->opening->subscribe_request,
-                             on_device, self->opening);
+    subscribe_request_locate(self->client.sessions->reactor, NULL,
+                             &self->opening->subscribe_request, on_device, self->opening);
 }
 
 /* ---- the WebSocket's side ---- */
@@ -298,9 +282,10 @@ static void serve_subscribe(const struct asked *asked)
     struct topic channel;
     if (!read_channel(asked, &channel))
         return;
-    int err = identity_may_hear(session_auth_who(auth_of(self)), &channel);
+    int err = identity_may_hear(client_who(&self->client), &channel);
     if (!err)
-        err = catch_up_subscribe(self->slot.sessions->reactor->catch_up, &self->session, &channel);
+        err = catch_up_subscribe(self->client.sessions->reactor->catch_up, &self->client.session,
+                                 &channel);
     if (err)
         send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
                    err_title((enum err)err));
@@ -314,7 +299,7 @@ static void serve_unsubscribe(const struct asked *asked)
     struct topic channel;
     if (!read_channel(asked, &channel))
         return;
-    catch_up_unsubscribe(self->slot.sessions->reactor->catch_up, &self->session, &channel);
+    catch_up_unsubscribe(self->client.sessions->reactor->catch_up, &self->client.session, &channel);
     answer_channel(self, wire_json_unsubscribed, &channel);
 }
 
@@ -376,12 +361,12 @@ static struct client_publish *client_publish_create(struct websocket_session *se
     struct client_publish *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
-    struct topic user = connection_manager_user(&self->session);
+    struct topic user = connection_manager_user(&self->client.session);
     memcpy(client->name, user.name, user.length);
     user.name = client->name;
     client->user = user;
-    client->sessions = self->slot.sessions;
-    client->session = self->session.id;
+    client->sessions = self->client.sessions;
+    client->session = self->client.session.id;
     return client;
 }
 
@@ -398,13 +383,13 @@ static void serve_send(const struct asked *asked)
     struct publish_source source = {
         .text = asked->text,
         .size = asked->size,
-        .who = session_auth_who(auth_of(self)),
+        .who = client_who(&self->client),
         .sender = client->name,
         .sender_length = client->user.length,
         .is_client = true,
     };
     if (publish_request_read(&client->publish_request, json_incref(asked->frame), &source,
-                             self->slot.sessions->publish_options, &problem) != 0) {
+                             self->client.sessions->publish_options, &problem) != 0) {
         send_error(self, problem.err, ref, problem.detail);
         client_publish_destroy(client);
         return;
@@ -435,7 +420,7 @@ static void serve_ack(const struct asked *asked)
         send_error(self, ERR_BAD_FIELD, ref, "id is a message's id.");
         return;
     }
-    int err = catch_up_ack(self->slot.sessions->reactor->catch_up, &self->session, cursor);
+    int err = catch_up_ack(self->client.sessions->reactor->catch_up, &self->client.session, cursor);
     if (err == ERR_BAD_FIELD)
         send_error(self, ERR_BAD_FIELD, ref, "This session was given nothing with that id yet.");
     else if (err)
@@ -445,17 +430,17 @@ static void serve_ack(const struct asked *asked)
 /* What a narrower token no longer covers. */
 static void drop_channels(struct websocket_session *self)
 {
-    struct catch_up *catch_up = self->slot.sessions->reactor->catch_up;
+    struct catch_up *catch_up = self->client.sessions->reactor->catch_up;
     struct subscription *next;
-    for (struct subscription *at = self->session.channels; at; at = next) {
+    for (struct subscription *at = self->client.session.channels; at; at = next) {
         struct topic channel = connection_manager_channel(at);
         char name[TOPIC_NAME_MAX];
         next = at->next;
-        if (!identity_may_hear(session_auth_who(auth_of(self)), &channel))
+        if (!identity_may_hear(client_who(&self->client), &channel))
             continue;
         memcpy(name, channel.name, channel.length);
         channel.name = name;
-        catch_up_unsubscribe(catch_up, &self->session, &channel);
+        catch_up_unsubscribe(catch_up, &self->client.session, &channel);
         answer_channel(self, wire_json_unsubscribed, &channel);
     }
 }
@@ -464,14 +449,14 @@ static void answer_renewal(struct websocket_session *self)
 {
     struct buf buf;
     buf_init(&buf);
-    wire_json_renewed(&buf, session_auth_who(auth_of(self)));
+    wire_json_renewed(&buf, client_who(&self->client));
     send_buf(self, &buf);
 }
 
 static int identify(const struct asked *asked, struct identity **ret_who, const char **ret_why)
 {
     const json_t *token = json_object_get(asked->frame, "token");
-    const struct access *access = session_auths_access(asked->self->slot.sessions->auths);
+    const struct access *access = session_auths_access(asked->self->client.sessions->auths);
     *ret_why = "the frame has no token";
     if (!json_is_string(token))
         return ERR_UNAUTHORIZED;
@@ -491,13 +476,7 @@ static void log_refusal(const struct websocket_session *self, const struct topic
 /* From now on it is who's, or with NULL, where nobody needs an authorization, anyone's. */
 static void let_in(struct websocket_session *self, struct identity *who)
 {
-    struct opening *opening = self->opening;
-    if (who) {
-        session_auth_renew(opening->auth, who);
-    } else {
-        session_auth_destroy(opening->auth);
-        opening->auth = NULL;
-    }
+    client_renew(&self->client, who ? who : &identity_anyone);
     locate(self);
 }
 
@@ -507,7 +486,7 @@ static void authenticate(const struct asked *asked)
 {
     struct websocket_session *self = asked->self;
     struct subscribe_request *subscribe_request = &self->opening->subscribe_request;
-    const bool open = access_is_open(session_auths_access(self->slot.sessions->auths));
+    const bool open = access_is_open(session_auths_access(self->client.sessions->auths));
     struct identity *who = NULL;
     const char *why = NULL;
     int err = open ? 0 : identify(asked, &who, &why);
@@ -537,11 +516,11 @@ static void authenticate(const struct asked *asked)
 static void serve_auth(const struct asked *asked)
 {
     struct websocket_session *self = asked->self;
-    struct topic user = connection_manager_user(&self->session);
+    struct topic user = connection_manager_user(&self->client.session);
     struct identity *who = NULL;
     const char *why;
-    int err = self->auth ? identify(asked, &who, &why) : 0;
-    if (!err && self->auth)
+    int err = self->client.auth ? identify(asked, &who, &why) : 0;
+    if (!err && self->client.auth)
         err = identity_may(who, RIGHT_RECEIVE, &user);
     if (err) {
         log_refusal(self, &user, (enum err)err, err_title((enum err)err));
@@ -550,8 +529,8 @@ static void serve_auth(const struct asked *asked)
         identity_destroy(who);
         return;
     }
-    if (self->auth) {
-        session_auth_renew(self->auth, who);
+    if (self->client.auth) {
+        client_renew(&self->client, who);
         drop_channels(self);
     }
     answer_renewal(self);
@@ -575,7 +554,7 @@ static void serve_frame(const struct asked *asked)
 {
     const char *type = json_string_value(json_object_get(asked->frame, "type"));
     const json_t *ref = json_object_get(asked->frame, "ref");
-    const struct opening *opening = opening_of(asked->self);
+    const struct opening *opening = asked->self->opening;
     if (opening && opening->locating) {
         send_error(asked->self, ERR_BAD_FRAME, ref, "Wait for the welcome.");
         return;
@@ -608,7 +587,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     json_t *frame = NULL;
     if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
-    if (opening_of(self) && opcode != WEBSOCKET_TEXT) {
+    if (self->opening && opcode != WEBSOCKET_TEXT) {
         websocket_close(websocket, ERR_UNAUTHORIZED);
         return;
     }
@@ -619,7 +598,7 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
     int err = json_body_parse(bytes, size, &frame, &error);
     if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
-    else if (err && opening_of(self))
+    else if (err && self->opening)
         websocket_close(websocket, ERR_UNAUTHORIZED);
     else if (err)
         send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
@@ -632,13 +611,12 @@ static void on_open(struct websocket *websocket)
 {
     struct websocket_session *self = from_websocket(websocket);
     log_opened(self);
-    session_auth_start(auth_of(self));
+    client_start(&self->client);
 }
 
 static void on_drained(struct websocket *websocket)
 {
-    struct websocket_session *self = from_websocket(websocket);
-    catch_up_drained(self->slot.sessions->reactor->catch_up, &self->session);
+    client_drained(&from_websocket(websocket)->client);
 }
 
 static void say_bye(struct websocket_session *self, enum err reason)
@@ -647,21 +625,18 @@ static void say_bye(struct websocket_session *self, enum err reason)
     if (!self->websocket.json || reason == ERR_PEER_CLOSED || reason == ERR_CONNECTION_LOST)
         return;
     buf_init(&buf);
-    wire_json_bye(&buf, reason, sessions_retry_ms(self->slot.sessions));
+    wire_json_bye(&buf, reason, sessions_retry_ms(self->client.sessions));
     send_buf(self, &buf);
 }
 
-/* What it had a right to. */
-static void drop_rights(struct websocket_session *self)
+/* What it asked for is forgotten, at once or when the broker has answered. */
+static void drop_opening(struct websocket_session *self)
 {
-    struct opening *opening = opening_of(self);
-    session_auth_destroy(auth_of(self));
-    if (opening && opening->locating)
-        opening->session = NULL;
+    if (self->opening && self->opening->locating)
+        self->opening->session = NULL;
     else
-        opening_destroy(opening);
-    self->websocket.opening = false;
-    self->auth = NULL;
+        opening_destroy(self->opening);
+    self->opening = NULL;
 }
 
 static void on_closing(struct websocket *websocket, enum err reason)
@@ -669,16 +644,14 @@ static void on_closing(struct websocket *websocket, enum err reason)
     struct websocket_session *self = from_websocket(websocket);
     log_session("session closed", self, reason);
     say_bye(self, reason);
-    metrics_add(&self->slot.sessions->reactor->metrics.closed[reason], 1);
-    catch_up_close(self->slot.sessions->reactor->catch_up, &self->session);
-    drop_rights(self);
+    client_leave(&self->client, reason);
+    drop_opening(self);
 }
 
 static void free_session(struct websocket *websocket)
 {
     struct websocket_session *self = from_websocket(websocket);
-    self->slot.sessions->open--;
-    session_slot_give(&self->slot);
+    client_finish(&self->client);
     free(self);
 }
 
@@ -720,7 +693,7 @@ static bool choose_format(struct request *request, bool *ret_json, const char **
 }
 
 /* The session and what it begins with. NULL: out of memory. */
-static struct websocket_session *session_create(struct sessions *sessions, bool json)
+static struct websocket_session *session_create(bool json)
 {
     struct opening *opening = calloc(1, sizeof *opening);
     struct websocket_session *self = calloc(1, sizeof *self);
@@ -730,10 +703,7 @@ static struct websocket_session *session_create(struct sessions *sessions, bool 
         return NULL;
     }
     self->opening = opening;
-    self->websocket.opening = true;
     self->websocket.json = json;
-    self->session.ops = &session_ops;
-    sessions_name(sessions, &self->session);
     return self;
 }
 
@@ -747,27 +717,18 @@ static bool wants_frame(struct request *request)
 /* Why it will be closed at once, if it will; a JSON session may still bring its token. */
 static int admit(struct request *request, struct websocket_session *self)
 {
-    struct sessions *sessions = self->slot.sessions;
-    struct opening *opening = self->opening;
+    struct sessions *sessions = self->client.sessions;
     const char *why;
     bool lacks_token =
         !access_is_open(session_auths_access(sessions->auths)) && !request_has_credentials(request);
-    if (self->websocket.json && (lacks_token || wants_frame(request))) {
-        opening->auth =
-            session_auth_create_waiting(sessions->auths, &self->session, request_client(request));
-        return opening->auth ? 0 : ERR_TOO_MANY_SESSIONS;
-    }
-    int err = subscribe_request_admit(request, &opening->subscribe_request, &why);
+    if (self->websocket.json && (lacks_token || wants_frame(request)))
+        return client_authorize_later(&self->client, request_client(request));
+    int err = subscribe_request_admit(request, &self->opening->subscribe_request, &why);
     if (err) {
         request_note_refusal(request, (enum err)err, why);
         return err;
     }
-    return sessions_give_auth(sessions, &self->session, request, &opening->auth);
-}
-
-static bool waits_for_token(const struct opening *opening)
-{
-    return opening->auth && !opening->auth->who;
+    return client_authorize(&self->client, request);
 }
 
 static void answer(void *context, int err)
@@ -784,7 +745,7 @@ static void answer(void *context, int err)
     memcpy(accept, opening->accept, sizeof accept);
     if (err)
         websocket_close(&self->websocket, (enum err)err);
-    else if (!waits_for_token(opening))
+    else if (!client_waits_for_token(&self->client))
         begin(self);
     websocket_handshake_answer(request, &self->websocket, accept, protocol);
 }
@@ -792,13 +753,12 @@ static void answer(void *context, int err)
 /* Where this session's stream begins; then it opens, and the handshake is answered. */
 static void open_session(struct websocket_session *self, int refused)
 {
-    struct sessions *sessions = self->slot.sessions;
+    struct sessions *sessions = self->client.sessions;
     struct opening *opening = self->opening;
-    sessions->open++;
     websocket_prepare(&self->websocket, sessions->websockets, &role);
     if (!refused)
         refused = admit(opening->request, self);
-    if (refused || waits_for_token(opening))
+    if (refused || client_waits_for_token(&self->client))
         answer(self, refused);
     else
         subscribe_request_locate(sessions->reactor, opening->request, &opening->subscribe_request,
@@ -815,9 +775,10 @@ void websocket_session_serve(struct request *request)
         !subscribe_request_read(request, &asked.subscribe_request))
         return;
     int refused;
-    struct websocket_session *self = session_create(sessions, json);
-    int err = self ? session_slot_take_for_websocket(&self->slot, sessions, request, &refused)
-                   : ERR_OUT_OF_MEMORY;
+    struct websocket_session *self = session_create(json);
+    int err = self
+                  ? client_admit_to_refuse(&self->client, sessions, &session_ops, request, &refused)
+                  : ERR_OUT_OF_MEMORY;
     if (!err) {
         asked.session = self;
         *self->opening = asked;
