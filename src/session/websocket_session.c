@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "engine/broker.h"
-#include "engine/catch_up.h"
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
@@ -17,10 +14,10 @@
 #include "model/identity.h"
 #include "model/message.h"
 #include "session/client.h"
-#include "session/publish_request.h"
 #include "session/session_auth.h"
 #include "session/sessions.h"
 #include "session/subscribe_request.h"
+#include "session/verbs.h"
 #include "session/websocket_handshake.h"
 #include "session/wire_json.h"
 #include "session/wire_text.h"
@@ -139,12 +136,42 @@ static void close_session(struct session *session, enum err reason)
     websocket_close(&from_session(session)->websocket, reason);
 }
 
-static const struct session_ops session_ops = {
-    .transport = TRANSPORT_WEBSOCKET,
-    .deliver = deliver,
-    .tell_gap = tell_gap,
-    .queued = queued,
-    .close = close_session,
+/* ---- the client's side ---- */
+
+static void reply(struct client *client, struct buf *body)
+{
+    send_buf(from_session(&client->session), body);
+}
+
+static bool hold(struct client *client, size_t size, size_t *ret_held)
+{
+    return websocket_ask(&from_session(&client->session)->websocket, size, ret_held);
+}
+
+static void release(struct sessions *sessions, struct client *client, size_t *held)
+{
+    struct websocket_session *self = client ? from_session(&client->session) : NULL;
+    websocket_answered(sessions->websockets, self ? &self->websocket : NULL, held);
+}
+
+static void write_peer(const struct client *client, char ret_peer[static STREAM_PEER_SIZE])
+{
+    stream_peer(&from_session(&client->session)->websocket.stream, ret_peer);
+}
+
+static const struct client_ops ops = {
+    .session =
+        {
+            .transport = TRANSPORT_WEBSOCKET,
+            .deliver = deliver,
+            .tell_gap = tell_gap,
+            .queued = queued,
+            .close = close_session,
+        },
+    .reply = reply,
+    .hold = hold,
+    .release = release,
+    .peer = write_peer,
 };
 
 /* ---- opening ---- */
@@ -225,254 +252,6 @@ static void locate(struct websocket_session *self)
 
 /* ---- the WebSocket's side ---- */
 
-static void send_error(struct websocket_session *self, enum err err, const json_t *ref,
-                       const char *detail)
-{
-    struct buf buf;
-    buf_init(&buf);
-    wire_json_error(&buf, err, detail, ref);
-    send_buf(self, &buf);
-}
-
-/* A frame of the client's, while it is served. */
-struct asked {
-    struct websocket_session *self;
-    json_t *frame;
-    const char *text;
-    size_t size;
-};
-
-static void serve_ping(const struct asked *asked)
-{
-    struct buf buf;
-    buf_init(&buf);
-    wire_json_pong(&buf);
-    send_buf(asked->self, &buf);
-}
-
-static void answer_channel(struct websocket_session *self,
-                           void (*write)(struct buf *buf, const struct topic *channel),
-                           const struct topic *channel)
-{
-    struct buf buf;
-    buf_init(&buf);
-    write(&buf, channel);
-    send_buf(self, &buf);
-}
-
-static bool read_channel(const struct asked *asked, struct topic *ret_channel)
-{
-    const json_t *name = json_object_get(asked->frame, "channel");
-    const json_t *ref = json_object_get(asked->frame, "ref");
-    if (json_is_string(name) && topic_is_name(json_string_value(name), json_string_length(name))) {
-        *ret_channel = topic_make(TOPIC_CHANNEL, json_string_value(name), json_string_length(name));
-        return true;
-    }
-    if (name)
-        send_error(asked->self, ERR_BAD_FIELD, ref,
-                   "channel is 1 to 128 bytes of UTF-8 without control characters or /.");
-    else
-        send_error(asked->self, ERR_MISSING_FIELD, ref, "Name it: \"channel\":\"news\".");
-    return false;
-}
-
-static void serve_subscribe(const struct asked *asked)
-{
-    struct websocket_session *self = asked->self;
-    struct topic channel;
-    if (!read_channel(asked, &channel))
-        return;
-    int err = identity_may_hear(client_who(&self->client), &channel);
-    if (!err)
-        err = catch_up_subscribe(self->client.sessions->reactor->catch_up, &self->client.session,
-                                 &channel);
-    if (err)
-        send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
-                   err_title((enum err)err));
-    else
-        answer_channel(self, wire_json_subscribed, &channel);
-}
-
-static void serve_unsubscribe(const struct asked *asked)
-{
-    struct websocket_session *self = asked->self;
-    struct topic channel;
-    if (!read_channel(asked, &channel))
-        return;
-    catch_up_unsubscribe(self->client.sessions->reactor->catch_up, &self->client.session, &channel);
-    answer_channel(self, wire_json_unsubscribed, &channel);
-}
-
-/* A client's message on its way; its session may close before the broker answers. */
-struct client_publish {
-    struct publish_request publish_request; /* first: on_sent finds the rest */
-    struct sessions *sessions;
-    struct websocket_session *found; /* once it is answered */
-    size_t held;                     /* of the quota */
-    uint64_t session;
-    struct topic user;
-    char name[TOPIC_NAME_MAX];
-};
-
-static void answer_sent(struct websocket_session *self,
-                        const struct publish_request *publish_request)
-{
-    const json_t *ref = json_object_get(publish_request->body, "ref");
-    struct buf buf;
-    if (publish_request->publish.call.err) {
-        send_error(self, publish_request->publish.call.err, ref,
-                   publish_request_advice(publish_request->publish.call.err));
-        return;
-    }
-    buf_init(&buf);
-    wire_json_sent(&buf, publish_request, ref);
-    send_buf(self, &buf);
-}
-
-static void find_mine(struct session *session, void *context)
-{
-    struct client_publish *client = context;
-    if (session->id == client->session)
-        client->found = from_session(session);
-}
-
-static void client_publish_destroy(struct client_publish *client)
-{
-    publish_request_finish(&client->publish_request);
-    free(client);
-}
-
-static void on_sent(struct call *call)
-{
-    struct client_publish *client = (struct client_publish *)call;
-    struct reactor *reactor = client->sessions->reactor;
-    if (!client->publish_request.publish.call.err && !client->publish_request.publish.duplicate)
-        metrics_add(&reactor->metrics.published_message, 1);
-    connection_manager_each(reactor->manager, &client->user, find_mine, client);
-    if (client->found)
-        answer_sent(client->found, &client->publish_request);
-    websocket_answered(client->sessions->websockets,
-                       client->found ? &client->found->websocket : NULL, &client->held);
-    client_publish_destroy(client);
-}
-
-static struct client_publish *client_publish_create(struct websocket_session *self)
-{
-    struct client_publish *client = calloc(1, sizeof *client);
-    if (!client)
-        return NULL;
-    struct topic user = connection_manager_user(&self->client.session);
-    memcpy(client->name, user.name, user.length);
-    user.name = client->name;
-    client->user = user;
-    client->sessions = self->client.sessions;
-    client->session = self->client.session.id;
-    return client;
-}
-
-static void serve_send(const struct asked *asked)
-{
-    struct websocket_session *self = asked->self;
-    const json_t *ref = json_object_get(asked->frame, "ref");
-    struct client_publish *client = client_publish_create(self);
-    struct publish_problem problem;
-    if (!client) {
-        send_error(self, ERR_OUT_OF_MEMORY, ref, "Try again in a moment.");
-        return;
-    }
-    struct publish_source source = {
-        .text = asked->text,
-        .size = asked->size,
-        .who = client_who(&self->client),
-        .sender = client->name,
-        .sender_length = client->user.length,
-        .is_client = true,
-    };
-    if (publish_request_read(&client->publish_request, json_incref(asked->frame), &source,
-                             self->client.sessions->publish_options, &problem) != 0) {
-        send_error(self, problem.err, ref, problem.detail);
-        client_publish_destroy(client);
-        return;
-    }
-    if (!websocket_ask(&self->websocket, asked->size, &client->held)) {
-        send_error(self, ERR_OVERLOADED, ref, "Try again in a moment, with the same key.");
-        client_publish_destroy(client);
-        return;
-    }
-    struct reactor *reactor = client->sessions->reactor;
-    struct publish_call *publish = &client->publish_request.publish;
-    publish->call.done = on_sent;
-    if (broker_publish(reactor->broker, reactor->member, publish) == BROKER_ANSWERED)
-        on_sent(&publish->call);
-}
-
-static void serve_ack(const struct asked *asked)
-{
-    struct websocket_session *self = asked->self;
-    const json_t *ref = json_object_get(asked->frame, "ref");
-    const json_t *id = json_object_get(asked->frame, "id");
-    uint64_t cursor;
-    if (!id) {
-        send_error(self, ERR_MISSING_FIELD, ref, "Say up to where: \"id\":\"…\".");
-        return;
-    }
-    if (!json_is_string(id) || !subscribe_request_parse_cursor(json_string_value(id), &cursor)) {
-        send_error(self, ERR_BAD_FIELD, ref, "id is a message's id.");
-        return;
-    }
-    int err = catch_up_ack(self->client.sessions->reactor->catch_up, &self->client.session, cursor);
-    if (err == ERR_BAD_FIELD)
-        send_error(self, ERR_BAD_FIELD, ref, "This session was given nothing with that id yet.");
-    else if (err)
-        send_error(self, (enum err)err, ref, "Open the session with ?device= to acknowledge.");
-}
-
-/* What a narrower token no longer covers. */
-static void drop_channels(struct websocket_session *self)
-{
-    struct catch_up *catch_up = self->client.sessions->reactor->catch_up;
-    struct subscription *next;
-    for (struct subscription *at = self->client.session.channels; at; at = next) {
-        struct topic channel = connection_manager_channel(at);
-        char name[TOPIC_NAME_MAX];
-        next = at->next;
-        if (!identity_may_hear(client_who(&self->client), &channel))
-            continue;
-        memcpy(name, channel.name, channel.length);
-        channel.name = name;
-        catch_up_unsubscribe(catch_up, &self->client.session, &channel);
-        answer_channel(self, wire_json_unsubscribed, &channel);
-    }
-}
-
-static void answer_renewal(struct websocket_session *self)
-{
-    struct buf buf;
-    buf_init(&buf);
-    wire_json_renewed(&buf, client_who(&self->client));
-    send_buf(self, &buf);
-}
-
-static int identify(const struct asked *asked, struct identity **ret_who, const char **ret_why)
-{
-    const json_t *token = json_object_get(asked->frame, "token");
-    const struct access *access = session_auths_access(asked->self->client.sessions->auths);
-    *ret_why = "the frame has no token";
-    if (!json_is_string(token))
-        return ERR_UNAUTHORIZED;
-    return access_identify(access, json_string_value(token), json_string_length(token),
-                           clock_wall_ms(), ret_who, ret_why);
-}
-
-static void log_refusal(const struct websocket_session *self, const struct topic *user,
-                        enum err err, const char *why)
-{
-    char peer[STREAM_PEER_SIZE];
-    stream_peer(&self->websocket.stream, peer);
-    log_refused(err, LOG_TEXT("frame", "auth"), LOG_BYTES("user", user->name, user->length),
-                LOG_TEXT("why", why), LOG_TEXT("peer", peer));
-}
-
 /* From now on it is who's, or with NULL, where nobody needs an authorization, anyone's. */
 static void let_in(struct websocket_session *self, struct identity *who)
 {
@@ -482,21 +261,19 @@ static void let_in(struct websocket_session *self, struct identity *who)
 
 /* The first one: whoever brings no good token has had their chance. It may name the channels for
  * which the URL had no room. */
-static void authenticate(const struct asked *asked)
+static void authenticate(struct websocket_session *self, const struct client_frame *frame)
 {
-    struct websocket_session *self = asked->self;
     struct subscribe_request *subscribe_request = &self->opening->subscribe_request;
     const bool open = access_is_open(session_auths_access(self->client.sessions->auths));
     struct identity *who = NULL;
     const char *why = NULL;
-    int err = open ? 0 : identify(asked, &who, &why);
+    int err = open ? 0 : verbs_identify(frame, &who, &why);
     int added =
         err ? 0
-            : subscribe_request_add(subscribe_request, json_object_get(asked->frame, "channels"));
+            : subscribe_request_add(subscribe_request, json_object_get(frame->object, "channels"));
     if (added == ERR_BAD_FIELD) {
         identity_destroy(who);
-        send_error(self, ERR_BAD_FIELD, json_object_get(asked->frame, "ref"),
-                   SUBSCRIBE_REQUEST_CHANNELS);
+        verbs_answer_error(frame, ERR_BAD_FIELD, SUBSCRIBE_REQUEST_CHANNELS);
         return;
     }
     why = added ? "the frame's channels" : why;
@@ -507,84 +284,29 @@ static void authenticate(const struct asked *asked)
         let_in(self, who);
         return;
     }
-    log_refusal(self, &subscribe_request->start.user, (enum err)err, why);
+    verbs_log_refusal(frame, &subscribe_request->start.user, (enum err)err, why);
     identity_destroy(who);
     websocket_close(&self->websocket, (enum err)err);
 }
 
-/* A later one; a bad one changes nothing. */
-static void serve_auth(const struct asked *asked)
+/* A frame before the session is open: nothing but its token is of interest. */
+static void serve_opening(struct websocket_session *self, const struct client_frame *frame)
 {
-    struct websocket_session *self = asked->self;
-    struct topic user = connection_manager_user(&self->client.session);
-    struct identity *who = NULL;
-    const char *why;
-    int err = self->client.auth ? identify(asked, &who, &why) : 0;
-    if (!err && self->client.auth)
-        err = identity_may(who, RIGHT_RECEIVE, &user);
-    if (err) {
-        log_refusal(self, &user, (enum err)err, err_title((enum err)err));
-        send_error(self, (enum err)err, json_object_get(asked->frame, "ref"),
-                   err_title((enum err)err));
-        identity_destroy(who);
-        return;
-    }
-    if (self->client.auth) {
-        client_renew(&self->client, who);
-        drop_channels(self);
-    }
-    answer_renewal(self);
-}
-
-struct verb {
-    const char *type;
-    void (*serve)(const struct asked *asked);
-};
-
-static const struct verb verbs[] = {
-    {"ping", serve_ping},
-    {"subscribe", serve_subscribe},
-    {"unsubscribe", serve_unsubscribe},
-    {"send", serve_send},
-    {"ack", serve_ack},
-    {"auth", serve_auth},
-};
-
-static void serve_frame(const struct asked *asked)
-{
-    const char *type = json_string_value(json_object_get(asked->frame, "type"));
-    const json_t *ref = json_object_get(asked->frame, "ref");
-    const struct opening *opening = asked->self->opening;
-    if (opening && opening->locating) {
-        send_error(asked->self, ERR_BAD_FRAME, ref, "Wait for the welcome.");
-        return;
-    }
-    if (opening) {
-        if (type && strcmp(type, "auth") == 0)
-            authenticate(asked);
-        else
-            websocket_close(&asked->self->websocket, ERR_UNAUTHORIZED);
-        return;
-    }
-    if (!type) {
-        send_error(asked->self, ERR_BAD_FRAME, ref, "Send a JSON object with a type.");
-        return;
-    }
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(type, verbs[i].type) == 0) {
-            verbs[i].serve(asked);
-            return;
-        }
-    }
-    send_error(asked->self, ERR_BAD_FRAME, ref, "This type is not served.");
+    const char *type = json_string_value(json_object_get(frame->object, "type"));
+    if (self->opening->locating)
+        verbs_answer_error(frame, ERR_BAD_FRAME, "Wait for the welcome.");
+    else if (type && strcmp(type, "auth") == 0)
+        authenticate(self, frame);
+    else
+        websocket_close(&self->websocket, ERR_UNAUTHORIZED);
 }
 
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
                        size_t size)
 {
     struct websocket_session *self = from_websocket(websocket);
+    struct client_frame frame = {&self->client, NULL, bytes, size};
     json_error_t error;
-    json_t *frame = NULL;
     if (!self->websocket.json) /* the original reads and ignores what its clients send */
         return;
     if (self->opening && opcode != WEBSOCKET_TEXT) {
@@ -592,19 +314,21 @@ static void on_message(struct websocket *websocket, enum websocket_opcode opcode
         return;
     }
     if (opcode != WEBSOCKET_TEXT) {
-        send_error(self, ERR_BAD_FRAME, NULL, "Send text frames.");
+        verbs_answer_error(&frame, ERR_BAD_FRAME, "Send text frames.");
         return;
     }
-    int err = json_body_parse(bytes, size, &frame, &error);
+    int err = json_body_parse(bytes, size, &frame.object, &error);
     if (err == ERR_OUT_OF_MEMORY)
         websocket_close(websocket, ERR_OUT_OF_MEMORY);
     else if (err && self->opening)
         websocket_close(websocket, ERR_UNAUTHORIZED);
     else if (err)
-        send_error(self, ERR_BAD_JSON, NULL, "This frame is not JSON.");
+        verbs_answer_error(&frame, ERR_BAD_JSON, "This frame is not JSON.");
+    else if (self->opening)
+        serve_opening(self, &frame);
     else
-        serve_frame(&(struct asked){self, frame, bytes, size});
-    json_decref(frame);
+        verbs_serve(&frame);
+    json_decref(frame.object);
 }
 
 static void on_open(struct websocket *websocket)
@@ -777,7 +501,7 @@ void websocket_session_serve(struct request *request)
     int refused;
     struct websocket_session *self = session_create(json);
     int err = self
-                  ? client_admit_to_refuse(&self->client, sessions, &session_ops, request, &refused)
+                  ? client_admit_to_refuse(&self->client, sessions, &ops.session, request, &refused)
                   : ERR_OUT_OF_MEMORY;
     if (!err) {
         asked.session = self;
