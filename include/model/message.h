@@ -38,8 +38,7 @@ struct chunk {
     char bytes[];
 };
 
-/* One slot each: text, JSON, SSE, lobby, room; and the first three once more, for readers that
- * cannot take so much. */
+/* Room for so many ready forms; which they are, session/protocols.h says. */
 #define MESSAGE_FORMATS 8
 
 struct message {

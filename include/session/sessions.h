@@ -9,12 +9,10 @@
 #include <stdint.h>
 
 struct connection_limits;
-struct polls;
 struct publish_options;
 struct reactor;
 struct request;
 struct session_auths;
-struct sse_streams;
 struct streams;
 struct websockets;
 
@@ -22,8 +20,7 @@ struct sessions {
     struct reactor *reactor;
     struct streams *streams;
     struct websockets *websockets;
-    struct sse_streams *sse;
-    struct polls *polls;
+    void **states; /* owned by protocols.h: what each protocol keeps here */
     struct session_auths *auths;
     struct connection_limits *connection_limits;
     const struct publish_options *publish_options;

@@ -1,5 +1,8 @@
-#include "session/poll.h"
-
+/* `/poll/<user>`: a long poll, for clients that can do no better.
+ *
+ * Answers at once when something lies after the cursor; else the socket is adopted and waits as a
+ * session does, at no cost to anybody, and answers with what comes, or empty when its time is up.
+ * A user counts as online for ten seconds more, until the next poll. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +14,7 @@
 #include "http/request.h"
 #include "model/connection_manager.h"
 #include "model/message.h"
+#include "session/protocols.h"
 #include "session/sessions.h"
 #include "session/stream_client.h"
 #include "session/subscribe_request.h"
@@ -184,33 +188,37 @@ static void end_turn(struct reactor_hook *hook)
     }
 }
 
-struct polls *polls_create(struct reactor *reactor)
+static void *create(struct sessions *sessions)
 {
     struct polls *polls = mem_alloc(sizeof *polls);
-    polls->reactor = reactor;
-    stream_clients_init(&polls->clients, &ops, MAX_WAIT, reactor);
+    polls->reactor = sessions->reactor;
+    stream_clients_init(&polls->clients, &ops, MAX_WAIT, sessions->reactor);
     list_init(&polls->news);
     polls->turn.run = end_turn;
-    reactor_on_turn(reactor, &polls->turn);
+    reactor_on_turn(sessions->reactor, &polls->turn);
     return polls;
 }
 
-void polls_destroy(struct polls *polls)
+static void destroy(void *state)
 {
-    if (!polls)
-        return;
+    struct polls *polls = state;
     stream_clients_finish(&polls->clients);
     free(polls);
 }
 
-void polls_answer_all(struct polls *polls, enum err reason)
+static struct stream_clients *clients_of(const struct sessions *sessions)
 {
-    stream_clients_close_all(&polls->clients, reason);
+    return &((struct polls *)protocol_state(sessions, PROTOCOL_POLL))->clients;
 }
 
-void polls_abort_all(struct polls *polls)
+static void close_all(struct sessions *sessions, enum err reason)
 {
-    stream_clients_abort_all(&polls->clients);
+    stream_clients_close_all(clients_of(sessions), reason);
+}
+
+static void abort_all(struct sessions *sessions)
+{
+    stream_clients_abort_all(clients_of(sessions));
 }
 
 /* ---- asking ---- */
@@ -290,7 +298,7 @@ static void start_waiting(struct asked *asked)
 {
     const struct sessions *sessions = request_state(asked->request);
     struct poll_session *self = poll_session_create(asked->request);
-    int err = self ? stream_client_open(&self->base, &sessions->polls->clients, asked->request,
+    int err = self ? stream_client_open(&self->base, clients_of(sessions), asked->request,
                                         &asked->subscribe_request, asked->wait)
                    : ERR_OUT_OF_MEMORY;
     if (!err) {
@@ -382,7 +390,7 @@ static void on_located(void *context, int err)
     asked_destroy(asked);
 }
 
-void poll_serve(struct request *request)
+static void serve(struct request *request)
 {
     struct subscribe_request subscribe_request;
     size_t wait;
@@ -406,3 +414,17 @@ void poll_serve(struct request *request)
     subscribe_request_locate(request_reactor(request), request, &asked->subscribe_request,
                              on_located, asked);
 }
+
+static const struct route routes[] = {
+    {"GET", "/poll/:id", serve, NULL, false, RIGHT_RECEIVE},
+    {"POST", "/poll/:id", serve, NULL, false, RIGHT_RECEIVE},
+};
+
+const struct protocol poll_protocol = {
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .create = create,
+    .destroy = destroy,
+    .close_all = close_all,
+    .abort_all = abort_all,
+};

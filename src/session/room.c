@@ -1,5 +1,8 @@
-#include "session/room.h"
-
+/* Text chat rooms, as in the group-chat tutorials.
+ *
+ * `/ws` is one lobby: a text frame from anyone goes to everyone, its sender too. `/rooms/<room>` is
+ * a room: a text frame goes to all others as `bob: text`, and `/exit` leaves. They are the channels
+ * `lobby` and `room:<room>` with a ttl of 0: nothing said there is kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 #include "model/connection_manager.h"
 #include "model/identity.h"
 #include "session/client.h"
+#include "session/protocols.h"
 #include "session/sessions.h"
 #include "session/websocket_handshake.h"
 #include "session/wire_text.h"
@@ -306,7 +310,7 @@ static struct guest *guest_create(struct request *request)
     return self;
 }
 
-void room_lobby_serve(struct request *request)
+static void serve_lobby(struct request *request)
 {
     struct guest *self = guest_create(request);
     if (!self)
@@ -319,7 +323,7 @@ void room_lobby_serve(struct request *request)
     come_in(request, self);
 }
 
-void room_serve(struct request *request)
+static void serve_room(struct request *request)
 {
     size_t room_length;
     const char *room = request_path_id(request, &room_length);
@@ -350,3 +354,13 @@ void room_serve(struct request *request)
     self->channel_length = (uint8_t)(strlen(ROOM_PREFIX) + room_length);
     come_in(request, self);
 }
+
+static const struct route routes[] = {
+    {"GET", "/ws", serve_lobby, NULL, true, RIGHT_RECEIVE},
+    {"GET", "/rooms/:id", serve_room, NULL, true, RIGHT_RECEIVE},
+};
+
+const struct protocol room_protocol = {
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+};

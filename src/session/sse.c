@@ -1,5 +1,5 @@
-#include "session/sse.h"
-
+/* `/sse/<user>`: Server-Sent Events on the socket of their request. The same objects, ids and
+ * cursors as over a WebSocket, as HTML's event streams (section 9.2 of the HTML standard). */
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -8,6 +8,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "model/message.h"
+#include "session/protocols.h"
 #include "session/sessions.h"
 #include "session/stream_client.h"
 #include "session/subscribe_request.h"
@@ -70,8 +71,8 @@ static struct chunk *make_event_outline(const struct message *message)
     return make_with(message, "too_large", wire_json_outline);
 }
 
-static const struct message_format event_outline = {7, make_event_outline, NULL};
-static const struct message_format event_format = {2, make_event, &event_outline};
+static const struct message_format event_outline = {FRAME_EVENT_OUTLINE, make_event_outline, NULL};
+static const struct message_format event_format = {FRAME_EVENT, make_event, &event_outline};
 
 /* ---- the session's side ---- */
 
@@ -167,7 +168,7 @@ static const struct stream_client_ops ops = {
 
 /* ---- all of them ---- */
 
-struct sse_streams *sse_streams_create(struct reactor *reactor)
+static void *create(struct sessions *sessions)
 {
     struct sse_streams *all = mem_alloc(sizeof *all);
     struct buf comment;
@@ -175,27 +176,31 @@ struct sse_streams *sse_streams_create(struct reactor *reactor)
     buf_add_text(&comment, ": still here\n\n");
     all->comment = frame_from(&comment);
     buf_finish(&comment);
-    stream_clients_init(&all->clients, &ops, COMMENT_SECONDS, reactor);
+    stream_clients_init(&all->clients, &ops, COMMENT_SECONDS, sessions->reactor);
     return all;
 }
 
-void sse_streams_destroy(struct sse_streams *all)
+static void destroy(void *state)
 {
-    if (!all)
-        return;
+    struct sse_streams *all = state;
     stream_clients_finish(&all->clients);
     frame_unref(all->comment);
     free(all);
 }
 
-void sse_close_all(struct sse_streams *all, enum err reason)
+static struct stream_clients *clients_of(const struct sessions *sessions)
 {
-    stream_clients_close_all(&all->clients, reason);
+    return &((struct sse_streams *)protocol_state(sessions, PROTOCOL_SSE))->clients;
 }
 
-void sse_abort_all(struct sse_streams *all)
+static void close_all(struct sessions *sessions, enum err reason)
 {
-    stream_clients_abort_all(&all->clients);
+    stream_clients_close_all(clients_of(sessions), reason);
+}
+
+static void abort_all(struct sessions *sessions)
+{
+    stream_clients_abort_all(clients_of(sessions));
 }
 
 /* ---- opening ---- */
@@ -238,7 +243,7 @@ static void open_stream(const struct opening *opening)
     const struct sessions *sessions = request_state(opening->request);
     const struct subscribe_request *wanted = &opening->subscribe_request;
     struct stream_client *client = calloc(1, sizeof *client);
-    int err = client ? stream_client_open(client, &sessions->sse->clients, opening->request, wanted,
+    int err = client ? stream_client_open(client, clients_of(sessions), opening->request, wanted,
                                           COMMENT_SECONDS)
                      : ERR_OUT_OF_MEMORY;
     if (!err) {
@@ -273,7 +278,7 @@ static void locate(struct request *request, struct subscribe_request *subscribe_
                              on_located, opening);
 }
 
-void sse_serve(struct request *request)
+static void serve(struct request *request)
 {
     const struct sessions *sessions = request_state(request);
     struct subscribe_request subscribe_request;
@@ -294,3 +299,17 @@ void sse_serve(struct request *request)
     else
         request_answer_static(request, 200, RESPONSE_STREAM_TYPE, "", 0);
 }
+
+static const struct route routes[] = {
+    {"GET", "/sse/:id", serve, NULL, false, RIGHT_RECEIVE},
+    {"POST", "/sse/:id", serve, NULL, false, RIGHT_RECEIVE},
+};
+
+const struct protocol sse_protocol = {
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .create = create,
+    .destroy = destroy,
+    .close_all = close_all,
+    .abort_all = abort_all,
+};

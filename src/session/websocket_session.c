@@ -1,5 +1,4 @@
-#include "session/websocket_session.h"
-
+/* `/ws/<user>`: text as in the original, or JSON, both forms of docs/wire.md over a WebSocket. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "model/message.h"
 #include "session/client.h"
 #include "session/session_auth.h"
+#include "session/protocols.h"
 #include "session/sessions.h"
 #include "session/subscribe_request.h"
 #include "session/verbs.h"
@@ -83,8 +83,8 @@ static struct chunk *make_json_outline(const struct message *message)
     return make_with(message, wire_json_outline);
 }
 
-static const struct message_format json_outline = {6, make_json_outline, NULL};
-static const struct message_format json_format = {1, make_json, &json_outline};
+static const struct message_format json_outline = {FRAME_JSON_OUTLINE, make_json_outline, NULL};
+static const struct message_format json_format = {FRAME_JSON, make_json, &json_outline};
 
 /* Sends and empties the buffer. */
 static bool send_buf(struct websocket_session *self, struct buf *buf)
@@ -489,7 +489,7 @@ static void open_session(struct websocket_session *self, int refused)
                                  answer, self);
 }
 
-void websocket_session_serve(struct request *request)
+static void serve(struct request *request)
 {
     struct opening asked = {.request = request};
     struct sessions *sessions = request_state(request);
@@ -516,3 +516,26 @@ void websocket_session_serve(struct request *request)
     subscribe_request_finish(&asked.subscribe_request);
     sessions_refuse(request, err);
 }
+
+/* ---- all WebSockets, those of rooms and echoes among them ---- */
+
+static void close_all(struct sessions *sessions, enum err reason)
+{
+    websockets_close_all(sessions->websockets, reason);
+}
+
+static void abort_all(struct sessions *sessions)
+{
+    websockets_abort_all(sessions->websockets);
+}
+
+static const struct route routes[] = {
+    {"GET", "/ws/:id", serve, NULL, true, RIGHT_RECEIVE},
+};
+
+const struct protocol websocket_session_protocol = {
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .close_all = close_all,
+    .abort_all = abort_all,
+};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "session/protocols.h"
 #include "socket/websocket.h"
 
 struct form {
@@ -67,8 +68,8 @@ static struct chunk *make_outline(const struct message *message)
     return frame_of(message, &(struct form){"[", "]: ", true}, text, (size_t)length);
 }
 
-static const struct message_format outline = {5, make_outline, NULL};
+static const struct message_format outline = {FRAME_TEXT_OUTLINE, make_outline, NULL};
 
-const struct message_format wire_text_session = {0, make_session, &outline};
-const struct message_format wire_text_room = {3, make_room, NULL};
-const struct message_format wire_text_lobby = {4, make_lobby, NULL};
+const struct message_format wire_text_session = {FRAME_TEXT, make_session, &outline};
+const struct message_format wire_text_room = {FRAME_ROOM, make_room, NULL};
+const struct message_format wire_text_lobby = {FRAME_LOBBY, make_lobby, NULL};

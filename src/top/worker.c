@@ -24,14 +24,11 @@
 #include "http/route.h"
 #include "model/access.h"
 #include "model/identity.h"
-#include "session/poll.h"
+#include "session/protocols.h"
 #include "session/publish_request.h"
-#include "session/room.h"
 #include "session/session_auth.h"
 #include "session/sessions.h"
-#include "session/sse.h"
 #include "session/websocket_echo.h"
-#include "session/websocket_session.h"
 #include "socket/stream.h"
 #include "socket/websocket.h"
 #include "top/endpoint.h"
@@ -65,6 +62,15 @@ static void add_route(struct worker *worker, struct route route)
     worker->routes[worker->route_count++] = route;
 }
 
+static void add_protocol(struct worker *worker, const struct protocol *protocol)
+{
+    for (size_t i = 0; i < protocol->route_count; i++) {
+        struct route route = protocol->routes[i];
+        route.state = &worker->sessions;
+        add_route(worker, route);
+    }
+}
+
 static void add_routes(struct worker *worker)
 {
     const struct worker_shared *ground = worker->ground;
@@ -73,13 +79,6 @@ static void add_routes(struct worker *worker)
         {"POST", "/send-message", send_message_serve, &worker->send, false, RIGHT_SEND},
         {"POST", "/send-messages", NULL, &worker->send_lines, false, RIGHT_SEND,
          &send_lines_body_handler},
-        {"GET", "/ws/:id", websocket_session_serve, &worker->sessions, true, RIGHT_RECEIVE},
-        {"GET", "/ws", room_lobby_serve, &worker->sessions, true, RIGHT_RECEIVE},
-        {"GET", "/rooms/:id", room_serve, &worker->sessions, true, RIGHT_RECEIVE},
-        {"GET", "/sse/:id", sse_serve, &worker->sessions, false, RIGHT_RECEIVE},
-        {"POST", "/sse/:id", sse_serve, &worker->sessions, false, RIGHT_RECEIVE},
-        {"GET", "/poll/:id", poll_serve, &worker->sessions, false, RIGHT_RECEIVE},
-        {"POST", "/poll/:id", poll_serve, &worker->sessions, false, RIGHT_RECEIVE},
         {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
         {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
         {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
@@ -101,6 +100,8 @@ static void add_routes(struct worker *worker)
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         add_route(worker, routes[i]);
+    for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+        add_protocol(worker, protocol_at((enum protocol_row)i));
     if (!ground->config->metrics_listen[0])
         add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, ground->status,
                                          false, RIGHT_READ});
@@ -225,9 +226,7 @@ static void drain(void *context)
     listener_drain(worker->listener);
     if (worker->metrics)
         listener_drain(worker->metrics);
-    websockets_close_all(worker->sessions.websockets, ERR_STOPPING);
-    sse_close_all(worker->sessions.sse, ERR_STOPPING);
-    polls_answer_all(worker->sessions.polls, ERR_STOPPING);
+    protocols_close_all(&worker->sessions, ERR_STOPPING);
 }
 
 static void end_all(void *context)
@@ -243,9 +242,7 @@ static void end_all(void *context)
     listener_abort(worker->listener);
     if (worker->metrics)
         listener_abort(worker->metrics);
-    websockets_abort_all(worker->sessions.websockets);
-    sse_abort_all(worker->sessions.sse);
-    polls_abort_all(worker->sessions.polls);
+    protocols_abort_all(&worker->sessions);
 }
 
 void worker_drain(struct worker *worker)
@@ -338,8 +335,7 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
         .next_session = (uint64_t)index << 56 | (uint64_t)clock_wall_ms() << 12,
         .can_adopt = ground->can_adopt,
     };
-    worker->sessions.sse = sse_streams_create(worker->reactor);
-    worker->sessions.polls = polls_create(worker->reactor);
+    protocols_create(&worker->sessions);
     worker->sessions.auths = session_auths_create(worker->reactor, ground->connection_limits);
     struct limits limits = limits_of(config);
     set_limits(worker, &limits);
@@ -356,8 +352,7 @@ void worker_destroy(struct worker *worker)
     listener_destroy(worker->listener);
     listener_destroy(worker->metrics);
     websockets_destroy(worker->sessions.websockets);
-    sse_streams_destroy(worker->sessions.sse);
-    polls_destroy(worker->sessions.polls);
+    protocols_destroy(&worker->sessions);
     session_auths_destroy(worker->sessions.auths);
     access_unref(worker->access);
     streams_destroy(worker->sessions.streams);
