@@ -26,7 +26,7 @@ struct sockaddr;
 
 /* ---- for a route's serve() ---- */
 
-void *request_state(const struct request *request);
+void *request_context(const struct request *request);
 struct reactor *request_reactor(const struct request *request);
 /* When its head was whole, on the monotonic clock. */
 int64_t request_began_us(const struct request *request);

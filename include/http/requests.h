@@ -54,7 +54,23 @@ struct requests {
     bool access_log;
 };
 
-enum request_stage { REQUEST_HEAD, REQUEST_BODY, REQUEST_SERVED };
+/* How far a request has come. What may follow what is a table in requests.c. */
+enum request_state {
+    REQUEST_HEAD,      /* it has a target; its head is on its way */
+    REQUEST_BODY,      /* its head is judged; its body comes */
+    REQUEST_PAUSED,    /* its body reader takes no more for now */
+    REQUEST_REFUSED,   /* answered before its body's end, which is read for nothing */
+    REQUEST_LINGERING, /* the same, but the answer is out already, and the connection ends */
+    REQUEST_SERVING,   /* it is whole, and its route's to answer */
+    REQUEST_WAITING,   /* the answer comes later */
+    REQUEST_ANSWERED,  /* libmicrohttpd's to send */
+    REQUEST_UPGRADING, /* the same, and then its socket is to be handed over */
+    REQUEST_CUT,       /* its connection ends without an answer: no memory, or another has it */
+    REQUEST_ABANDONED, /* answered without the broker, which still has it */
+    REQUEST_LATE,      /* its connection and response are gone; the broker still has it */
+    REQUEST_OVER,      /* all are gone */
+    REQUEST_STATES
+};
 
 struct request {
     struct request *next_spare;
@@ -71,22 +87,16 @@ struct request {
     size_t body_held; /* of the quota, by the body */
     int64_t began_us;
 
-    /* How far request_in has got. */
-    enum request_stage stage;
-    uint64_t calls;    /* of libmicrohttpd's for it */
-    bool settled;      /* libmicrohttpd has seen that nothing is left to read */
-    void *body_reader; /* the body handler's, while it is open */
+    enum request_state state; /* changed by request_enter only */
+    bool suspended;           /* PAUSED or WAITING, and libmicrohttpd knows */
+    uint64_t calls;           /* of libmicrohttpd's for it */
+    void *body_reader;        /* the body handler's, while it is open */
     size_t taken;
 
     /* How it is answered. */
     struct response response;
     size_t answer_held; /* of the quota, by its body */
-    bool waits;         /* the answer comes later */
-    bool suspended;     /* libmicrohttpd knows */
-    bool held;          /* who asked the broker still has it: its request was answered without it */
-    bool over;          /* its request has come to its end: connection and response are gone */
-    bool close;         /* the connection cannot be used again */
-    bool lingers; /* it was answered before its body came, of which the rest is read for nothing */
+    bool close;         /* the connection cannot be used again after it */
     void (*adopted)(void *context, int fd, const char *extra, size_t size);
     void *adopted_context;
 
@@ -102,15 +112,21 @@ void requests_give_back(struct request *request);
 /* Is an answer made, or none to come? */
 bool requests_is_answered(const struct request *request);
 
-/* If it waits, it does so no longer: libmicrohttpd asks again at its next run. */
-void requests_resume(struct request *request);
+/* Goes over to another state, which must be one that may follow; out of a wait libmicrohttpd asks
+ * again at its next run. */
+void request_enter(struct request *request, enum request_state state);
+/* What waits is not asked for until it does so no longer. Within libmicrohttpd's call only. */
+void request_suspend(struct request *request);
 /* libmicrohttpd has work that it does not know of. */
 void requests_run_again(struct requests *requests);
 /* Its connection has come further, and has that phase's time from now on. */
 void requests_move_deadline(struct request *request, enum deadline_phase phase);
 
-/* Until request_release it stays, though its request ends: somebody still owes it an answer. */
-void requests_hold(struct request *request);
+/* Until request_release it stays, though its connection ends: somebody still owes it an answer. In
+ * the state ABANDONED or LATE. */
+void requests_hold(struct request *request, enum request_state state);
+/* Is it so? */
+bool requests_is_held(const struct request *request);
 
 /* Frees what is kept to be used again; no request is open. */
 void requests_finish(struct requests *requests);

@@ -35,7 +35,7 @@ struct route {
     const char *method; /* GET also serves HEAD */
     const char *path;   /* `/users/:id/devices/:name`: two such segments at most */
     void (*serve)(struct request *request);
-    void *state;  /* the family's, see request_state */
+    void *state;  /* the family's, see request_context */
     bool upgrade; /* a WebSocket handshake */
     enum right right;
     const struct body_handler *body_handler; /* or NULL; in place of serve() */

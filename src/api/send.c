@@ -61,7 +61,7 @@ void send_message_serve(struct request *request)
         return;
     }
     source.text = request_body(request, &source.size);
-    if (publish_request_read(publish_request, body, &source, request_state(request), &problem) ==
+    if (publish_request_read(publish_request, body, &source, request_context(request), &problem) ==
         0) {
         publish(request, publish_request);
         return;

@@ -334,7 +334,7 @@ static void *open_batch(struct request *request)
         return NULL;
     }
     batch->request = request;
-    batch->all = request_state(request);
+    batch->all = request_context(request);
     batch->reactor = request_reactor(request);
     lines_init(&batch->lines, request_max_body(request));
     list_init(&batch->entries);

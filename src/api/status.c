@@ -28,7 +28,7 @@ void status_alive_serve(struct request *request)
 void status_ready_serve(struct request *request)
 {
     static const char ready[] = "{\"status\":\"ready\"}\n";
-    const struct status *status = request_state(request);
+    const struct status *status = request_context(request);
     if (atomic_load(&status->stopping))
         request_problem(request, ERR_STOPPING, NULL, "Send new connections elsewhere.");
     else if (!broker_stats(status->broker).up)
@@ -99,7 +99,7 @@ static void write_process(struct buf *body, const struct status *status)
 
 void status_metrics_serve(struct request *request)
 {
-    const struct status *status = request_state(request);
+    const struct status *status = request_context(request);
     struct broker_stats stats = broker_stats(status->broker);
     struct buf body;
     buf_init(&body);

@@ -29,7 +29,7 @@ size_t request_max_body(const struct request *request)
     return request->all->limits.max_body;
 }
 
-void *request_state(const struct request *request)
+void *request_context(const struct request *request)
 {
     return request->route->state;
 }
@@ -132,15 +132,16 @@ void request_add_header(struct request *request, const char *name, const char *v
 
 void request_release(struct request *request)
 {
-    request->held = false;
+    bool over = request->state == REQUEST_LATE;
+    request_enter(request, over ? REQUEST_OVER : REQUEST_ANSWERED);
     request->all->late--;
-    if (request->over)
+    if (over)
         requests_give_back(request);
 }
 
 bool request_drop_late(struct request *request)
 {
-    bool late = request->held;
+    bool late = requests_is_held(request);
     if (late)
         request_release(request);
     return late;
@@ -151,7 +152,7 @@ bool request_drop_late(struct request *request)
 static bool body_is_left(const struct request *request)
 {
     const struct head_body *body = &request->announced;
-    return request->stage == REQUEST_BODY && body->any && !request->close &&
+    return request->state == REQUEST_BODY && body->any && !request->close &&
            (body->chunked || body->length > REQUESTS_SHORT_BODY) &&
            !request_header(request, "Expect");
 }
@@ -170,23 +171,20 @@ static void answer_early(struct request *request, int status, const char *conten
     buf_add_format(&bytes, "Content-Length: %zu\r\n\r\n", size);
     buf_add(&bytes, body, size);
     request->response.status = status;
-    request->close = !buf_ok(&bytes) || send(info->connect_fd, bytes.data, bytes.size,
-                                             MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)bytes.size;
+    bool sent = buf_ok(&bytes) && send(info->connect_fd, bytes.data, bytes.size,
+                                       MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes.size;
     buf_finish(&bytes);
-    if (request->close)
-        return;
-    shutdown(info->connect_fd, SHUT_WR);
-    request->lingers = true;
-    requests_move_deadline(request, DEADLINE_LINGER);
+    if (sent)
+        shutdown(info->connect_fd, SHUT_WR);
+    request_enter(request, sent ? REQUEST_LINGERING : REQUEST_CUT);
 }
 
 /* When there is no memory for an answer, the connection ends without one. */
 static void hang_up(struct request *request)
 {
-    request->close = true;
     request->response.err = ERR_OUT_OF_MEMORY;
     request->response.status = 503;
-    requests_resume(request);
+    request_enter(request, REQUEST_CUT);
 }
 
 static void settle(struct request *request, bool made)
@@ -197,7 +195,7 @@ static void settle(struct request *request, bool made)
     }
     if (request->close || request->all->stopping)
         response_say_close(&request->response);
-    requests_resume(request);
+    request_enter(request, request->state == REQUEST_BODY ? REQUEST_REFUSED : REQUEST_ANSWERED);
 }
 
 void request_answer(struct request *request, int status, const char *content_type, struct buf *body)
@@ -332,7 +330,10 @@ void request_refuse(struct request *request, enum err err, const char *why)
 
 void request_wait(struct request *request)
 {
-    request->waits = true;
+    if (request->state == REQUEST_BODY)
+        request_enter(request, REQUEST_PAUSED);
+    else if (request->state == REQUEST_SERVING)
+        request_enter(request, REQUEST_WAITING);
 }
 
 void request_await(struct request *request, struct call *call, enum broker_end end)
@@ -359,9 +360,7 @@ void request_progress(struct request *request)
 
 void request_go_on(struct request *request)
 {
-    request->waits = false;
-    requests_move_deadline(request, DEADLINE_BODY);
-    requests_resume(request);
+    request_enter(request, REQUEST_BODY);
 }
 
 /* ---- the socket ---- */
@@ -376,7 +375,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *mhd_c
     struct request *request = cls;
     int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
     void (*adopted)(void *, int, const char *, size_t) = request->adopted;
-    request->adopted = NULL;
+    request_enter(request, REQUEST_ANSWERED);
     adopted(request->adopted_context, fd, extra, extra_size);
     requests_run_again(request->all);
     MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
@@ -400,7 +399,7 @@ void request_upgrade(struct request *request, const char *accept, const char *pr
         MHD_add_response_header(mhd_response, "Sec-WebSocket-Protocol", protocol);
     request->response.mhd_response = mhd_response;
     request->response.status = MHD_HTTP_SWITCHING_PROTOCOLS;
-    requests_resume(request);
+    request_enter(request, REQUEST_UPGRADING);
 }
 
 int request_adopt(struct request *request)
@@ -410,9 +409,8 @@ int request_adopt(struct request *request)
     int fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    request->close = true; /* MHD_NO without an answer */
     request->response.status = MHD_HTTP_OK;
-    requests_resume(request);
+    request_enter(request, REQUEST_CUT);
     requests_run_again(request->all);
     return fd;
 }

@@ -250,16 +250,6 @@ static void begin(struct request *request)
 
 /* ---- the body ---- */
 
-static int suspend_if_waits(struct request *request)
-{
-    if (request->waits && !request->suspended) {
-        request->suspended = true;
-        requests_move_deadline(request, DEADLINE_WAIT);
-        MHD_suspend_connection(request->connection);
-    }
-    return MHD_YES;
-}
-
 /* While it is suspended, libmicrohttpd may still bring the next chunk of those it has read. A body
  * reader that has had enough takes all and does nothing: who sends twice what is allowed is cut
  * off. */
@@ -269,13 +259,17 @@ static int give_to_body_reader(struct request *request, const char *bytes, size_
     if (request->suspended)
         return MHD_YES;
     size_t taken = body_handler->take(request->body_reader, bytes, *size);
-    assert(taken == *size || request->waits);
+    assert(taken == *size || request->state == REQUEST_PAUSED);
     *size -= taken;
     request->taken += taken;
-    if (request->taken <= 2 * body_handler->max_size)
-        return suspend_if_waits(request);
-    request->response.err = ERR_BODY_TOO_LARGE;
-    return MHD_NO;
+    if (request->taken > 2 * body_handler->max_size) {
+        request->response.err = ERR_BODY_TOO_LARGE;
+        request_enter(request, REQUEST_CUT);
+        return MHD_NO;
+    }
+    if (request->state == REQUEST_PAUSED)
+        request_suspend(request);
+    return MHD_YES;
 }
 
 static void gather(struct request *request, const char *bytes, size_t size)
@@ -301,7 +295,7 @@ static int take_body(struct request *request, const char *bytes, size_t *size)
     *size = 0;
     if (!requests_is_answered(request))
         gather(request, bytes, taken);
-    return request->close ? MHD_NO : MHD_YES;
+    return request->state == REQUEST_CUT ? MHD_NO : MHD_YES;
 }
 
 /* ---- libmicrohttpd's calls ---- */
@@ -321,29 +315,16 @@ static int queue_answer(struct request *request)
 {
     if (!request->response.mhd_response)
         return MHD_NO;
+    if (request->state == REQUEST_REFUSED)
+        request_enter(request, REQUEST_ANSWERED);
     requests_move_deadline(request, DEADLINE_ANSWER);
     return MHD_queue_response(request->connection, (unsigned)request->response.status,
                               request->response.mhd_response);
 }
 
-/* What libmicrohttpd is told after a step. A connection that is suspended in the step that read the
- * end of its request is read from once more when it is resumed, and ended there, unanswered, if the
- * client has shut down its side meanwhile. So it is suspended one step later. */
-static int proceed(struct request *request)
-{
-    if (requests_is_answered(request))
-        return queue_answer(request);
-    if (request->settled)
-        return suspend_if_waits(request);
-    request->settled = true;
-    return MHD_YES;
-}
-
 static void serve(struct request *request)
 {
-    request->stage = REQUEST_SERVED;
-    if (requests_is_answered(request)) /* refused; its body was read for nothing */
-        return;
+    request_enter(request, REQUEST_SERVING);
     if (!buf_ok(&request->body))
         request_problem(request, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
     else if (request->route->upgrade && request->all->stopping)
@@ -352,7 +333,7 @@ static void serve(struct request *request)
         request->route->body_handler->end(request->body_reader);
     else
         request->route->serve(request);
-    assert(request->response.mhd_response || request->waits || request->close);
+    assert(request->state != REQUEST_SERVING);
 }
 
 /* May a refused request come to its end? Then its connection lives on; an answer in the first call
@@ -360,19 +341,19 @@ static void serve(struct request *request)
  * or when that is very long. */
 static bool may_end(const struct request *request)
 {
-    return !request->close && request->announced.length <= REQUESTS_SHORT_BODY &&
-           !request_header(request, "Expect");
+    return request->state != REQUEST_CUT && !request->close &&
+           request->announced.length <= REQUESTS_SHORT_BODY && !request_header(request, "Expect");
 }
 
 static int first_call(struct request *request, const char *method, const char *version)
 {
-    request->stage = REQUEST_BODY;
+    request_enter(request, REQUEST_BODY);
     request->began_us = clock_mono_us();
     request->head.method = method;
     request->head.version = version;
     request->response.varies = strcmp(method, "POST") != 0;
     begin(request);
-    if (request->lingers)
+    if (request->state == REQUEST_LINGERING)
         return MHD_YES;
     if (request->announced.any)
         requests_move_deadline(request, DEADLINE_BODY);
@@ -383,6 +364,9 @@ static int first_call(struct request *request, const char *method, const char *v
     return queue_answer(request);
 }
 
+/* A connection that is suspended in the step that read the end of its request is read from once
+ * more when it is resumed, and ended there, unanswered, if the client has shut down its side
+ * meanwhile. So one that waits is suspended one step later. */
 int request_in_on_request(void *cls, struct MHD_Connection *connection, const char *url,
                           const char *method, const char *version, const char *upload_data,
                           size_t *upload_data_size, void **mhd_context)
@@ -395,13 +379,15 @@ int request_in_on_request(void *cls, struct MHD_Connection *connection, const ch
     if (!request) /* there was no memory for it */
         return MHD_NO;
     request->calls++;
-    if (request->stage == REQUEST_HEAD)
+    if (request->state == REQUEST_HEAD)
         return first_call(request, method, version);
-    if (request->stage == REQUEST_BODY && *upload_data_size)
+    if (*upload_data_size)
         return take_body(request, upload_data, upload_data_size);
-    if (request->stage == REQUEST_BODY)
+    if (request->state == REQUEST_BODY || request->state == REQUEST_PAUSED)
         serve(request);
-    return proceed(request);
+    else if (request->state == REQUEST_WAITING)
+        request_suspend(request);
+    return requests_is_answered(request) ? queue_answer(request) : MHD_YES;
 }
 
 static void log_access(const struct request *request)
@@ -423,7 +409,7 @@ static bool is_owed(struct request *request)
 {
     if (request->body_reader)
         return request->route->body_handler->close(request->body_reader);
-    return request->waits && !request->held && !request->response.mhd_response && !request->close;
+    return request->state == REQUEST_WAITING;
 }
 
 void request_in_on_completed(void *cls, struct MHD_Connection *connection, void **mhd_context,
@@ -436,9 +422,9 @@ void request_in_on_completed(void *cls, struct MHD_Connection *connection, void 
     if (!request)
         return;
     *mhd_context = NULL;
-    if (request->adopted) /* the client left before the 101 was out */
+    if (request->state == REQUEST_UPGRADING) /* the client left before the 101 was out */
         request->adopted(request->adopted_context, -1, NULL, 0);
-    if (request->stage != REQUEST_HEAD) {
+    if (request->state != REQUEST_HEAD) {
         metrics_add(&all->reactor->metrics.http_requests, 1);
         if (request->response.err)
             metrics_add(&all->reactor->metrics.refused[request->response.err], 1);
@@ -446,12 +432,16 @@ void request_in_on_completed(void *cls, struct MHD_Connection *connection, void 
             log_access(request);
         requests_move_deadline(request, DEADLINE_NEXT_HEAD);
     }
-    if (is_owed(request))
-        requests_hold(request);
+    bool given_up = request->state == REQUEST_ABANDONED;
     response_finish(&request->response);
-    request->over = true;
-    if (!request->held)
+    if (given_up) {
+        request_enter(request, REQUEST_LATE);
+    } else if (is_owed(request)) {
+        requests_hold(request, REQUEST_LATE);
+    } else {
+        request_enter(request, REQUEST_OVER);
         requests_give_back(request);
+    }
 }
 
 void request_in_give_up(struct request *request)
@@ -463,5 +453,5 @@ void request_in_give_up(struct request *request)
         return;
     }
     request_problem(request, ERR_BROKER_DOWN, NULL, REQUEST_GIVEN_UP);
-    requests_hold(request);
+    requests_hold(request, REQUEST_ABANDONED);
 }

@@ -1,5 +1,6 @@
 #include "http/requests.h"
 
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,9 +63,39 @@ void requests_give_back(struct request *request)
     requests->spare_count++;
 }
 
+#define TO(state) (1u << REQUEST_##state)
+
+/* A body reader may be owed answers (LATE) whatever became of its request. */
+static const unsigned may_follow[REQUEST_STATES] = {
+    [REQUEST_HEAD] = TO(BODY) | TO(OVER),
+    [REQUEST_BODY] =
+        TO(PAUSED) | TO(REFUSED) | TO(LINGERING) | TO(SERVING) | TO(CUT) | TO(LATE) | TO(OVER),
+    [REQUEST_PAUSED] = TO(BODY) | TO(SERVING) | TO(CUT) | TO(LATE) | TO(OVER),
+    [REQUEST_REFUSED] = TO(ANSWERED) | TO(OVER),
+    [REQUEST_LINGERING] = TO(OVER),
+    [REQUEST_SERVING] = TO(WAITING) | TO(ANSWERED) | TO(UPGRADING) | TO(CUT),
+    [REQUEST_WAITING] = TO(ANSWERED) | TO(UPGRADING) | TO(CUT) | TO(LATE) | TO(OVER),
+    [REQUEST_ANSWERED] = TO(ABANDONED) | TO(LATE) | TO(OVER),
+    [REQUEST_UPGRADING] = TO(ANSWERED) | TO(OVER),
+    [REQUEST_CUT] = TO(ABANDONED) | TO(LATE) | TO(OVER),
+    [REQUEST_ABANDONED] = TO(ANSWERED) | TO(LATE),
+    [REQUEST_LATE] = TO(OVER),
+};
+
+static bool is_any_of(const struct request *request, unsigned states)
+{
+    return states >> request->state & 1;
+}
+
 bool requests_is_answered(const struct request *request)
 {
-    return request->response.mhd_response || request->close || request->lingers;
+    return is_any_of(request, TO(REFUSED) | TO(LINGERING) | TO(ANSWERED) | TO(UPGRADING) | TO(CUT) |
+                                  TO(ABANDONED) | TO(LATE) | TO(OVER));
+}
+
+bool requests_is_held(const struct request *request)
+{
+    return is_any_of(request, TO(ABANDONED) | TO(LATE));
 }
 
 void requests_run_again(struct requests *requests)
@@ -73,13 +104,34 @@ void requests_run_again(struct requests *requests)
     reactor_again(requests->reactor);
 }
 
-void requests_resume(struct request *request)
+static void resume(struct request *request)
 {
-    if (!request->suspended)
-        return;
     request->suspended = false;
     requests_run_again(request->all);
     MHD_resume_connection(request->connection);
+}
+
+void request_suspend(struct request *request)
+{
+    assert(is_any_of(request, TO(PAUSED) | TO(WAITING)));
+    if (request->suspended)
+        return;
+    request->suspended = true;
+    requests_move_deadline(request, DEADLINE_WAIT);
+    MHD_suspend_connection(request->connection);
+}
+
+void request_enter(struct request *request, enum request_state state)
+{
+    assert(may_follow[request->state] >> state & 1);
+    bool was_paused = request->state == REQUEST_PAUSED;
+    request->state = state;
+    if (state == REQUEST_LINGERING)
+        requests_move_deadline(request, DEADLINE_LINGER);
+    else if (state == REQUEST_BODY && was_paused)
+        requests_move_deadline(request, DEADLINE_BODY);
+    if (request->suspended && is_any_of(request, TO(BODY) | TO(ANSWERED) | TO(UPGRADING) | TO(CUT)))
+        resume(request);
 }
 
 void requests_move_deadline(struct request *request, enum deadline_phase phase)
@@ -93,9 +145,9 @@ void requests_move_deadline(struct request *request, enum deadline_phase phase)
     deadlines_move(&request->all->deadlines, deadline, phase, clock_mono_ms());
 }
 
-void requests_hold(struct request *request)
+void requests_hold(struct request *request, enum request_state state)
 {
-    request->held = true;
+    request_enter(request, state);
     request->all->late++;
 }
 

@@ -257,7 +257,7 @@ static uint64_t gap_of(const struct read_call *read)
 static void answer_page(struct asked *asked)
 {
     const struct read_call *read = &asked->read;
-    struct sessions *sessions = request_state(asked->request);
+    struct sessions *sessions = request_context(asked->request);
     struct buf messages, body;
     uint64_t next = read->above_head ? read->head : read->after;
     buf_init(&messages);
@@ -296,7 +296,7 @@ static struct poll_session *poll_session_create(struct request *request)
 
 static void start_waiting(struct asked *asked)
 {
-    const struct sessions *sessions = request_state(asked->request);
+    const struct sessions *sessions = request_context(asked->request);
     struct poll_session *self = poll_session_create(asked->request);
     int err = self ? stream_client_open(&self->base, clients_of(sessions), asked->request,
                                         &asked->subscribe_request, asked->wait)
@@ -333,7 +333,7 @@ static void on_page(struct call *call)
 /* wait, in seconds. False: a problem was answered. */
 static bool read_wait(struct request *request, size_t *ret_wait)
 {
-    const struct sessions *sessions = request_state(request);
+    const struct sessions *sessions = request_context(request);
     const char *text = request_query(request, "wait");
     uint64_t wait = (uint64_t)(sessions->poll_wait_ms + 999) / 1000;
     if (text && (!text_parse_u64(text, strlen(text), &wait) || wait > MAX_WAIT)) {
@@ -364,7 +364,7 @@ static bool list_topics(struct asked *asked)
 /* Without a cursor only what comes from now on counts: the page is read after head, for its id. */
 static void read_page(struct asked *asked)
 {
-    struct sessions *sessions = request_state(asked->request);
+    struct sessions *sessions = request_context(asked->request);
     struct reactor *reactor = sessions->reactor;
     const struct catch_up_start *start = &asked->subscribe_request.start;
     asked->read.call.done = on_page;

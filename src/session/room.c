@@ -281,7 +281,7 @@ static void come_in(struct request *request, struct guest *self)
 {
     char accept[DIGEST_ACCEPT_SIZE];
     int refused; /* said after the 101 */
-    struct sessions *sessions = request_state(request);
+    struct sessions *sessions = request_context(request);
     if (!websocket_handshake_check(request, accept)) {
         free(self);
         return;

@@ -240,7 +240,7 @@ struct opening {
 
 static void open_stream(const struct opening *opening)
 {
-    const struct sessions *sessions = request_state(opening->request);
+    const struct sessions *sessions = request_context(opening->request);
     const struct subscribe_request *wanted = &opening->subscribe_request;
     struct stream_client *client = calloc(1, sizeof *client);
     int err = client ? stream_client_open(client, clients_of(sessions), opening->request, wanted,
@@ -280,7 +280,7 @@ static void locate(struct request *request, struct subscribe_request *subscribe_
 
 static void serve(struct request *request)
 {
-    const struct sessions *sessions = request_state(request);
+    const struct sessions *sessions = request_context(request);
     struct subscribe_request subscribe_request;
     const char *why;
     if (!request_may_ask(request) || !subscribe_request_read(request, &subscribe_request))

@@ -81,7 +81,7 @@ int stream_client_open(struct stream_client *client, struct stream_clients *all,
     client->all = all;
     client->max = wanted->max;
     list_init(&client->link);
-    int err = client_admit(&client->client, request_state(request), &all->ops->session, request);
+    int err = client_admit(&client->client, request_context(request), &all->ops->session, request);
     if (err)
         return err;
     err = client_authorize(&client->client, request);

@@ -65,7 +65,7 @@ static const struct websocket_role role = {
 void websocket_echo_serve(struct request *request)
 {
     char accept[DIGEST_ACCEPT_SIZE];
-    struct sessions *sessions = request_state(request);
+    struct sessions *sessions = request_context(request);
     if (!websocket_handshake_check(request, accept))
         return;
     struct echo *echo = calloc(1, sizeof *echo);

@@ -492,7 +492,7 @@ static void open_session(struct websocket_session *self, int refused)
 static void serve(struct request *request)
 {
     struct opening asked = {.request = request};
-    struct sessions *sessions = request_state(request);
+    struct sessions *sessions = request_context(request);
     bool json;
     if (!websocket_handshake_check(request, asked.accept) ||
         !choose_format(request, &json, &asked.protocol) || !request_may_ask(request) ||

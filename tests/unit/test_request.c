@@ -1,7 +1,10 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "desk.h"
@@ -760,10 +763,40 @@ static int open_ours(void **state)
 
 #define DESK_TEST(test) cmocka_unit_test_setup_teardown(test, open_ours, desk_close)
 
+/* Does this step end a process? Its complaint is not ours to hear. */
+static bool aborts(enum request_state from, enum request_state to)
+{
+    int status;
+    pid_t child = fork();
+    if (!child) {
+        struct request request = {.state = from};
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        signal(SIGABRT, SIG_DFL);
+        close(STDERR_FILENO);
+        request_enter(&request, to);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void a_step_that_cannot_be_asserts(void **state)
+{
+    (void)state;
+    assert_false(aborts(REQUEST_SERVING, REQUEST_ANSWERED));
+    assert_true(aborts(REQUEST_ANSWERED, REQUEST_ANSWERED)); /* answered twice */
+    assert_true(aborts(REQUEST_HEAD, REQUEST_SERVING));
+    assert_true(aborts(REQUEST_LINGERING, REQUEST_ANSWERED));
+    assert_true(aborts(REQUEST_ANSWERED, REQUEST_UPGRADING));
+    for (int to = 0; to < REQUEST_STATES; to++)
+        assert_true(aborts(REQUEST_OVER, (enum request_state)to));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DESK_TEST(a_request_is_answered),
+        cmocka_unit_test(a_step_that_cannot_be_asserts),
         DESK_TEST(a_head_may_come_byte_by_byte),
         DESK_TEST(an_answer_may_come_later),
         DESK_TEST(requests_in_a_row_are_answered_in_their_order),
