@@ -19,6 +19,15 @@ struct catch_up;
 struct catch_up_limits;
 struct connection_manager;
 
+/* The end of a turn goes through these in this order, after the inbox was drained into sessions. */
+enum reactor_phase {
+    TURN_ANSWER, /* what is due this turn is made ready: polls */
+    TURN_WRITE,  /* what is queued is written, one write a socket: receivers first ... */
+    TURN_SERVE,  /* ... and then the publishers, whose answers go out as libmicrohttpd runs */
+    TURN_CHECK,  /* is there anything left to do for this worker? */
+    TURN_PHASES
+};
+
 /* Runs on the worker's thread; embedded by its owner, who unhooks before it is freed. */
 struct reactor_hook {
     struct list link;
@@ -41,7 +50,7 @@ struct reactor {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t second;
-    struct list turn_hooks;
+    struct list turn_hooks[TURN_PHASES];
     struct list second_hooks;
     uv_thread_t thread;
     bool again;
@@ -66,8 +75,9 @@ void reactor_stop(struct reactor *reactor);
 /* Waits for the thread's end. */
 void reactor_join(struct reactor *reactor);
 
-/* At the end of each turn; a hook that made new work asks for another round by reactor_again. */
-void reactor_on_turn(struct reactor *reactor, struct reactor_hook *hook);
+/* At the end of each turn, in its phase; a hook that made new work asks for another round by
+ * reactor_again. */
+void reactor_on_turn(struct reactor *reactor, enum reactor_phase phase, struct reactor_hook *hook);
 void reactor_again(struct reactor *reactor);
 
 /* Once a second while the process runs (seconds in which it was stopped do not count). */

@@ -220,7 +220,8 @@ static void end_turn(struct reactor *reactor)
         busy = drain(reactor);
         if (round == 0)
             catch_up_run(reactor->catch_up);
-        run_hooks(&reactor->turn_hooks);
+        for (int phase = 0; phase < TURN_PHASES; phase++)
+            run_hooks(&reactor->turn_hooks[phase]);
         broker_flush(reactor->broker);
         busy = busy || reactor->again;
     }
@@ -283,7 +284,8 @@ struct reactor *reactor_create(int index, struct broker *broker,
     reactor->index = index;
     reactor->broker = broker;
     reactor->manager = connection_manager_create(&reactor->metrics);
-    list_init(&reactor->turn_hooks);
+    for (int phase = 0; phase < TURN_PHASES; phase++)
+        list_init(&reactor->turn_hooks[phase]);
     list_init(&reactor->second_hooks);
     init_handles(reactor);
     inbox_init(&reactor->inbox, INBOX_BYTES, RECORD_OVERFLOW, wake_worker, reactor);
@@ -342,9 +344,9 @@ void reactor_stop(struct reactor *reactor)
     uv_close((uv_handle_t *)&reactor->second, NULL);
 }
 
-void reactor_on_turn(struct reactor *reactor, struct reactor_hook *hook)
+void reactor_on_turn(struct reactor *reactor, enum reactor_phase phase, struct reactor_hook *hook)
 {
-    list_append(&reactor->turn_hooks, &hook->link);
+    list_append(&reactor->turn_hooks[phase], &hook->link);
 }
 
 void reactor_again(struct reactor *reactor)

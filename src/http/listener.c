@@ -149,8 +149,11 @@ static void on_daemon_ready(uv_poll_t *poll, int status, int events)
 static void end_turn(struct reactor_hook *hook)
 {
     struct listener *listener = list_entry(hook, struct listener, turn);
-    if (listener->daemon && listener->requests.run_again)
-        pump(listener);
+    if (!listener->daemon || !listener->requests.run_again)
+        return;
+    pump(listener);
+    reactor_again(
+        listener->requests.reactor); /* sockets that were taken over have something to say */
 }
 
 /* ---- accepting ---- */
@@ -473,7 +476,7 @@ struct listener *listener_create(const struct listener_options *options, const i
     uv_poll_start(&listener->poll, UV_READABLE, on_daemon_ready);
     open_listen_sockets(listener, fds, count);
     listener->turn.run = end_turn;
-    reactor_on_turn(reactor, &listener->turn);
+    reactor_on_turn(reactor, TURN_SERVE, &listener->turn);
     listener->second.run = on_second;
     listener->second_ms = clock_mono_ms();
     reactor_on_second(reactor, &listener->second);

@@ -182,10 +182,8 @@ static void end_turn(struct reactor_hook *hook)
 {
     struct polls *polls = list_entry(hook, struct polls, turn);
     for (struct poll_session *self;
-         (self = list_first(&polls->news, struct poll_session, base.link));) {
+         (self = list_first(&polls->news, struct poll_session, base.link));)
         answer(self, ERR_NONE);
-        reactor_again(polls->reactor); /* what is queued is still to be written */
-    }
 }
 
 static void *create(struct sessions *sessions)
@@ -195,7 +193,7 @@ static void *create(struct sessions *sessions)
     stream_clients_init(&polls->clients, &ops, MAX_WAIT, sessions->reactor);
     list_init(&polls->news);
     polls->turn.run = end_turn;
-    reactor_on_turn(sessions->reactor, &polls->turn);
+    reactor_on_turn(sessions->reactor, TURN_ANSWER, &polls->turn);
     return polls;
 }
 

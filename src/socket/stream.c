@@ -402,7 +402,7 @@ struct streams *streams_create(struct reactor *reactor, const struct streams_lim
     streams->poll.data = streams;
     uv_poll_start(&streams->poll, UV_READABLE, on_poll);
     streams->turn.run = end_turn;
-    reactor_on_turn(reactor, &streams->turn);
+    reactor_on_turn(reactor, TURN_WRITE, &streams->turn);
     streams->second.run = on_second;
     reactor_on_second(reactor, &streams->second);
     return streams;

@@ -308,7 +308,6 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
             .channels = (size_t)(config->max_channels + config->workers - 1) / ground->worker_count,
         });
     worker->quota.gauge = &worker->reactor->metrics.buffered;
-    /* Hooks run in this order: requests are served, then what they queued is written. */
     add_routes(worker);
     struct listener_options options = listener_options(worker);
     worker->listener =
@@ -340,7 +339,7 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
     struct limits limits = limits_of(config);
     set_limits(worker, &limits);
     worker->turn.run = on_turn;
-    reactor_on_turn(worker->reactor, &worker->turn);
+    reactor_on_turn(worker->reactor, TURN_CHECK, &worker->turn);
     return worker;
 }
 
