@@ -395,6 +395,16 @@ static bool replay(struct catch_up *catch_up, struct session *session, const str
     return true;
 }
 
+/* Who asked for all that is kept, and found nothing, has it from now on: what is lost after this
+ * page is a gap. */
+static void go_live(struct catch_up *catch_up, struct session *session,
+                    const struct read_call *read)
+{
+    set_state(catch_up, session, SESSION_LIVE);
+    if (!session->cursor)
+        session->cursor = read->head;
+}
+
 static void use_page(struct catch_up *catch_up, struct session *session,
                      const struct read_call *read)
 {
@@ -406,7 +416,7 @@ static void use_page(struct catch_up *catch_up, struct session *session,
     if (!tell_gaps(catch_up, session, read) || !replay(catch_up, session, read))
         return;
     if (!read->more && !session->more && session->state == SESSION_BEHIND)
-        set_state(catch_up, session, SESSION_LIVE);
+        go_live(catch_up, session, read);
     else
         want_page_if_room(catch_up, session);
 }

@@ -279,6 +279,25 @@ static void a_doubt_sends_live_sessions_back_to_the_broker(void **state)
     assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 2);
 }
 
+static void what_is_lost_after_nothing_was_kept_is_told(void **state)
+{
+    struct house *house = *state;
+    struct recorder *recorder = &house->recorders[0];
+    uint64_t last = 0;
+
+    uint64_t first = publish(house, a_user("bob")); /* whose mail is not hers */
+    assert_int_equal(open_at(house, 0, "alice", &(uint64_t){0}), 0);
+    catch_up_run(house->catch_up);
+    assert_int_equal(recorder->session.state, SESSION_LIVE);
+    for (int i = 0; i < 120; i++) /* of which 110 are kept */
+        last = publish(house, a_user("alice"));
+    catch_up_resync(house->catch_up);
+    catch_up_run(house->catch_up);
+    assert_int_equal(recorder->gaps, 1);
+    assert_true(recorder->gap_after == first);
+    assert_true(recorder->gap_resumes == last - 110);
+}
+
 static void a_session_out_of_memory_reads_no_further(void **state)
 {
     struct house *house = *state;
@@ -618,6 +637,7 @@ int main(void)
         house_test(a_user_has_only_so_many_sessions),
         house_test(a_gap_is_told_before_what_follows),
         house_test(a_doubt_sends_live_sessions_back_to_the_broker),
+        house_test(what_is_lost_after_nothing_was_kept_is_told),
         house_test(a_session_out_of_memory_reads_no_further),
         house_test(a_stream_is_one_rising_order),
         house_test(without_a_cursor_channels_start_from_now),
