@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from harness import AnswerReader, answers_of, raw, request, scaled, wait_until
+from library import takes_chunk_extensions
 
 pytestmark = pytest.mark.workers
 
@@ -177,14 +178,25 @@ def test_chunked_is_known_in_every_proper_spelling(shared, user, line):
         assert AnswerReader(sock).next().status == 200
 
 
-def test_chunk_extensions_and_trailers_are_ignored(shared, user):
+def test_trailers_are_ignored(shared, user):
     body = f'{{"sender":"bob","receiver":"{user}","message":1}}'.encode()
     data = request("POST", "/send-message", "Transfer-Encoding: chunked") \
-        + b'%x;name="value";x\r\n%s\r\n0\r\nX-Trailer: yes\r\n\r\n' % (len(body), body)
+        + b"%x\r\n%s\r\n0\r\nX-Trailer: yes\r\n\r\n" % (len(body), body)
     with shared.connect() as sock:
         answers = AnswerReader(sock)
         sock.sendall(data + request())
         assert [answers.next().status, answers.next().status] == [200, 200]
+
+
+def test_chunk_extensions_are_ignored_or_refused(shared, user):
+    before = shared.published()
+    body = f'{{"sender":"bob","receiver":"{user}","message":1}}'.encode()
+    data = request("POST", "/send-message", "Transfer-Encoding: chunked") \
+        + b'%x;name="value";x\r\n%s\r\n0;y\r\n\r\n' % (len(body), body)
+    with shared.connect() as sock:
+        sock.sendall(data)
+        assert AnswerReader(sock).next().status == (200 if takes_chunk_extensions() else 400)
+    assert shared.published() == before + takes_chunk_extensions()
 
 
 def test_many_connections_at_once_are_served(shared):
