@@ -21,6 +21,8 @@ import httpcore
 import httpx
 import websockets
 
+from witness import processor_seconds
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.path.abspath(os.environ.get("PUSHWIRE_BIN", ROOT / "build" / "pushwire"))
 LOAD = float(os.environ.get("PUSHWIRE_LOAD", "1.0"))
@@ -330,12 +332,20 @@ def request(method="GET", target="/healthz", *headers, host="localhost", body=No
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
 
+def rests(server):
+    """Whatever was done to it, it takes nothing of the processor when that is over."""
+    before = processor_seconds(server)
+    time.sleep(0.2)
+    return processor_seconds(server) - before < 0.1
+
+
 @contextlib.contextmanager
 def serving(folder, *args, **options):
-    """A server that must stop as it should at the end."""
+    """A server that must come to rest, and stop as it should at the end."""
     made = Server(folder, *args, **options)
     try:
         yield made
+        wait_until(lambda: made.process.poll() is not None or rests(made), what="it to rest")
         made.stop()
     finally:
         made.kill()

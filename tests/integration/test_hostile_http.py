@@ -81,6 +81,7 @@ def test_a_reset_while_the_broker_is_asked_hurts_nobody(lively, name):
     for _ in range(20):
         assert b'"alice-too"' not in raw(lively, request("GET", "/healthz", "Connection: close"))
     assert lively.send("alice-too")["status"] == "Message sent"
+    wait_until(lambda: lively.metric("http_connections") == 1)
 
 
 def chunked(target, chunks):
