@@ -1,7 +1,7 @@
 /* devices.h - the cursors of devices, by user.
  *
- * A device's cursor says what it has; it only rises. All of them for the memory broker, and for the
- * SQLite broker those that moved since they were last written. Not locked: the broker's lock guards
+ * A device's cursor says what it has; it only rises. All of them for the memory store, and for the
+ * SQLite store those that moved since they were last written. Not locked: the broker's lock guards
  * it. */
 #ifndef ENGINE_DEVICES_H
 #define ENGINE_DEVICES_H

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/broker.h"
+#include "engine/call.h"
 #include "engine/lingering.h"
 #include "engine/watch_table.h"
 #include "model/topic.h"

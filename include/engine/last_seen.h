@@ -1,4 +1,4 @@
-/* last_seen.h - when users who are gone were last there, until the disk knows.
+/* last_seen.h - when users who are gone were last there; where there is a disk, until it knows.
  *
  * By the hash of the user's topic. Not locked: the broker's lock guards it. */
 #ifndef ENGINE_LAST_SEEN_H
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/map.h"
 
 #define LAST_SEEN_MAX 100000
@@ -18,13 +19,13 @@ struct last_seen_row {
 
 struct last_seen {
     struct map users;
+    struct list order; /* who left longest ago first */
 };
 
 void last_seen_init(struct last_seen *last_seen);
 void last_seen_finish(struct last_seen *last_seen);
 
-/* Without memory, and where more have left than a disk that is away can be told of, the time is not
- * known. */
+/* Without memory the time is not known. Beyond LAST_SEEN_MAX who left longest ago is forgotten. */
 void last_seen_note(struct last_seen *last_seen, uint64_t user, int64_t at_ms);
 
 /* 0: none is noted. */

@@ -1,7 +1,7 @@
 /* mailbox.h - what is kept for one topic, in id order.
  *
- * Part of the memory broker; guarded by its lock. An entry `kept` may lie in several mailboxes (a
- * message with several receivers); whoever takes it out of the last one frees it. */
+ * Part of mailboxes.h; guarded by the broker's lock. An entry `kept` may lie in several mailboxes
+ * (a message with several receivers); whoever takes it out of the last one frees it. */
 #ifndef ENGINE_MAILBOX_H
 #define ENGINE_MAILBOX_H
 
@@ -32,7 +32,6 @@ struct mailbox {
     uint64_t bytes;         /* footprints of what it holds */
     uint64_t pruned_upto;   /* limits or default retention took something with this id */
     int64_t next_expiry_ms; /* nothing in it expires earlier */
-    int64_t last_seen_ms;   /* when its last session left; 0: unknown */
     struct list idle;       /* the broker's list of empty mailboxes */
     char name[];
 };

@@ -1,26 +1,24 @@
-/* sqlite_reader_pool.h - the questions to the SQLite broker: from memory where it knows, else by
- * threads that read the file, on connections of their own.
+/* sqlite_reader_pool.h - the questions to a file: from memory where it knows, else by threads that
+ * read the file, on connections of their own.
  *
- * All but the threads is called by the workers, as broker.h says it. */
+ * These but the first are operations of the store; see store.h. */
 #ifndef ENGINE_SQLITE_READER_POOL_H
 #define ENGINE_SQLITE_READER_POOL_H
 
-#include "engine/broker.h"
+#include "engine/store.h"
 
 struct sqlite_reader_pool;
-struct sqlite_shared;
+struct sqlite_store;
 
-/* Starts the threads; shared outlives them. */
-struct sqlite_reader_pool *sqlite_reader_pool_create(struct sqlite_shared *shared);
-/* Once shared->stopping is said: waits until all that was asked is answered. */
-void sqlite_reader_pool_destroy(struct sqlite_reader_pool *answers);
+/* Starts the threads; the store outlives them. */
+struct sqlite_reader_pool *sqlite_reader_pool_create(struct sqlite_store *sqlite);
 
-enum broker_end sqlite_reader_pool_read(struct sqlite_reader_pool *answers, struct read_call *read);
-enum broker_end sqlite_reader_pool_inquire(struct sqlite_reader_pool *answers,
-                                           struct inquiry *inquiry);
-enum broker_end sqlite_reader_pool_device(struct sqlite_reader_pool *answers,
-                                          struct device_call *call);
-enum broker_end sqlite_reader_pool_lookup(struct sqlite_reader_pool *answers,
-                                          struct lookup *lookup);
+void sqlite_reader_pool_stop(struct store *store);
+void sqlite_reader_pool_asked(struct store *store);
+
+enum broker_end sqlite_reader_pool_read(struct store *store, struct read_call *read);
+enum broker_end sqlite_reader_pool_find(struct store *store, struct lookup *lookup);
+enum broker_end sqlite_reader_pool_device(struct store *store, struct device_call *call);
+enum broker_end sqlite_reader_pool_last_seen(struct store *store, struct inquiry *inquiry);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "engine/broker.h"
+#include "engine/call.h"
 
 /* What stands before a token in Sec-WebSocket-Protocol. */
 #define REQUEST_BEARER "bearer."

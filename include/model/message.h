@@ -104,4 +104,10 @@ struct chunk *frame_from(const struct buf *buf);
 struct chunk *frame_ref(struct chunk *frame);
 void frame_unref(struct chunk *frame);
 
+/* An id is a time, in milliseconds of the wall clock, above so many bits. */
+#define MESSAGE_ID_CLOCK_SHIFT 20
+
+/* The id after `last`: ids rise with time and never repeat, whatever the clock does. */
+uint64_t message_next_id(uint64_t last, int64_t wall_ms);
+
 #endif

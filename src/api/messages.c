@@ -74,7 +74,7 @@ static void on_found(struct call *call)
         request_problem(looking->request, ERR_NOT_FOUND, "id", "No message with this id is kept.");
     else
         answer_found(looking->request, lookup);
-    broker_lookup_finish(&looking->lookup);
+    lookup_finish(&looking->lookup);
     free(looking);
 }
 

@@ -1,35 +1,12 @@
 #include "engine/broker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/minmax.h"
-#include "engine/devices.h"
-#include "model/idempotency.h"
-
-void broker_tell_loss(struct read_topic *from, uint64_t upto)
-{
-    from->gap = from->gap || (from->known > 0 && from->known < upto);
-    from->told = max_u64(from->told, upto);
-}
-
-uint64_t broker_next_id(uint64_t last, int64_t wall_ms)
-{
-    uint64_t by_clock = (uint64_t)wall_ms << BROKER_ID_CLOCK_SHIFT;
-    return by_clock > last ? by_clock : last + 1;
-}
-
-enum broker_end broker_answer(struct call *call, int err)
-{
-    call->err = (enum err)err;
-    return BROKER_ANSWERED;
-}
-
-void broker_finish_call(struct inbox_record *record)
-{
-    struct call *call = (struct call *)record;
-    call->done(call);
-}
+#include "engine/broker_options.h"
+#include "engine/sequencer.h"
 
 static void take_reply(struct call *call)
 {
@@ -54,27 +31,117 @@ void broker_reply(struct control_copy *copy)
     inbox_wake(asker);
 }
 
+/* ---- life ---- */
+
+static const struct store_kind kinds[] = {
+    {"sqlite", sqlite_store_open},
+    {"memory", memory_store_open},
+};
+
+static const struct store_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+struct broker *broker_create(const char *kind, const struct broker_options *options,
+                             char *ret_error, size_t ret_size)
+{
+    const struct store_kind *found = find_kind(kind);
+    if (!found) {
+        snprintf(ret_error, ret_size, "%s: there is no such broker", kind);
+        return NULL;
+    }
+    struct broker *broker =
+        sequencer_create(options->idempotency_entries, options->idempotency_ttl_ms,
+                         options->wall_ms, options->mono_ms);
+    broker->store = found->open(broker, options, ret_error, ret_size);
+    if (!broker->store) {
+        sequencer_destroy(broker);
+        return NULL;
+    }
+    sequencer_start(broker);
+    return broker;
+}
+
+/* Who reads may leave something to be written, so the readers first. */
 void broker_destroy(struct broker *broker)
 {
-    if (broker)
-        broker->ops->destroy(broker);
+    if (!broker)
+        return;
+    struct store *store = broker->store;
+    if (store->ops->stop)
+        store->ops->stop(store);
+    sequencer_stop(broker);
+    store->ops->close(store);
+    sequencer_destroy(broker);
+}
+
+/* ---- members, and who is there ---- */
+
+static void lock(struct broker *broker)
+{
+    pthread_mutex_lock(&broker->mutex);
+}
+
+static void unlock(struct broker *broker)
+{
+    pthread_mutex_unlock(&broker->mutex);
 }
 
 int broker_join(struct broker *broker, struct inbox *inbox)
 {
-    return broker->ops->join(broker, inbox);
+    lock(broker);
+    int member = dispatcher_join(&broker->dispatcher, inbox);
+    unlock(broker);
+    return member;
+}
+
+/* Under the lock. */
+static void note_departure(struct broker *broker, const struct topic *topic)
+{
+    if (topic->kind == TOPIC_USER && !dispatcher_sessions(&broker->dispatcher, topic))
+        last_seen_note(&broker->last_seen, topic->hash, broker->wall_ms());
 }
 
 int broker_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
                  int delta, uint64_t *ret_head)
 {
-    return broker->ops->watch(broker, member, topics, count, delta, ret_head);
+    int err = 0;
+    lock(broker);
+    if (delta < 0) {
+        dispatcher_unwatch(&broker->dispatcher, member, topics, count);
+        for (size_t i = 0; i < count; i++)
+            note_departure(broker, &topics[i]);
+    } else if (!dispatcher_watch(&broker->dispatcher, member, topics, count)) {
+        err = ERR_OUT_OF_MEMORY;
+    }
+    if (ret_head)
+        *ret_head = broker->head;
+    unlock(broker);
+    return err;
 }
 
 void broker_linger(struct broker *broker, const struct topic *user)
 {
-    broker->ops->linger(broker, user);
+    lock(broker);
+    lingering_note(&broker->dispatcher.lingering, user->hash, broker->mono_ms());
+    note_departure(broker, user);
+    unlock(broker);
 }
+
+uint32_t broker_count(struct broker *broker, const struct topic *topic)
+{
+    lock(broker);
+    uint32_t sessions = dispatcher_sessions(&broker->dispatcher, topic);
+    unlock(broker);
+    return sessions;
+}
+
+/* ---- calls ---- */
 
 static void begin(struct call *call, int member)
 {
@@ -82,55 +149,96 @@ static void begin(struct call *call, int member)
     call->err = ERR_NONE;
 }
 
-enum broker_end broker_publish(struct broker *broker, int member, struct publish_call *publish)
+/* A question was asked under the lock, and is answered by `end`. */
+static enum broker_end end_question(struct broker *broker, enum broker_end end)
 {
-    begin(&publish->call, member);
-    publish->duplicate = publish->kept = publish->durable = false;
-    return broker->ops->publish(broker, publish);
-}
-
-enum broker_end broker_read(struct broker *broker, int member, struct read_call *read)
-{
-    begin(&read->call, member);
-    read->count = 0;
-    read->more = read->above_head = false;
-    for (size_t i = 0; i < read->topic_count; i++) {
-        struct read_topic *from = &read->topics[i];
-        from->gap = false;
-        from->known = max_u64(read->after, max_u64(from->from, from->told));
-    }
-    return broker->ops->read(broker, read);
+    unlock(broker);
+    if (end == BROKER_PENDING && broker->store->ops->asked)
+        broker->store->ops->asked(broker->store);
+    return end;
 }
 
 enum broker_end broker_control(struct broker *broker, int member, struct control *control)
 {
     begin(&control->call, member);
-    return broker->ops->control(broker, control);
+    lock(broker);
+    enum broker_end end = dispatcher_control(&broker->dispatcher, control);
+    unlock(broker);
+    return end;
 }
 
-uint32_t broker_count(struct broker *broker, const struct topic *topic)
+enum broker_end broker_publish(struct broker *broker, int member, struct publish_call *publish)
 {
-    return broker->ops->count(broker, topic);
-}
-
-enum broker_end broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
-{
-    begin(&inquiry->call, member);
-    return broker->ops->inquire(broker, inquiry);
+    begin(&publish->call, member);
+    publish->duplicate = publish->kept = publish->durable = false;
+    /* Made outside the lock; nobody else sees it before it has its number. */
+    struct message *message = publish->message = message_create(0, 0, &publish->draft);
+    if (!message)
+        return call_answer(&publish->call, ERR_OUT_OF_MEMORY);
+    enum broker_end end = sequencer_take(broker, &publish->call, JOB_PUBLISH);
+    if (end == BROKER_ANSWERED)
+        message_unref(message);
+    return end;
 }
 
 enum broker_end broker_erase(struct broker *broker, int member, struct erase_call *erase)
 {
     begin(&erase->call, member);
     erase->erased = 0;
-    return broker->ops->erase(broker, erase);
+    return sequencer_take(broker, &erase->call, JOB_ERASE);
+}
+
+enum broker_end broker_read(struct broker *broker, int member, struct read_call *read)
+{
+    begin(&read->call, member);
+    read->count = 0;
+    read->more = false;
+    for (size_t i = 0; i < read->topic_count; i++) {
+        struct read_topic *from = &read->topics[i];
+        from->gap = false;
+        from->known = max_u64(read->after, max_u64(from->from, from->told));
+    }
+    lock(broker);
+    read->head = broker->head;
+    read->above_head = !read->descending && read->after > broker->head;
+    return end_question(broker, read->above_head ? BROKER_ANSWERED
+                                                 : broker->store->ops->read(broker->store, read));
+}
+
+/* Under the lock. False: the store has to be asked when some of them were there last. */
+static bool know_presence(struct broker *broker, struct inquiry *inquiry)
+{
+    bool all = true;
+    for (size_t i = 0; i < inquiry->count; i++) {
+        const struct topic *user = &inquiry->topics[i];
+        bool online = dispatcher_is_online(&broker->dispatcher, user, broker->mono_ms());
+        int64_t seen_ms = online ? 0 : last_seen_find(&broker->last_seen, user->hash);
+        inquiry->presence[i] = (struct presence){
+            .online = online,
+            .sessions = dispatcher_sessions(&broker->dispatcher, user),
+            .last_seen_ms = seen_ms,
+        };
+        all = all && (online || seen_ms);
+    }
+    return all;
+}
+
+enum broker_end broker_inquire(struct broker *broker, int member, struct inquiry *inquiry)
+{
+    struct store *store = broker->store;
+    begin(&inquiry->call, member);
+    lock(broker);
+    bool known = know_presence(broker, inquiry) || !store->ops->last_seen || !store->up;
+    return end_question(broker, known ? BROKER_ANSWERED : store->ops->last_seen(store, inquiry));
 }
 
 enum broker_end broker_device(struct broker *broker, int member, struct device_call *device)
 {
     begin(&device->call, member);
     device->found = false;
-    return broker->ops->device(broker, device);
+    lock(broker);
+    device->cursor = min_u64(device->cursor, broker->head);
+    return end_question(broker, broker->store->ops->device(broker->store, device));
 }
 
 enum broker_end broker_lookup(struct broker *broker, int member, struct lookup *lookup)
@@ -139,79 +247,37 @@ enum broker_end broker_lookup(struct broker *broker, int member, struct lookup *
     lookup->message = NULL;
     lookup->acks = NULL;
     lookup->ack_count = 0;
-    return broker->ops->lookup(broker, lookup);
+    lookup->durable = broker->store->durable;
+    lock(broker);
+    return end_question(broker, broker->store->ops->find(broker->store, lookup));
 }
 
-void broker_lookup_finish(struct lookup *lookup)
-{
-    message_unref(lookup->message);
-    free(lookup->acks);
-}
-
-bool broker_add_ack(struct lookup *lookup, const struct topic *user, const char *device,
-                    size_t length, int64_t at_ms)
-{
-    for (size_t i = 0; i < lookup->ack_count; i++) {
-        struct acknowledgement *ack = &lookup->acks[i];
-        if (ack->user == user && strlen(ack->device) == length &&
-            memcmp(ack->device, device, length) == 0)
-            return true;
-    }
-    if (lookup->ack_count == LOOKUP_MAX_ACKS)
-        return true;
-    if (!lookup->acks && !(lookup->acks = malloc(LOOKUP_MAX_ACKS * sizeof *lookup->acks)))
-        return false;
-    struct acknowledgement *ack = &lookup->acks[lookup->ack_count++];
-    ack->user = user;
-    ack->at_ms = at_ms;
-    memcpy(ack->device, device, length);
-    ack->device[length] = '\0';
-    return true;
-}
-
-bool broker_add_acks(struct lookup *lookup, const struct devices *devices)
-{
-    for (uint32_t i = 0; i < lookup->message->topic_count; i++) {
-        const struct topic *user = &lookup->message->topics[i];
-        const struct list *list = devices_of(devices, user->hash);
-        if (user->kind != TOPIC_USER || !list)
-            continue;
-        list_for_each(device, list, struct device, link) {
-            if (device->cursor >= lookup->id &&
-                !broker_add_ack(lookup, user, device->name, device->length, device->moved_at_ms))
-                return false;
-        }
-    }
-    return true;
-}
-
-int broker_check_key(struct publish_call *publish, struct idempotency *keys, int64_t now_ms)
-{
-    if (!publish->key)
-        return 0;
-    switch (idempotency_find(keys, publish->key, now_ms, &publish->id, &publish->kept)) {
-    case IDEMPOTENCY_NEW:
-        return 0;
-    case IDEMPOTENCY_CONFLICT:
-        return ERR_KEY_CONFLICT;
-    case IDEMPOTENCY_DUPLICATE:
-        publish->duplicate = true;
-        return 0;
-    }
-    return 0;
-}
+/* ---- time ---- */
 
 void broker_flush(struct broker *broker)
 {
-    broker->ops->flush(broker);
+    dispatcher_wake(&broker->dispatcher);
+    sequencer_flush(broker);
 }
 
 void broker_tick(struct broker *broker)
 {
-    broker->ops->tick(broker);
+    lock(broker);
+    broker->store->ops->tick(broker->store);
+    unlock(broker);
 }
 
 struct broker_stats broker_stats(struct broker *broker)
 {
-    return broker->ops->stats(broker);
+    const struct store *store = broker->store;
+    lock(broker);
+    struct broker_stats stats = {
+        .messages = store->messages,
+        .bytes = store->bytes,
+        .head = broker->head,
+        .up = store->up,
+        .disk_free = store->disk_free,
+    };
+    unlock(broker);
+    return stats;
 }

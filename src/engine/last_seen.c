@@ -2,58 +2,88 @@
 
 #include <stdlib.h>
 
+struct entry {
+    struct list order;
+    struct last_seen_row row;
+};
+
 void last_seen_init(struct last_seen *last_seen)
 {
     map_init(&last_seen->users);
+    list_init(&last_seen->order);
+}
+
+static void forget(struct last_seen *last_seen, struct entry *entry)
+{
+    map_remove(&last_seen->users, entry->row.user, entry);
+    list_remove(&entry->order);
+    free(entry);
+}
+
+static struct entry *oldest(const struct last_seen *last_seen)
+{
+    return list_empty(&last_seen->order) ? NULL
+                                         : list_first(&last_seen->order, struct entry, order);
 }
 
 void last_seen_finish(struct last_seen *last_seen)
 {
-    size_t cursor = 0;
-    for (struct last_seen_row *one; (one = map_next(&last_seen->users, &cursor));)
-        free(one);
+    for (struct entry *entry; (entry = oldest(last_seen));)
+        forget(last_seen, entry);
     map_finish(&last_seen->users);
 }
 
 static bool is_of(const void *value, const void *key)
 {
-    return ((const struct last_seen_row *)value)->user == *(const uint64_t *)key;
+    return ((const struct entry *)value)->row.user == *(const uint64_t *)key;
 }
 
-static struct last_seen_row *find(const struct last_seen *last_seen, uint64_t user)
+static struct entry *find(const struct last_seen *last_seen, uint64_t user)
 {
     return map_find(&last_seen->users, user, is_of, &user);
 }
 
+static struct entry *add(struct last_seen *last_seen, uint64_t user)
+{
+    if (last_seen->users.count >= LAST_SEEN_MAX)
+        forget(last_seen, oldest(last_seen));
+    struct entry *entry = malloc(sizeof *entry);
+    if (!entry)
+        return NULL;
+    entry->row.user = user;
+    list_init(&entry->order);
+    if (map_add(&last_seen->users, user, entry))
+        return entry;
+    free(entry);
+    return NULL;
+}
+
 void last_seen_note(struct last_seen *last_seen, uint64_t user, int64_t at_ms)
 {
-    struct last_seen_row *last_seen_row = find(last_seen, user);
-    if (last_seen_row) {
-        last_seen_row->at_ms = at_ms;
+    struct entry *entry = find(last_seen, user);
+    if (!entry && !(entry = add(last_seen, user)))
         return;
-    }
-    last_seen_row = last_seen->users.count < LAST_SEEN_MAX ? malloc(sizeof *last_seen_row) : NULL;
-    if (!last_seen_row)
-        return;
-    *last_seen_row = (struct last_seen_row){user, at_ms};
-    if (!map_add(&last_seen->users, user, last_seen_row))
-        free(last_seen_row);
+    entry->row.at_ms = at_ms;
+    list_remove(&entry->order);
+    list_append(&last_seen->order, &entry->order);
 }
 
 int64_t last_seen_find(const struct last_seen *last_seen, uint64_t user)
 {
-    const struct last_seen_row *last_seen_row = find(last_seen, user);
-    return last_seen_row ? last_seen_row->at_ms : 0;
+    const struct entry *entry = find(last_seen, user);
+    return entry ? entry->row.at_ms : 0;
 }
 
 struct last_seen_row *last_seen_copy(const struct last_seen *last_seen, size_t *ret_count)
 {
     struct last_seen_row *copy = NULL;
-    size_t cursor = 0, count = 0;
+    size_t count = 0;
     if (last_seen->users.count)
         copy = malloc(last_seen->users.count * sizeof *copy);
-    for (const struct last_seen_row *one; copy && (one = map_next(&last_seen->users, &cursor));)
-        copy[count++] = *one;
+    if (copy) {
+        list_for_each(entry, &last_seen->order, struct entry, order)
+            copy[count++] = entry->row;
+    }
     *ret_count = count;
     return copy;
 }
@@ -68,10 +98,8 @@ int last_seen_compare(const void *a, const void *b)
 void last_seen_forget(struct last_seen *last_seen, const struct last_seen_row *copy, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct last_seen_row *last_seen_row = find(last_seen, copy[i].user);
-        if (!last_seen_row || last_seen_row->at_ms != copy[i].at_ms)
-            continue;
-        map_remove(&last_seen->users, last_seen_row->user, last_seen_row);
-        free(last_seen_row);
+        struct entry *entry = find(last_seen, copy[i].user);
+        if (entry && entry->row.at_ms == copy[i].at_ms)
+            forget(last_seen, entry);
     }
 }

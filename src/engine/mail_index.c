@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/memory_store.h"
+#include "engine/mailboxes.h"
 #include "engine/sqlite_file.h"
 #include "engine/tombstones.h"
 #include "model/message.h"
@@ -154,7 +154,7 @@ bool mail_index_note(struct mail_index *index, const struct message *message)
     for (uint32_t i = 0; i < message->topic_count; i++)
         noted->items[noted->count++] =
             (struct entry){place_of(message->topics[i].hash), message->id, size};
-    index->noted_bytes += memory_store_charge(message);
+    index->noted_bytes += mailboxes_charge(message);
     index->noted_messages++;
     index->noted_upto = message->id;
     return true;

@@ -167,7 +167,7 @@ static void handle(struct reactor *reactor, struct inbox_record *record)
         deliver(reactor, (struct message_record *)record);
         break;
     case RECORD_CALL:
-        broker_finish_call(record);
+        call_finish(record);
         break;
     case RECORD_CONTROL:
         serve_control(reactor, (struct control_copy *)record);

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/minmax.h"
-#include "engine/broker.h"
+#include "engine/call.h"
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 #include "model/message.h"
@@ -97,7 +97,7 @@ static int read_limits(struct paging *paging, struct read_topic *from, uint64_t 
         *ret_erased = (uint64_t)sqlite3_column_int64(statement, 1);
     }
     sqlite3_reset(statement);
-    broker_tell_loss(from, pruned_upto);
+    read_tell_loss(from, pruned_upto);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : ERR_BROKER_DOWN;
 }
 
@@ -109,7 +109,7 @@ static void tell_expired(struct paging *paging, const struct message *message)
         struct read_topic *from = &read->topics[i];
         for (uint32_t a = 0; a < message->topic_count; a++) {
             if (topic_equal(&message->topics[a], &from->topic))
-                broker_tell_loss(from, message->id);
+                read_tell_loss(from, message->id);
         }
     }
 }
@@ -227,7 +227,7 @@ static int add(struct paging *paging, uint64_t id)
     int err;
     struct message *message = fetch(paging->reader, id, &damaged, &err);
     for (size_t i = 0; damaged && i < read->topic_count; i++)
-        broker_tell_loss(&read->topics[i], id); /* at which of them it lay is not known */
+        read_tell_loss(&read->topics[i], id); /* at which of them it lay is not known */
     if (!message)
         return err;
     bool expired = expiry_hides(&paging->expiry, message);
@@ -331,7 +331,7 @@ static int add_acks(struct sqlite_reader *reader, struct lookup *lookup, const s
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         size_t length = (size_t)sqlite3_column_bytes(statement, 0);
         if (name && length <= TOPIC_NAME_MAX &&
-            !broker_add_ack(lookup, user, name, length, sqlite3_column_int64(statement, 1)))
+            !lookup_add_ack(lookup, user, name, length, sqlite3_column_int64(statement, 1)))
             err = ERR_OUT_OF_MEMORY;
     }
     sqlite3_reset(statement);

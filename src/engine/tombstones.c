@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/broker.h"
+#include "engine/call.h"
 #include "engine/sqlite_file.h"
 
 #define CHUNK      16 /* messages between two looks at the clock */
@@ -134,7 +134,7 @@ static void sort(struct tombstones *tombstones)
     if (!other)
         return;
     tombstones->room = tombstones->count;
-    for (int shift = BROKER_ID_CLOCK_SHIFT; shift < 64; shift += DIGIT_BITS) {
+    for (int shift = MESSAGE_ID_CLOCK_SHIFT; shift < 64; shift += DIGIT_BITS) {
         uint64_t *from = tombstones->ids;
         sort_digit(from, other, tombstones->count, shift);
         tombstones->ids = other;

@@ -187,3 +187,9 @@ void frame_unref(struct chunk *frame)
     if (frame && atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel) == 1)
         free(frame);
 }
+
+uint64_t message_next_id(uint64_t last, int64_t wall_ms)
+{
+    uint64_t by_clock = (uint64_t)wall_ms << MESSAGE_ID_CLOCK_SHIFT;
+    return by_clock > last ? by_clock : last + 1;
+}

@@ -22,10 +22,8 @@
 #include "base/need.h"
 #include "base/notify.h"
 #include "engine/broker.h"
-#include "engine/broker_memory.h"
-#include "engine/broker_sqlite.h"
+#include "engine/broker_options.h"
 #include "engine/sqlite_file.h"
-#include "engine/sqlite_options.h"
 #include "http/adoption.h"
 #include "http/parser.h"
 #include "model/access.h"
@@ -297,23 +295,6 @@ static struct connection_limits *make_connection_limits(const struct server *ser
     });
 }
 
-static struct broker *make_memory_broker(const struct config *config)
-{
-    return broker_memory_create(&(struct broker_memory_limits){
-        .store =
-            {
-                .keep_messages = (size_t)config->keep_messages,
-                .keep_bytes = config->keep_bytes ? (uint64_t)config->keep_bytes : 16 * MIB,
-                .keep_total = config->keep_total ? (uint64_t)config->keep_total : 64 * MIB,
-            },
-        .devices_per_user = (size_t)config->devices_per_user,
-        .idempotency_entries = (size_t)config->idempotency_entries,
-        .idempotency_ttl_ms = config->idempotency_ttl_ms,
-        .wall_ms = clock_wall_ms,
-        .mono_ms = clock_mono_ms,
-    });
-}
-
 static void judge_folder(const char *folder)
 {
     struct stat found;
@@ -322,44 +303,53 @@ static void judge_folder(const char *folder)
                  LOG_TEXT("data_dir", folder));
 }
 
-/* NULL: why is in the log. */
-static struct broker *make_sqlite_broker(struct server *server)
+static bool is_in_memory(const struct config *config)
 {
-    const struct config *config = server->config;
-    char error[512];
-    if (!data_path(config, "", server->folder)) {
-        log_error("data_dir: the path is too long");
-        return NULL;
-    }
-    struct broker *broker = broker_sqlite_create(
-        &(struct sqlite_options){
-            .folder = server->folder,
-            .full_sync = config->sync == CONFIG_SYNC_FULL,
-            .recent_bytes = (uint64_t)config->recent_bytes,
-            .keep_messages = (size_t)config->keep_messages,
-            .keep_bytes = config->keep_bytes ? (uint64_t)config->keep_bytes : 64 * MIB,
-            .keep_total = config->keep_total ? (uint64_t)config->keep_total : 4096 * MIB,
-            .disk_reserve = (uint64_t)config->disk_reserve,
-            .devices_per_user = (size_t)config->devices_per_user,
-            .idempotency_entries = (size_t)config->idempotency_entries,
-            .idempotency_ttl_ms = config->idempotency_ttl_ms,
-            .wall_ms = clock_wall_ms,
-            .mono_ms = clock_mono_ms,
-            .metrics = &server->broker_metrics,
-        },
-        error, sizeof error);
-    if (broker)
-        judge_folder(server->folder);
-    else
-        log_error("the data folder cannot be used", LOG_TEXT("why", error));
-    return broker;
+    return config->broker == CONFIG_BROKER_MEMORY;
 }
 
+/* By the words of the table. */
+static const char *broker_kind(const struct config *config)
+{
+    return is_in_memory(config) ? "memory" : "sqlite";
+}
+
+/* False: why is in the log. */
 static bool make_broker(struct server *server)
 {
-    server->broker = server->config->broker == CONFIG_BROKER_MEMORY
-                         ? make_memory_broker(server->config)
-                         : make_sqlite_broker(server);
+    const struct config *config = server->config;
+    bool in_memory = is_in_memory(config);
+    char error[512];
+    if (!in_memory && !data_path(config, "", server->folder)) {
+        log_error("data_dir: the path is too long");
+        return false;
+    }
+    server->broker =
+        broker_create(broker_kind(config),
+                      &(struct broker_options){
+                          .keep_messages = (size_t)config->keep_messages,
+                          .keep_bytes = (uint64_t)config->keep_bytes ? (uint64_t)config->keep_bytes
+                                        : in_memory                  ? 16 * MIB
+                                                                     : 64 * MIB,
+                          .keep_total = config->keep_total ? (uint64_t)config->keep_total
+                                        : in_memory        ? 64 * MIB
+                                                           : 4096 * MIB,
+                          .devices_per_user = (size_t)config->devices_per_user,
+                          .idempotency_entries = (size_t)config->idempotency_entries,
+                          .idempotency_ttl_ms = config->idempotency_ttl_ms,
+                          .wall_ms = clock_wall_ms,
+                          .mono_ms = clock_mono_ms,
+                          .folder = server->folder,
+                          .full_sync = config->sync == CONFIG_SYNC_FULL,
+                          .recent_bytes = (uint64_t)config->recent_bytes,
+                          .disk_reserve = (uint64_t)config->disk_reserve,
+                          .metrics = &server->broker_metrics,
+                      },
+                      error, sizeof error);
+    if (!server->broker)
+        log_error("the data folder cannot be used", LOG_TEXT("why", error));
+    else if (!in_memory)
+        judge_folder(server->folder);
     return server->broker != NULL;
 }
 
@@ -427,7 +417,7 @@ static bool check_folder(const struct config *config)
 {
     struct sqlite_file_error error = {"data_dir: the path is too long"};
     char folder[PATH_MAX];
-    if (config->broker == CONFIG_BROKER_MEMORY && !credentials_configured(config))
+    if (is_in_memory(config) && !credentials_configured(config))
         return true;
     if (data_path(config, "", folder) && sqlite_file_usable(folder, &error))
         return true;
@@ -488,7 +478,7 @@ static void say_ready(const struct server *server)
     char text[ENDPOINT_TEXT_MAX];
     if (server->config->insecure_open && access_is_open(server->access))
         log_warn("INSECURE: everyone who reaches this server may send, receive and manage");
-    if (server->config->broker == CONFIG_BROKER_MEMORY)
+    if (is_in_memory(server->config))
         log_warn("messages are kept in memory and end with this process",
                  LOG_TEXT("broker", "memory"));
     else

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/broker.h"
-#include "engine/broker_memory.h"
+#include "engine/broker_options.h"
 #include "engine/catch_up.h"
 #include "engine/reactor.h"
 #include "http/listener.h"
@@ -73,14 +73,18 @@ static int listen_here(void)
 static void open_house(void)
 {
     log_set_level(LOG_ERROR);
-    struct broker *broker = broker_memory_create(&(struct broker_memory_limits){
-        .store = {.keep_messages = 100, .keep_bytes = 64 * KIB, .keep_total = 1024 * KIB},
-        .devices_per_user = 10,
-        .idempotency_entries = 1000,
-        .idempotency_ttl_ms = 60000,
-        .wall_ms = clock_wall_ms,
-        .mono_ms = clock_mono_ms,
-    });
+    struct broker *broker = broker_create("memory",
+                                          &(struct broker_options){
+                                              .keep_messages = 100,
+                                              .keep_bytes = 64 * KIB,
+                                              .keep_total = 1024 * KIB,
+                                              .devices_per_user = 10,
+                                              .idempotency_entries = 1000,
+                                              .idempotency_ttl_ms = 60000,
+                                              .wall_ms = clock_wall_ms,
+                                              .mono_ms = clock_mono_ms,
+                                          },
+                                          NULL, 0);
     house.quota.limit = 1024 * KIB;
     house.reactor = reactor_create(0, broker, &(struct catch_up_limits){1, 1, 1});
     bool found = parser_find(&house.parser);

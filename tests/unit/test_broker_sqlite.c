@@ -11,16 +11,15 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "engine/broker.h"
-#include "engine/broker_sqlite.h"
+#include "engine/broker_options.h"
 #include "engine/sqlite_file.h"
-#include "engine/sqlite_options.h"
 #include "model/idempotency.h"
 
 #define DAY      ((int64_t)86400000)
 #define HOUR     ((int64_t)3600000)
 #define DEADLINE 20 /* seconds; only failures wait */
 
-static const struct sqlite_options wide = {
+static const struct broker_options wide = {
     .recent_bytes = 1 << 20,
     .keep_messages = 10000,
     .keep_bytes = 1 << 24,
@@ -39,7 +38,7 @@ static struct {
     sem_t woken;
     char folder[32];
     struct metrics metrics;
-    struct sqlite_options options;
+    struct broker_options options;
     uint64_t dispatched; /* the last id that came to the member */
     bool done;
 } desk;
@@ -54,7 +53,7 @@ static void open_broker(void)
 {
     char error[600];
     inbox_init(&desk.inbox, 1 << 20, RECORD_OVERFLOW, wake, NULL);
-    desk.broker = broker_sqlite_create(&desk.options, error, sizeof error);
+    desk.broker = broker_create("sqlite", &desk.options, error, sizeof error);
     if (!desk.broker)
         print_error("%s\n", error);
     assert_non_null(desk.broker);
@@ -71,7 +70,7 @@ static void serve_inbox(void)
         struct inbox_record *record = list_first(&records, struct inbox_record, link);
         list_remove(&record->link);
         if (record->kind == RECORD_CALL) {
-            broker_finish_call(record);
+            call_finish(record);
             continue;
         }
         assert_int_equal(record->kind, RECORD_MESSAGE);
@@ -96,7 +95,7 @@ static void reopen(void)
     open_broker();
 }
 
-static void open_desk_with(const struct sqlite_options *options)
+static void open_desk_with(const struct broker_options *options)
 {
     memset(&desk, 0, sizeof desk);
     sem_init(&desk.woken, 0, 0);
@@ -274,7 +273,7 @@ static int64_t the_clock(void)
 
 static int open_desk_at_a_clock(void **state)
 {
-    struct sqlite_options options = wide;
+    struct broker_options options = wide;
     (void)state;
     options.wall_ms = the_clock;
     open_desk_with(&options);
@@ -308,7 +307,7 @@ static void a_cursor_between_two_lives_is_a_gap(void **state)
 /* The file and memory each have some of what is past its time, and nobody has removed it yet. */
 static void who_asks_for_all_that_is_kept_is_told_no_gap(void **state)
 {
-    struct sqlite_options options = wide;
+    struct broker_options options = wide;
     struct topic alice = a_user("alice");
     uint64_t first = 0;
     (void)state;
@@ -380,7 +379,7 @@ static void what_is_kept_outlives_a_life_on_a_clock_that_is_behind(void **state)
 /* Its row went, with all that was known of it alone. */
 static void an_address_without_a_row_has_lost_up_to_the_floor(void **state)
 {
-    struct sqlite_options options = wide;
+    struct broker_options options = wide;
     uint64_t ids[60];
     char sql[128];
 
@@ -407,7 +406,7 @@ static void a_folder_has_one_owner(void **state)
     char error[600] = "";
     (void)state;
 
-    assert_null(broker_sqlite_create(&desk.options, error, sizeof error));
+    assert_null(broker_create("sqlite", &desk.options, error, sizeof error));
     assert_non_null(strstr(error, "another Pushwire"));
 }
 
@@ -548,7 +547,7 @@ static void who_has_a_message_is_told(void **state)
         assert_int_equal(lookup.ack_count, epoch);
         if (epoch)
             assert_string_equal(lookup.acks[0].device, "phone");
-        broker_lookup_finish(&lookup);
+        lookup_finish(&lookup);
         reopen();
     }
 }
@@ -624,7 +623,7 @@ static void compare_page(uint64_t *seed)
 
 static void it_agrees_with_a_naive_model(void **state)
 {
-    struct sqlite_options options = wide;
+    struct broker_options options = wide;
     (void)state;
 
     options.recent_bytes = 4096; /* a few messages: the index is filled all the time */

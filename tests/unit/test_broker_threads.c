@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "engine/broker.h"
-#include "engine/broker_memory.h"
+#include "engine/broker_options.h"
 
 enum { MEMBERS = 4, PUBLISHES = 4000, USERS = 6 };
 
@@ -89,7 +89,7 @@ static void drain(struct member *member)
             buf_add_text(&copy->reply, "here;");
             broker_reply(copy);
         } else if (record->kind == RECORD_CALL) {
-            broker_finish_call(record);
+            call_finish(record);
         } else {
             member->overflows++;
         }
@@ -264,8 +264,10 @@ static void end_member(struct member *member)
 
 static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
 {
-    static const struct broker_memory_limits limits = {
-        .store = {.keep_messages = 50, .keep_bytes = 1 << 20, .keep_total = 1 << 17},
+    static const struct broker_options limits = {
+        .keep_messages = 50,
+        .keep_bytes = 1 << 20,
+        .keep_total = 1 << 17,
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = clock_wall_ms,
@@ -274,7 +276,7 @@ static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
     pthread_t threads[MEMBERS];
     (void)state;
 
-    broker = broker_memory_create(&limits);
+    broker = broker_create("memory", &limits, NULL, 0);
     for (int m = 0; m < MEMBERS; m++)
         begin_member(m);
     still_publishing = MEMBERS;
@@ -284,7 +286,7 @@ static void each_inbox_is_in_order_and_nothing_is_lost(void **state)
         assert_int_equal(pthread_join(threads[m], NULL), 0);
     for (int m = 0; m < MEMBERS; m++)
         end_member(&members[m]);
-    assert_true(broker_stats(broker).bytes <= limits.store.keep_total);
+    assert_true(broker_stats(broker).bytes <= limits.keep_total);
     broker_destroy(broker);
 }
 

@@ -5,15 +5,17 @@
 
 #include "base/metrics.h"
 #include "engine/broker.h"
-#include "engine/broker_memory.h"
+#include "engine/broker_options.h"
 #include "engine/catch_up.h"
 #include "model/connection_manager.h"
 
 #define START ((int64_t)1769860800000)
 
-/* The memory broker, and one in front of it whose pages may come later. */
-struct house {
-    struct broker front;
+enum broker_end __real_broker_read(struct broker *broker, int member, struct read_call *read);
+enum broker_end __wrap_broker_read(struct broker *broker, int member, struct read_call *read);
+
+/* The memory broker, whose pages may come later. */
+static struct house {
     struct broker *broker;
     bool slow;
     struct read_call *asked[8];
@@ -23,37 +25,22 @@ struct house {
     struct catch_up *catch_up;
     struct metrics metrics;
     struct recorder recorders[20];
-};
+} the_house;
 
-static int front_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
-                       int delta, uint64_t *ret_head)
+enum broker_end __wrap_broker_read(struct broker *broker, int member, struct read_call *read)
 {
-    return broker_watch(((struct house *)broker)->broker, member, topics, count, delta, ret_head);
-}
-
-static enum broker_end front_read(struct broker *broker, struct read_call *read)
-{
-    struct house *house = (struct house *)broker;
-    if (!house->slow)
-        return broker_read(house->broker, read->call.member, read);
-    house->asked[house->asked_count++] = read;
+    if (!the_house.slow)
+        return __real_broker_read(broker, member, read);
+    the_house.asked[the_house.asked_count++] = read;
     return BROKER_PENDING;
 }
-
-static uint32_t front_count(struct broker *broker, const struct topic *topic)
-{
-    return broker_count(((struct house *)broker)->broker, topic);
-}
-
-static const struct broker_ops front_ops = {
-    .name = "front", .watch = front_watch, .read = front_read, .count = front_count};
 
 /* The page that was asked for first is read and arrives. */
 static void one_page_arrives(struct house *house)
 {
     struct read_call *read = house->asked[0];
     memmove(house->asked, house->asked + 1, --house->asked_count * sizeof *house->asked);
-    assert_answers(broker_read(house->broker, 0, read), read, 0);
+    assert_answers(__real_broker_read(house->broker, 0, read), read, 0);
     read->call.done(&read->call);
 }
 
@@ -69,25 +56,26 @@ static void no_wake(void *context)
 
 static int open_house(void **state)
 {
-    static const struct broker_memory_limits limits = {
-        .store = {.keep_messages = 110, .keep_bytes = 1 << 20, .keep_total = 1 << 20},
+    static const struct broker_options limits = {
+        .keep_messages = 110,
+        .keep_bytes = 1 << 20,
+        .keep_total = 1 << 20,
         .idempotency_entries = 10,
         .idempotency_ttl_ms = 1000,
         .wall_ms = given_clock,
         .mono_ms = given_clock,
     };
-    static struct house house;
     static const struct catch_up_limits catch_up_limits = {
         .sessions_per_user = 20, .channels_per_session = 3, .channels = 4};
-    house = (struct house){.front = {&front_ops}, .broker = broker_memory_create(&limits)};
-    inbox_init(&house.inbox, 1 << 20, RECORD_OVERFLOW, no_wake, NULL);
-    broker_join(house.broker, &house.inbox);
-    house.manager = connection_manager_create(&house.metrics);
-    house.catch_up =
-        catch_up_create(house.manager, &house.front, 0, &house.metrics, &catch_up_limits);
-    for (size_t i = 0; i < COUNT_OF(house.recorders); i++)
-        recorder_init(&house.recorders[i], i + 1)->queue_high = 10000;
-    *state = &house;
+    the_house = (struct house){.broker = broker_create("memory", &limits, NULL, 0)};
+    inbox_init(&the_house.inbox, 1 << 20, RECORD_OVERFLOW, no_wake, NULL);
+    broker_join(the_house.broker, &the_house.inbox);
+    the_house.manager = connection_manager_create(&the_house.metrics);
+    the_house.catch_up = catch_up_create(the_house.manager, the_house.broker, 0, &the_house.metrics,
+                                         &catch_up_limits);
+    for (size_t i = 0; i < COUNT_OF(the_house.recorders); i++)
+        recorder_init(&the_house.recorders[i], i + 1)->queue_high = 10000;
+    *state = &the_house;
     return 0;
 }
 

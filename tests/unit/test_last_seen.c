@@ -82,8 +82,10 @@ static void a_disk_that_is_away_costs_so_much_and_no_more(void **state)
     for (uint64_t user = 1; user <= LAST_SEEN_MAX + 10; user++)
         last_seen_note(&last_seen, user * 0x9e3779b97f4a7c15u, 100);
     assert_int_equal(last_seen.users.count, LAST_SEEN_MAX);
-    last_seen_note(&last_seen, 0x9e3779b97f4a7c15u, 200); /* those that are there go on */
-    assert_int_equal(last_seen_find(&last_seen, 0x9e3779b97f4a7c15u), 200);
+    for (uint64_t user = 1; user <= 10; user++) /* who left longest ago is forgotten */
+        assert_int_equal(last_seen_find(&last_seen, user * 0x9e3779b97f4a7c15u), 0);
+    last_seen_note(&last_seen, 11 * 0x9e3779b97f4a7c15u, 200);
+    assert_int_equal(last_seen_find(&last_seen, 11 * 0x9e3779b97f4a7c15u), 200);
 }
 
 #define last_seen_test(name) cmocka_unit_test_setup_teardown(name, open_sightings, close_sightings)

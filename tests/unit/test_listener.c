@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/byte_quota.h"
+#include "base/clock.h"
 #include "engine/broker.h"
+#include "engine/broker_options.h"
 #include "engine/catch_up.h"
 #include "engine/reactor.h"
 #include "http/listener.h"
@@ -32,7 +34,7 @@ int64_t __wrap_clock_mono_ms(void)
 }
 
 static struct {
-    struct broker broker;
+    struct broker *broker;
     struct reactor *reactor;
     struct connection_limits *connection_limits;
     struct byte_quota quota;
@@ -58,13 +60,6 @@ static void serve_later(struct request *request)
 static const struct route routes[] = {
     {.method = "POST", .path = "/later", .serve = serve_later, .right = RIGHT_OPEN}};
 
-static int join_nothing(struct broker *broker, struct inbox *inbox)
-{
-    (void)broker;
-    (void)inbox;
-    return 0;
-}
-
 static int listen_here(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -77,20 +72,15 @@ static int listen_here(void)
     return fd;
 }
 
-static void flush_nothing(struct broker *broker)
-{
-    (void)broker;
-}
-
 static int open_house(void **state)
 {
-    static const struct broker_ops ops = {
-        .name = "none", .join = join_nothing, .flush = flush_nothing};
+    static const struct broker_options options = {
+        .idempotency_entries = 1, .wall_ms = clock_mono_ms, .mono_ms = clock_mono_ms};
     (void)state;
     memset(&house, 0, sizeof house);
     now_ms = 1000;
-    house.broker.ops = &ops;
-    house.reactor = reactor_create(0, &house.broker, &(struct catch_up_limits){1, 1, 1});
+    house.broker = broker_create("memory", &options, NULL, 0);
+    house.reactor = reactor_create(0, house.broker, &(struct catch_up_limits){1, 1, 1});
     house.connection_limits = connection_limits_create(
         &(struct connection_limits_options){.max_sockets = 10, .max_sessions = 1});
     house.access = access_create(&(struct access_options){.open = true, .insecure_open = true});
@@ -177,6 +167,7 @@ static int close_house(void **state)
     reactor_stop(house.reactor);
     uv_run(&house.reactor->loop, UV_RUN_DEFAULT);
     reactor_destroy(house.reactor);
+    broker_destroy(house.broker);
     listener_destroy(house.listener);
     connection_limits_destroy(house.connection_limits);
     access_unref(house.access);

@@ -124,7 +124,6 @@ struct under_way {
 };
 
 struct world {
-    struct broker broker;
     const struct scenario *scenario;
     struct inbox inbox;
     struct list batch;
@@ -279,8 +278,13 @@ static const struct session_ops visit_ops = {
 
 /* ---- the scripted broker ---- */
 
-static int scripted_watch(struct broker *broker, int member, const struct topic *topics,
-                          size_t count, int delta, uint64_t *ret_head)
+int __wrap_broker_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
+                        int delta, uint64_t *ret_head);
+uint32_t __wrap_broker_count(struct broker *broker, const struct topic *topic);
+enum broker_end __wrap_broker_read(struct broker *broker, int member, struct read_call *read);
+
+int __wrap_broker_watch(struct broker *broker, int member, const struct topic *topics, size_t count,
+                        int delta, uint64_t *ret_head)
 {
     struct world *world = (struct world *)broker;
     (void)member;
@@ -291,7 +295,7 @@ static int scripted_watch(struct broker *broker, int member, const struct topic 
     return 0;
 }
 
-static uint32_t scripted_count(struct broker *broker, const struct topic *topic)
+uint32_t __wrap_broker_count(struct broker *broker, const struct topic *topic)
 {
     return ((struct world *)broker)->watching[place_of(topic)];
 }
@@ -374,9 +378,10 @@ static void check_topics(const struct visit *visit, const struct read_call *read
     }
 }
 
-static enum broker_end scripted_read(struct broker *broker, struct read_call *read)
+enum broker_end __wrap_broker_read(struct broker *broker, int member, struct read_call *read)
 {
     struct world *world = (struct world *)broker;
+    (void)member;
     must(world, world->read_count < MAX_READS);
     int guest = who_asks(world);
     struct visit *visit = world->visits[guest];
@@ -390,13 +395,6 @@ static enum broker_end scripted_read(struct broker *broker, struct read_call *re
     world->reads[world->read_count++] = (struct under_way){read, guest, ASKED};
     return BROKER_PENDING;
 }
-
-static const struct broker_ops scripted_ops = {
-    .name = "scripted",
-    .watch = scripted_watch,
-    .read = scripted_read,
-    .count = scripted_count,
-};
 
 /* ---- the actions ---- */
 
@@ -460,7 +458,7 @@ static void handle(struct world *world)
         catch_up_resync(world->catch_up);
     } else {
         forget_read(world, record);
-        broker_finish_call(record);
+        call_finish(record);
     }
 }
 
@@ -746,7 +744,6 @@ static void world_begin(struct world *world, const struct scenario *scenario)
     static const struct catch_up_limits limits = {
         .sessions_per_user = MAX_GUESTS, .channels_per_session = CHANNELS, .channels = CHANNELS};
     *world = (struct world){
-        .broker = {&scripted_ops},
         .scenario = scenario,
         .prunes = scenario->prunes,
         .changes = scenario->changes,
@@ -758,7 +755,8 @@ static void world_begin(struct world *world, const struct scenario *scenario)
     inbox_init(&world->inbox, scenario->inbox_room * COST, RECORD_OVERFLOW, no_wake, NULL);
     list_init(&world->batch);
     world->manager = connection_manager_create(&world->metrics);
-    world->catch_up = catch_up_create(world->manager, &world->broker, 0, &world->metrics, &limits);
+    world->catch_up =
+        catch_up_create(world->manager, (struct broker *)world, 0, &world->metrics, &limits);
 }
 
 /* Everyone leaves, what is on its way arrives, and nothing may be left. */

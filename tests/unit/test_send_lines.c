@@ -34,16 +34,21 @@ int64_t __wrap_clock_mono_ms(void)
 /* ---- a broker that answers when it is told to ---- */
 
 static struct {
-    struct broker broker;
     struct publish_call *asked[2 * SEND_LINES_MAX];
     size_t count;        /* asked so far */
     enum broker_end end; /* what publish returns */
     char bodies[256];
 } clerk;
 
-static enum broker_end ask_clerk(struct broker *broker, struct publish_call *publish)
+enum broker_end __wrap_broker_publish(struct broker *broker, int member,
+                                      struct publish_call *publish);
+
+enum broker_end __wrap_broker_publish(struct broker *broker, int member,
+                                      struct publish_call *publish)
 {
-    assert_ptr_equal(broker, &clerk.broker);
+    (void)broker;
+    (void)member;
+    publish->call.err = ERR_NONE;
     if (strlen(clerk.bodies) + publish->draft.body_length + 2 < sizeof clerk.bodies) {
         strncat(clerk.bodies, publish->draft.body, publish->draft.body_length);
         strcat(clerk.bodies, " ");
@@ -82,15 +87,12 @@ static char *heard; /* the whole answer */
 
 static int open_ours(void **state)
 {
-    static const struct broker_ops ops = {.name = "clerk", .publish = ask_clerk};
     (void)state;
     memset(&clerk, 0, sizeof clerk);
-    clerk.broker.ops = &ops;
     clerk.end = BROKER_PENDING;
     now_us = 1000000;
     desk_open(routes, COUNT_OF(routes));
     desk.requests.limits.max_body = MAX_BODY;
-    desk.reactor.broker = &clerk.broker;
     return 0;
 }
 
