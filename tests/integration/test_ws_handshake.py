@@ -182,7 +182,7 @@ def test_the_websocket_of_java_connects_and_receives(server, tmp_path):
                             stdout=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: server.metric("sessions", transport="websocket") or java.poll(),
-                   what="Java's session")
+                   deadline=3 * DEADLINE, what="Java's session")  # its start takes a while
         server.send("alice", {"from": "a backend"})
         out, _ = java.communicate(timeout=DEADLINE)
     finally:
