@@ -53,10 +53,10 @@ enum broker_end broker_read(struct broker *broker, int member, struct read_call 
 
 /* Answered at once where nobody watches the topic. ERR_OUT_OF_MEMORY: some member's reply is
  * missing. */
-enum broker_end broker_control(struct broker *broker, int member, struct control *control);
+enum broker_end broker_control(struct broker *broker, int member, struct control_call *control);
 
 /* Gives a served control_copy back to who asked. The member's thread. */
-void broker_reply(struct control_copy *copy);
+void broker_reply(struct broker *broker, struct control_copy *copy);
 
 /* Sessions at the topic, over all members. */
 uint32_t broker_count(struct broker *broker, const struct topic *topic);

@@ -150,24 +150,33 @@ struct erase_call {
 
 /* A question or an order to every member that watches a topic; not kept, not numbered. */
 struct control {
-    struct call call;
     enum { CONTROL_CLOSE, CONTROL_DESCRIBE, CONTROL_USERS } verb;
-    struct topic topic; /* borrowed until done */
+    struct topic topic; /* its name is borrowed until done */
     enum err reason;    /* CONTROL_CLOSE */
     const char *from;   /* CONTROL_USERS: names after this one, borrowed until done */
     size_t from_length;
-    size_t limit;       /* CONTROL_USERS: at most so many from each member */
-    struct buf replies; /* the members' texts, one after the other */
-    uint64_t number;    /* the sum of the members' numbers */
-    size_t outstanding;
+    size_t limit; /* CONTROL_USERS: at most so many from each member */
 };
 
-struct control_copy {
+struct control_call {
     struct call call;
-    struct control *control; /* on the member's thread only the question may be read */
-    struct inbox *asker;
-    struct buf reply;
-    uint64_t number;
+    struct control control;
+    size_t outstanding; /* the broker's while PENDING */
+    /* The answer; control_finish gives it back. What records of a verb are says presence.h. */
+    struct buf records;
+    uint64_t sessions;
+};
+
+/* What a member gets of it, and sends back: a copy, with nothing in it that another thread may
+ * touch meanwhile. */
+struct control_copy {
+    struct call call; /* of whom the answer is for */
+    struct control control;
+    struct buf records;
+    uint64_t sessions;
+    struct control_call *asked; /* only the asker's thread looks there */
+    char name[TOPIC_NAME_MAX];
+    char from[TOPIC_NAME_MAX];
 };
 
 /* ---- for whoever answers ---- */
@@ -189,7 +198,8 @@ void read_tell_loss(struct read_topic *from, uint64_t upto);
 /* Runs a RECORD_CALL taken from the inbox. */
 void call_finish(struct inbox_record *record);
 
-/* Gives the answer to a lookup back. */
+/* Gives an answer back. */
 void lookup_finish(struct lookup *lookup);
+void control_finish(struct control_call *control);
 
 #endif

@@ -51,7 +51,10 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
                      uint32_t *ret_delivered);
 
 /* broker_control, on the asking member's thread. Who is sent away does not linger either. */
-enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control *control);
+enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control_call *control);
+
+/* broker_reply: takes a control message back to whom it came from, and wakes them. */
+void dispatcher_reply(struct dispatcher *dispatcher, struct control_copy *copy);
 
 /* Takes a finished call back to the member that made it. From another thread than the member's. */
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call);

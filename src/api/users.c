@@ -9,14 +9,17 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "engine/broker.h"
+#include "engine/presence.h"
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/revocations.h"
+#include "model/session.h"
 #include "model/topic.h"
 
 #define JSON_TYPE "application/json"
@@ -48,7 +51,7 @@ static void open_user(struct buf *body, const struct topic *user)
 /* ---- questions to the workers ---- */
 
 struct asking {
-    struct control control;
+    struct control_call control; /* first: on_replies finds the rest */
     struct request *request;
     void (*answer)(struct asking *asking);
     struct inquiry inquiry;   /* about the user, where that is asked for */
@@ -58,12 +61,11 @@ struct asking {
 static void on_replies(struct call *call)
 {
     struct asking *asking = (struct asking *)call;
-    struct control *control = &asking->control;
     if (call->err)
         refuse(asking->request, call->err);
     else
         asking->answer(asking);
-    buf_finish(&control->replies);
+    control_finish(&asking->control);
     free(asking);
 }
 
@@ -107,16 +109,35 @@ static void add_last_seen(struct buf *body, bool online, int64_t last_seen_ms)
         buf_add_text(body, "null");
 }
 
+static void write_session(struct buf *body, const struct session_info *info)
+{
+    char id[SESSION_ID_TEXT_SIZE];
+    session_format_id(info->id, id);
+    buf_add_format(body, "{\"id\":\"%s\",\"transport\":\"%s\",\"since\":", id,
+                   transport_name(info->transport));
+    add_time(body, info->opened_at_ms);
+    buf_add_text(body, info->behind ? ",\"behind\":true" : ",\"behind\":false");
+    if (*info->device) {
+        buf_add_text(body, ",\"device\":");
+        buf_add_json(body, info->device, strlen(info->device));
+    }
+    buf_add_text(body, "}");
+}
+
 static void answer_description(struct asking *asking)
 {
-    const struct control *control = &asking->control;
+    const struct control_call *control = &asking->control;
+    size_t count;
+    const struct session_info *sessions = presence_sessions(&control->records, &count);
     struct buf body;
-    open_user(&body, &control->topic);
-    bool online = control->number || asking->presence.online;
+    open_user(&body, &control->control.topic);
+    bool online = count || asking->presence.online;
     buf_add_text(&body, online ? ",\"online\":true" : ",\"online\":false");
     buf_add_text(&body, ",\"sessions\":[");
-    if (control->replies.size) /* each begins with a comma */
-        buf_add(&body, control->replies.data + 1, control->replies.size - 1);
+    for (size_t i = 0; i < count; i++) {
+        buf_add_text(&body, i ? "," : "");
+        write_session(&body, &sessions[i]);
+    }
     buf_add_text(&body, "]");
     add_last_seen(&body, online, asking->presence.last_seen_ms);
     buf_add_text(&body, "}\n");
@@ -141,11 +162,11 @@ void users_describe_serve(struct request *request)
     struct asking *asking = asking_create(request, answer_description);
     if (!asking)
         return;
-    asking->control.verb = CONTROL_DESCRIBE;
-    asking->control.topic = user_of(request);
+    asking->control.control.verb = CONTROL_DESCRIBE;
+    asking->control.control.topic = user_of(request);
     asking->inquiry = (struct inquiry){
         .call = {.done = on_presence},
-        .topics = &asking->control.topic,
+        .topics = &asking->control.control.topic,
         .count = 1,
         .presence = &asking->presence,
     };
@@ -158,8 +179,8 @@ void users_describe_serve(struct request *request)
 static void answer_closed(struct asking *asking)
 {
     struct buf body;
-    open_user(&body, &asking->control.topic);
-    buf_add_format(&body, ",\"closed\":%llu}\n", (unsigned long long)asking->control.number);
+    open_user(&body, &asking->control.control.topic);
+    buf_add_format(&body, ",\"closed\":%llu}\n", (unsigned long long)asking->control.sessions);
     request_answer(asking->request, 200, JSON_TYPE, &body);
 }
 
@@ -168,9 +189,9 @@ void users_close_sessions_serve(struct request *request)
     struct asking *asking = asking_create(request, answer_closed);
     if (!asking)
         return;
-    asking->control.verb = CONTROL_CLOSE;
-    asking->control.reason = ERR_KICKED;
-    asking->control.topic = user_of(request);
+    asking->control.control.verb = CONTROL_CLOSE;
+    asking->control.control.reason = ERR_KICKED;
+    asking->control.control.topic = user_of(request);
     ask(asking);
 }
 
@@ -187,7 +208,7 @@ struct revoking {
 static void write_down(uv_work_t *work)
 {
     struct revoking *revoking = work->data;
-    const struct topic *user = &revoking->asking->control.topic;
+    const struct topic *user = &revoking->asking->control.control.topic;
     revoking->done =
         revocations_add(revoking->revocations, user->name, user->length, revoking->now_ms);
 }
@@ -224,9 +245,9 @@ void users_revoke_serve(struct request *request)
     }
     if (!revoking)
         return;
-    asking->control.verb = CONTROL_CLOSE;
-    asking->control.reason = ERR_KICKED;
-    asking->control.topic = user_of(request);
+    asking->control.control.verb = CONTROL_CLOSE;
+    asking->control.control.reason = ERR_KICKED;
+    asking->control.control.topic = user_of(request);
     *revoking = (struct revoking){
         .asking = asking,
         .revocations = access_revocations(request_access(request)),
@@ -239,44 +260,7 @@ void users_revoke_serve(struct request *request)
 
 /* ---- GET /users ---- */
 
-struct name {
-    const char *text;
-    size_t length;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-    const struct name *x = a, *y = b;
-    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
-    return order ? order : (x->length > y->length) - (x->length < y->length);
-}
-
-/* The workers' lists as one, sorted; a user may have sessions at several. */
-static struct name *sort_names(const struct buf *replies, size_t *ret_count)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < replies->size; i++)
-        count += replies->data[i] == '\n';
-    struct name *names = malloc((count + 1) * sizeof *names);
-    if (!names)
-        return NULL;
-    const char *at = replies->data;
-    for (size_t i = 0; i < count; i++) {
-        const char *end = strchr(at, '\n');
-        names[i] = (struct name){at, (size_t)(end - at)};
-        at = end + 1;
-    }
-    qsort(names, count, sizeof *names, compare_names);
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!left || compare_names(&names[left - 1], &names[i]) != 0)
-            names[left++] = names[i];
-    }
-    *ret_count = left;
-    return names;
-}
-
-static void write_names(struct buf *body, const struct name *names, size_t count, bool more)
+static void write_names(struct buf *body, const struct user_name *names, size_t count, bool more)
 {
     buf_init(body);
     buf_add_text(body, "{\"users\":[");
@@ -294,8 +278,8 @@ static void write_names(struct buf *body, const struct name *names, size_t count
 
 static void answer_list(struct asking *asking)
 {
-    size_t count = 0, limit = asking->control.limit - 1; /* one more was asked for */
-    struct name *names = sort_names(&asking->control.replies, &count);
+    size_t count = 0, limit = asking->control.control.limit - 1; /* one more was asked for */
+    struct user_name *names = presence_names(&asking->control.records, &count);
     if (!names) {
         out_of_memory(asking->request);
         return;
@@ -320,11 +304,11 @@ void users_list_serve(struct request *request)
     struct asking *asking = asking_create(request, answer_list);
     if (!asking)
         return;
-    asking->control.verb = CONTROL_USERS;
-    asking->control.topic = topic_make(TOPIC_ALL, "", 0);
-    asking->control.from = from ? from : "";
-    asking->control.from_length = strlen(asking->control.from);
-    asking->control.limit = limit + 1;
+    asking->control.control.verb = CONTROL_USERS;
+    asking->control.control.topic = topic_make(TOPIC_ALL, "", 0);
+    asking->control.control.from = from ? from : "";
+    asking->control.control.from_length = strlen(asking->control.control.from);
+    asking->control.control.limit = limit + 1;
     ask(asking);
 }
 

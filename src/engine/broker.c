@@ -8,29 +8,6 @@
 #include "engine/broker_options.h"
 #include "engine/sequencer.h"
 
-static void take_reply(struct call *call)
-{
-    struct control_copy *copy = (struct control_copy *)call;
-    struct control *control = copy->control;
-    buf_add(&control->replies, copy->reply.data, copy->reply.size);
-    control->number += copy->number;
-    if (!buf_ok(&copy->reply) || !buf_ok(&control->replies))
-        control->call.err = ERR_OUT_OF_MEMORY;
-    buf_finish(&copy->reply);
-    free(copy);
-    if (--control->outstanding == 0)
-        control->call.done(&control->call);
-}
-
-void broker_reply(struct control_copy *copy)
-{
-    copy->call.record.kind = RECORD_CALL;
-    copy->call.done = take_reply;
-    struct inbox *asker = copy->asker;
-    inbox_push(asker, &copy->call.record, false);
-    inbox_wake(asker);
-}
-
 /* ---- life ---- */
 
 static const struct store_kind kinds[] = {
@@ -158,13 +135,18 @@ static enum broker_end end_question(struct broker *broker, enum broker_end end)
     return end;
 }
 
-enum broker_end broker_control(struct broker *broker, int member, struct control *control)
+enum broker_end broker_control(struct broker *broker, int member, struct control_call *control)
 {
     begin(&control->call, member);
     lock(broker);
     enum broker_end end = dispatcher_control(&broker->dispatcher, control);
     unlock(broker);
     return end;
+}
+
+void broker_reply(struct broker *broker, struct control_copy *copy)
+{
+    dispatcher_reply(&broker->dispatcher, copy);
 }
 
 enum broker_end broker_publish(struct broker *broker, int member, struct publish_call *publish)

@@ -66,3 +66,8 @@ bool lookup_add_acks(struct lookup *lookup, const struct devices *devices)
     }
     return true;
 }
+
+void control_finish(struct control_call *control)
+{
+    buf_finish(&control->records);
+}

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 void dispatcher_init(struct dispatcher *dispatcher)
 {
@@ -109,29 +110,67 @@ void dispatcher_send(struct dispatcher *dispatcher, int from, struct message *me
     }
 }
 
-enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control *control)
+static struct control_copy *copy_control(struct control_call *asked)
 {
-    int member = control->call.member;
+    const struct control *control = &asked->control;
+    struct control_copy *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    copy->call.record.kind = RECORD_CONTROL;
+    copy->call.member = asked->call.member;
+    copy->asked = asked;
+    copy->control = *control;
+    copy->control.topic.name = memcpy(copy->name, control->topic.name, control->topic.length);
+    if (control->from_length)
+        copy->control.from = memcpy(copy->from, control->from, control->from_length);
+    buf_init(&copy->records);
+    return copy;
+}
+
+enum broker_end dispatcher_control(struct dispatcher *dispatcher, struct control_call *control)
+{
+    const struct topic *topic = &control->control.topic;
     control->outstanding = 0;
-    control->number = 0;
-    buf_init(&control->replies);
-    if (control->verb == CONTROL_CLOSE)
-        lingering_forget(&dispatcher->lingering, control->topic.hash);
+    control->sessions = 0;
+    buf_init(&control->records);
+    if (control->control.verb == CONTROL_CLOSE)
+        lingering_forget(&dispatcher->lingering, topic->hash);
     size_t cursor = 0;
     const struct watch *watch;
-    while ((watch = watch_table_next(&dispatcher->watches, control->topic.hash, &cursor))) {
-        struct control_copy *copy = calloc(1, sizeof *copy);
+    while ((watch = watch_table_next(&dispatcher->watches, topic->hash, &cursor))) {
+        struct control_copy *copy = copy_control(control);
         if (!copy) {
             control->call.err = ERR_OUT_OF_MEMORY;
             continue;
         }
-        copy->call.record.kind = RECORD_CONTROL;
-        copy->control = control;
-        copy->asker = dispatcher->members[member];
         control->outstanding++;
-        push(dispatcher, watch->member, (int)watch->member == member, &copy->call.record);
+        push(dispatcher, watch->member, (int)watch->member == control->call.member,
+             &copy->call.record);
     }
     return control->outstanding ? BROKER_PENDING : BROKER_ANSWERED;
+}
+
+static void take_reply(struct call *call)
+{
+    struct control_copy *copy = (struct control_copy *)call;
+    struct control_call *asked = copy->asked;
+    buf_add(&asked->records, copy->records.data, copy->records.size);
+    asked->sessions += copy->sessions;
+    if (!buf_ok(&copy->records) || !buf_ok(&asked->records))
+        asked->call.err = ERR_OUT_OF_MEMORY;
+    buf_finish(&copy->records);
+    free(copy);
+    if (--asked->outstanding == 0)
+        asked->call.done(&asked->call);
+}
+
+void dispatcher_reply(struct dispatcher *dispatcher, struct control_copy *copy)
+{
+    struct inbox *asker = dispatcher->members[copy->call.member];
+    copy->call.record.kind = RECORD_CALL;
+    copy->call.done = take_reply;
+    inbox_push(asker, &copy->call.record, false);
+    inbox_wake(asker);
 }
 
 void dispatcher_answer(struct dispatcher *dispatcher, struct call *call)

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,8 +12,8 @@
 #include "base/need.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
+#include "engine/presence.h"
 #include "model/connection_manager.h"
-#include "model/session.h"
 
 /* What may pile up while the worker is busy; beyond it content becomes a doubt. */
 #define INBOX_BYTES ((size_t)8 * 1024 * 1024)
@@ -28,123 +27,6 @@ struct task {
     void *context;
 };
 
-/* ---- control messages from the broker ---- */
-
-static void close_one(struct session *session, void *context)
-{
-    struct control_copy *copy = context;
-    copy->number++;
-    session_close(session, copy->control->reason);
-}
-
-static void describe_one(struct session *session, void *context)
-{
-    struct control_copy *copy = context;
-    struct buf *reply = &copy->reply;
-    char id[SESSION_ID_TEXT_SIZE], since[CLOCK_TEXT_SIZE];
-    session_format_id(session->id, id);
-    clock_format((int64_t)session->opened_at_s * 1000, since);
-    copy->number++;
-    buf_add_format(reply, ",{\"id\":\"%s\",\"transport\":\"%s\",\"since\":\"%s\",\"behind\":%s", id,
-                   transport_name(session->ops->transport), since,
-                   session->state == SESSION_BEHIND ? "true" : "false");
-    const char *device = session_device(session);
-    if (device) {
-        buf_add_text(reply, ",\"device\":");
-        buf_add_json(reply, device, strlen(device));
-    }
-    buf_add_text(reply, "}");
-}
-
-struct name {
-    const char *text;
-    size_t length;
-};
-
-/* The `limit` smallest names after `from`, as a heap with the largest on top. */
-struct name_heap {
-    struct control *control;
-    struct name *names;
-    size_t count;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-    const struct name *x = a, *y = b;
-    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
-    return order ? order : (x->length > y->length) - (x->length < y->length);
-}
-
-static void sift_down(struct name_heap *heap, size_t i)
-{
-    for (;;) {
-        size_t largest = i;
-        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < heap->count; child++) {
-            if (compare_names(&heap->names[child], &heap->names[largest]) > 0)
-                largest = child;
-        }
-        if (largest == i)
-            return;
-        struct name moved = heap->names[i];
-        heap->names[i] = heap->names[largest];
-        heap->names[largest] = moved;
-        i = largest;
-    }
-}
-
-static void collect_name(const char *text, size_t length, void *context)
-{
-    struct name_heap *heap = context;
-    struct name name = {text, length};
-    struct name from = {heap->control->from, heap->control->from_length};
-    if (from.length && compare_names(&name, &from) <= 0)
-        return;
-    if (heap->count < heap->control->limit) {
-        heap->names[heap->count++] = name;
-        if (heap->count == heap->control->limit) {
-            for (size_t i = heap->count / 2; i-- > 0;)
-                sift_down(heap, i);
-        }
-    } else if (compare_names(&name, &heap->names[0]) < 0) {
-        heap->names[0] = name;
-        sift_down(heap, 0);
-    }
-}
-
-/* Names hold no control characters, so a newline parts them. */
-static void list_users(struct reactor *reactor, struct control_copy *copy)
-{
-    struct name_heap heap = {.control = copy->control};
-    heap.names = malloc(copy->control->limit * sizeof *heap.names);
-    if (!heap.names) {
-        copy->reply.failed = true;
-        return;
-    }
-    connection_manager_each_user(reactor->manager, collect_name, &heap);
-    for (size_t i = 0; i < heap.count; i++) {
-        buf_add(&copy->reply, heap.names[i].text, heap.names[i].length);
-        buf_add(&copy->reply, "\n", 1);
-    }
-    free(heap.names);
-}
-
-static void serve_control(struct reactor *reactor, struct control_copy *copy)
-{
-    struct control *control = copy->control;
-    switch (control->verb) {
-    case CONTROL_CLOSE:
-        connection_manager_each(reactor->manager, &control->topic, close_one, copy);
-        break;
-    case CONTROL_DESCRIBE:
-        connection_manager_each(reactor->manager, &control->topic, describe_one, copy);
-        break;
-    case CONTROL_USERS:
-        list_users(reactor, copy);
-        break;
-    }
-    broker_reply(copy);
-}
-
 /* ---- the inbox ---- */
 
 static void deliver(struct reactor *reactor, struct message_record *record)
@@ -152,6 +34,12 @@ static void deliver(struct reactor *reactor, struct message_record *record)
     connection_manager_deliver(reactor->manager, record->message);
     message_unref(record->message);
     free(record);
+}
+
+static void serve_control(struct reactor *reactor, struct control_copy *copy)
+{
+    copy->sessions = presence_serve(reactor->manager, &copy->control, &copy->records);
+    broker_reply(reactor->broker, copy);
 }
 
 static void run_task(struct task *task)

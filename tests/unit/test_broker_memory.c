@@ -826,7 +826,7 @@ static void who_polled_a_moment_ago_is_online_without_a_session(void **state)
     assert_int_equal(presence.last_seen_ms, START);
 
     broker_linger(desk.broker, &alice);
-    struct control kick = {.verb = CONTROL_CLOSE, .topic = alice};
+    struct control_call kick = {.control = {.verb = CONTROL_CLOSE, .topic = alice}};
     assert_answers(broker_control(desk.broker, 0, &kick), &kick, 0);
     inquire(&alice, 1, &presence);
     assert_false(presence.online);
@@ -855,8 +855,9 @@ static struct inbox_record *take_one(int member)
 
 static void a_signal_reaches_every_member_that_watches(void **state)
 {
-    struct control control = {
-        .call = {.done = on_signal_done}, .verb = CONTROL_DESCRIBE, .topic = a_user("alice")};
+    char name[] = "alice";
+    struct control_call control = {.call = {.done = on_signal_done},
+                                   .control = {.verb = CONTROL_DESCRIBE, .topic = a_user(name)}};
     (void)state;
 
     signals_done = 0;
@@ -864,23 +865,25 @@ static void a_signal_reaches_every_member_that_watches(void **state)
     watch(0, a_user("alice"), +1);
     watch(1, a_user("alice"), +1);
     assert_int_equal(broker_control(desk.broker, 0, &control), BROKER_PENDING);
+    memset(name, 'x', strlen(name)); /* what the asker has, members need not look at */
     for (int m = 0; m < 2; m++) {
         struct control_copy *copy = (struct control_copy *)take_one(m);
         assert_int_equal(copy->call.record.kind, RECORD_CONTROL);
-        buf_add_text(&copy->reply, m ? "one" : "zero");
-        copy->number = (uint64_t)m + 1;
-        broker_reply(copy);
+        assert_memory_equal(copy->control.topic.name, "alice", 5); /* its own */
+        buf_add_text(&copy->records, m ? "one" : "zero");
+        copy->sessions = (uint64_t)m + 1;
+        broker_reply(desk.broker, copy);
         struct inbox_record *answer = take_one(0);
         assert_int_equal(answer->kind, RECORD_CALL);
         assert_int_equal(signals_done, 0);
         call_finish(answer);
     }
     assert_int_equal(signals_done, 1);
-    assert_int_equal(control.number, 3);
-    assert_int_equal(control.replies.size, 7);
-    assert_memory_equal(control.replies.data, "zeroone", 7);
+    assert_int_equal(control.sessions, 3);
+    assert_int_equal(control.records.size, 7);
+    assert_memory_equal(control.records.data, "zeroone", 7);
     assert_int_equal(control.call.err, 0);
-    buf_finish(&control.replies);
+    control_finish(&control);
 }
 
 /* ---- against a naive model ---- */

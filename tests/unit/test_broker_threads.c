@@ -85,9 +85,9 @@ static void drain(struct member *member)
             get_message(member, (struct message_record *)record);
         } else if (record->kind == RECORD_CONTROL) {
             struct control_copy *copy = (struct control_copy *)record;
-            copy->number = 1;
-            buf_add_text(&copy->reply, "here;");
-            broker_reply(copy);
+            copy->sessions = 1;
+            buf_add_text(&copy->records, "here;");
+            broker_reply(broker, copy);
         } else if (record->kind == RECORD_CALL) {
             call_finish(record);
         } else {
@@ -97,18 +97,18 @@ static void drain(struct member *member)
 }
 
 struct question {
-    struct control control; /* first: on_answer gets it back */
+    struct control_call control; /* first: on_answer gets it back */
     struct member *member;
 };
 
 static void on_answer(struct call *call)
 {
     struct question *question = (struct question *)call;
-    struct control *control = &question->control;
-    assert(control->replies.size == control->number * 5);
+    struct control_call *control = &question->control;
+    assert(control->records.size == control->sessions * 5);
     question->member->outstanding--;
     question->member->answers++;
-    buf_finish(&control->replies);
+    control_finish(control);
     free(question);
 }
 
@@ -116,8 +116,8 @@ static void ask(struct member *member, unsigned u)
 {
     struct question *question = calloc(1, sizeof *question);
     question->member = member;
-    question->control =
-        (struct control){.call = {.done = on_answer}, .verb = CONTROL_DESCRIBE, .topic = user(u)};
+    question->control = (struct control_call){
+        .call = {.done = on_answer}, .control = {.verb = CONTROL_DESCRIBE, .topic = user(u)}};
     if (broker_control(broker, member->number, &question->control) == BROKER_PENDING) {
         member->outstanding++;
         return;

@@ -141,8 +141,8 @@ static void a_doubt_for_want_of_memory_wakes_its_member(void **state)
 
 static void a_signal_wakes_its_member(void **state)
 {
-    struct control control = {
-        .call = {.member = ASKER}, .verb = CONTROL_DESCRIBE, .topic = desk.alice};
+    struct control_call control = {.call = {.member = ASKER},
+                                   .control = {.verb = CONTROL_DESCRIBE, .topic = desk.alice}};
     (void)state;
 
     assert_int_equal(dispatcher_control(&desk.dispatcher, &control), BROKER_PENDING);
@@ -151,7 +151,7 @@ static void a_signal_wakes_its_member(void **state)
     struct inbox_record *copy = take(OWNER);
     assert_int_equal(copy->kind, RECORD_CONTROL);
     free(copy);
-    buf_finish(&control.replies);
+    control_finish(&control);
 }
 
 static void an_answer_wakes_its_member(void **state)

@@ -384,7 +384,7 @@ static void a_signal_without_memory_is_not_pending(void **state)
 {
     struct topic alice = a_user("alice");
     struct desk desk;
-    struct control control = {.verb = CONTROL_CLOSE, .topic = alice};
+    struct control_call control = {.control = {.verb = CONTROL_CLOSE, .topic = alice}};
     (void)state;
 
     open_desk(&desk);
