@@ -41,11 +41,11 @@ static int act(enum config_action action, const struct config *config)
 }
 
 /* A stream that was closed would be the next file that is opened, and lines of the log would get
- * into it. */
+ * into it. Where nobody has made /dev/null, a folder serves: nothing is read from it or written. */
 static bool fill_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd && open("/", O_RDONLY) != fd)
             return false;
     }
     return true;

@@ -196,6 +196,19 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
     assert path.read_text() == "precious"
 
 
+# ---- a machine that has little ----
+
+@pytest.mark.parametrize("closed", ["", "<&- >&-"])
+def test_it_starts_where_devices_are_missing(start, closed):
+    """As in an image or a chroot where nobody has made /dev/null."""
+    bare = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none /dev && exec "$@" {closed}', "sh"]
+    if os.geteuid() != 0 or subprocess.run([*bare, "true"], capture_output=True).returncode:
+        pytest.skip("to hide /dev takes root")
+    server = start(wrapper=bare)
+    assert server.send()["kept"] is True
+    server.stop()
+
+
 # ---- the journal ----
 
 def journal_of(pipe):
