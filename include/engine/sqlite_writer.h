@@ -13,6 +13,7 @@
 
 #include "engine/mail_index.h"
 #include "engine/retention.h"
+#include "engine/sqlite_loader.h"
 
 struct age;
 struct device;
@@ -28,13 +29,6 @@ struct sqlite_writer_options {
     uint64_t recent_bytes; /* what may wait for the index, in memory */
     struct mail_index_limits index;
     struct retention_limits retention;
-};
-
-/* A time in which one process wrote: cursors strictly between were given by an epoch that is not on
- * this disk. */
-struct epoch {
-    uint64_t last;  /* the last id on disk when it began */
-    uint64_t first; /* no id of it is lower */
 };
 
 struct sqlite_writer *sqlite_writer_open(const struct sqlite_writer_options *options,
