@@ -39,3 +39,10 @@ build() {
         ninja -C "$folder" --quiet "$@"
     fi
 }
+
+# packages FOLDER [OPTION...]: brings its node_modules to what its lock file says.
+packages() {
+    [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] && return
+    say "getting the packages of $1"
+    quietly npm --prefix "$1" ci --no-audit --no-fund "${@:2}"
+}

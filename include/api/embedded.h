@@ -20,7 +20,15 @@ struct embedded {
 };
 
 extern const struct embedded page_html;
-extern const struct embedded errors_md;
 extern const struct embedded client_js; /* only where Node was there to build it */
+
+/* The pages of docs/ and docs/api, and /llms.txt; in the order of their paths. */
+struct embedded_file {
+    const char *path;
+    struct embedded file;
+};
+
+extern const struct embedded_file embedded_site[];
+extern const size_t embedded_site_size;
 
 #endif

@@ -1,4 +1,4 @@
-/* page.h - the page at `/`, the client for pages of others, and the page that problems point to.
+/* page.h - the page at `/`, the client for pages of others, and the pages about all this.
  *
  * Worker's thread only. */
 #ifndef API_PAGE_H
@@ -8,6 +8,6 @@ struct request;
 
 void page_serve(struct request *request);        /* GET / */
 void page_client_serve(struct request *request); /* GET /client.js */
-void page_errors_serve(struct request *request); /* GET /docs/errors */
+void page_site_serve(struct request *request);   /* GET /docs/:id, and what has a path of its own */
 
 #endif

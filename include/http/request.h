@@ -31,6 +31,8 @@ struct reactor *request_reactor(const struct request *request);
 /* When its head was whole, on the monotonic clock. */
 int64_t request_began_us(const struct request *request);
 
+/* As it came, without the query. */
+const char *request_path(const struct request *request);
 /* The decoded `:id` segment, proper by topic_is_name; a NUL follows. */
 const char *request_path_id(const struct request *request, size_t *ret_length);
 /* The second such segment. */

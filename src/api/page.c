@@ -1,5 +1,6 @@
 #include "api/page.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/embedded.h"
@@ -38,7 +39,19 @@ void page_client_serve(struct request *request)
                         "This server was built without its client, for want of Node.");
 }
 
-void page_errors_serve(struct request *request)
+static int compare_path(const void *path, const void *file)
 {
-    serve(request, &errors_md);
+    return strcmp(path, ((const struct embedded_file *)file)->path);
+}
+
+void page_site_serve(struct request *request)
+{
+    const struct embedded_file *found =
+        bsearch(request_path(request), embedded_site, embedded_site_size, sizeof *embedded_site,
+                compare_path);
+    if (found)
+        serve(request, &found->file);
+    else
+        request_problem(request, ERR_NOT_FOUND, NULL,
+                        "There is no such page here; /docs and /llms.txt list those there are.");
 }

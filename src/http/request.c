@@ -44,6 +44,11 @@ int64_t request_began_us(const struct request *request)
     return request->began_us;
 }
 
+const char *request_path(const struct request *request)
+{
+    return request->target.path;
+}
+
 const char *request_path_id(const struct request *request, size_t *ret_length)
 {
     *ret_length = request->target.id_length;

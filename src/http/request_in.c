@@ -123,9 +123,8 @@ static void route_request(struct request *request)
     if (!request->route && (allow.size || !buf_ok(&allow)))
         answer_methods(request, &allow);
     else if (!request->route)
-        request_problem(
-            request, ERR_NOT_FOUND, NULL,
-            "No route has this path, see docs/wire.md of Pushwire; paths end without a /.");
+        request_problem(request, ERR_NOT_FOUND, NULL,
+                        "No route has this path, see /docs/wire.md; paths end without a /.");
     else if (!target_decode_words(&request->target))
         request_problem(request, ERR_BAD_ID, NULL,
                         "An id is 1 to 128 bytes of UTF-8 without control characters or /.");

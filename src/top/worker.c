@@ -33,7 +33,7 @@
 #include "socket/websocket.h"
 #include "top/endpoint.h"
 
-#define MAX_ROUTES 32
+#define MAX_ROUTES 48
 
 struct worker {
     const struct worker_shared *ground;
@@ -96,7 +96,13 @@ static void add_routes(struct worker *worker)
         {"GET", "/readyz", status_ready_serve, ground->status, false, RIGHT_OPEN},
         {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
         {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/docs/errors", page_errors_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/docs", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/docs/:id", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/llms.txt", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/openapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/openapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/asyncapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
+        {"GET", "/asyncapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         add_route(worker, routes[i]);

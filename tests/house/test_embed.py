@@ -23,6 +23,24 @@ def embed(name=None, content=""):
         return done.returncode, output.read_text() if output.exists() else done.stderr
 
 
+def embed_site(built):
+    """Runs it over a small tree and what was built of it, {path: content}; returns its status, the
+    paths of the table with their types, and the file that says what was read."""
+    tree = {"docs/pages.json": '{"about":"It is.","pages":[{"name":"wire","file":"docs/wire.md",'
+                               '"title":"Wire","about":"all"}]}',
+            "docs/wire.md": "# Wire", "docs/api/openapi.yaml": "a", "docs/api/asyncapi.yaml": "b",
+            **{f"built/{path}": content for path, content in built.items()}}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in tree.items():
+            Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, path).write_text(content)
+        output, read = Path(folder, "out.c"), Path(folder, "out.d")
+        subprocess.run([sys.executable, EMBED, "--site", output, read, folder,
+                        *([Path(folder, "built")] if built else [])], check=True)
+        rows = re.findall(r'^{"(/[^"]*)", {\n +.content_type = "([^;"]+)', output.read_text(), re.M)
+        return rows, read.read_text().replace(folder, "")
+
+
 class Embed(unittest.TestCase):
     def test_bytes_and_their_gzipped_form_have_an_etag_each(self):
         status, source = embed("a.js", "AB")
@@ -37,6 +55,29 @@ class Embed(unittest.TestCase):
 
     def test_no_file_is_none(self):
         self.assertIn("const struct embedded thing = {0};", embed()[1])
+
+    def test_the_site_is_in_order_and_knows_what_it_was_made_of(self):
+        rows, read = embed_site({"docs/wire.html": "<style>p{}</style>", "docs.html": "<p>",
+                                 "openapi.json": "{}"})
+        self.assertEqual(rows, [
+            ("/asyncapi.yaml", "application/yaml"), ("/docs", "text/html"),
+            ("/docs/wire", "text/html"), ("/docs/wire.md", "text/markdown"),
+            ("/llms.txt", "text/plain"), ("/openapi.json", "application/json"),
+            ("/openapi.yaml", "application/yaml")])
+        for name in "/docs/pages.json", "/docs/wire.md", "/built/docs/wire.html":
+            self.assertIn(name, read.split())
+
+    def test_without_node_markdown_stands_in_for_the_pages(self):
+        rows = dict(embed_site({})[0])
+        self.assertEqual(rows["/docs/wire"], "text/markdown")
+        self.assertEqual(rows["/docs"], "text/plain")
+        self.assertNotIn("/openapi.json", rows)
+
+    def test_a_page_without_script_admits_none(self):
+        status, source = embed("a.html", "<style>p{}</style>")
+        self.assertEqual(status, 0)
+        self.assertNotIn("script-src", source)
+        self.assertNotIn("connect-src", source)
 
     def test_the_policy_of_a_page_admits_its_own_blocks(self):
         status, source = embed("a.html", PAGE)

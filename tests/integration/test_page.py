@@ -81,9 +81,3 @@ def test_alive_and_ready(shared):
         assert answer.status_code == 200
         assert answer.json() == {"status": word}
         assert answer.headers["cache-control"] == "no-store"
-
-
-def test_the_page_of_errors_is_served(shared):
-    answer = shared.http.get("/docs/errors")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/markdown")

@@ -52,7 +52,7 @@ def test_the_type_leads_to_a_page_that_explains_the_code(shared):
     path, _, anchor = told["type"].partition("#")
     page = shared.http.get(path)
     assert page.status_code == 200
-    assert f"## {anchor}\n" in page.text
+    assert f'id="{anchor}"' in page.text or f"## {anchor}\n" in page.text
 
 
 def test_a_request_id_is_made_and_differs(shared):

@@ -75,7 +75,9 @@ ROUTES = [
     ("GET", "/readyz", None, {*NOBODY, *KEYS, *TOKENS}),
     ("GET", "/", None, {*NOBODY, *KEYS, *TOKENS}),
     ("GET", "/client.js", None, {*NOBODY, *KEYS, *TOKENS}),
-    ("GET", "/docs/errors", None, {*NOBODY, *KEYS, *TOKENS}),
+    *(("GET", path, None, {*NOBODY, *KEYS, *TOKENS})
+      for path in ("/docs", "/docs/errors", "/llms.txt", "/openapi.yaml", "/openapi.json",
+                   "/asyncapi.yaml", "/asyncapi.json")),
     ("GET", "/poll/ada?wait=0", None, {"ada", "ada+"}),
     ("GET", "/poll/ada?wait=0&channels=news", None, {"ada", "ada+"}),
     ("GET", "/poll/ada?wait=0&channels=other", None, set()),
@@ -86,7 +88,7 @@ ROUTES = [
 
 
 # Who may ask for what is not there hears so.
-OTHERWISE = {"/client.js": 501, "/users/ada/ack": 404, "/users/ada/devices/phone": 404,
+OTHERWISE = {"/client.js": 501, "/openapi.json": 404, "/asyncapi.json": 404, "/users/ada/ack": 404, "/users/ada/devices/phone": 404,
              "/users/acme:ada/devices/phone": 404, "/messages/1": 404}
 
 
@@ -134,7 +136,7 @@ def test_every_route_of_the_source_is_in_the_table():
     routes = set(re.findall(r'\{"([A-Z]+)",\s*"(/[^"]*)"', source))
     assert len(routes) > 15
     tried = {(method, re.sub(r"/devices/.+", "/devices/:name",
-                             re.sub(r"^/(users|channels|poll|messages)/(?!query)[^/?]+", r"/\1/:id",
+                             re.sub(r"^/(users|channels|poll|messages|docs)/(?!query)[^/?]+", r"/\1/:id",
                                     path.split("?")[0])))
              for method, path, _, _ in ROUTES}
     streams = {("GET", "/ws/:id"), ("GET", "/ws"), ("GET", "/rooms/:id"), ("GET", "/sse/:id"),

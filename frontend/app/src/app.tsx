@@ -68,6 +68,9 @@ function Header({ view, unread }: { view: View; unread: number }): ReactNode {
         ))}
       </nav>
       <div className="tools">
+        <a className="docs" href="/docs">
+          {words.docs}
+        </a>
         <button type="button" className="quiet" lang={other} onClick={() => setLanguage(other)}>
           {words.otherLanguage}
         </button>

@@ -7,6 +7,7 @@ export const en = {
   views: { chat: 'Chat', inbox: 'Inbox', rooms: 'Rooms', live: 'Live' },
   nav: 'Views',
   skip: 'To the content',
+  docs: 'Docs',
   otherLanguage: '한국어',
   toDark: 'Dark theme',
   toLight: 'Light theme',

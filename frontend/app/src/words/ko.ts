@@ -5,6 +5,7 @@ export const ko: Words = {
   views: { chat: '채팅', inbox: '알림함', rooms: '대화방', live: '현황' },
   nav: '화면',
   skip: '본문으로',
+  docs: '문서',
   otherLanguage: 'English',
   toDark: '어두운 화면',
   toLight: '밝은 화면',
