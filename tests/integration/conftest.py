@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from contract import CONTRACT
 from guarded import Files
 from harness import Server, serving
 from node import node_in_place
@@ -27,6 +28,14 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     if call.when == "call":
         item.failed = outcome.get_result().failed
+
+
+@pytest.fixture(autouse=True)
+def contract():
+    """What the test and its servers said to each other is as docs/api says."""
+    yield
+    found = CONTRACT.take_violations()
+    assert not found, "not as docs/api has it:\n" + "\n".join(found)
 
 
 @pytest.fixture

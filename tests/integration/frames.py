@@ -13,6 +13,8 @@ import struct
 import time
 from typing import NamedTuple
 
+from contract import CONTRACT, Conversation
+
 CONTINUE, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN = 0x80
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -74,8 +76,16 @@ def frame(opcode, payload=b"", fin=True, rsv=0, mask=b"\x37\xfa\x21\x3d", form=N
     return header(opcode, len(payload), fin, rsv, mask, form) + body
 
 
+class Text(bytes):
+    """A text frame, which knows what it says."""
+
+    said = None
+
+
 def text(payload, **bits):
-    return frame(TEXT, payload, **bits)
+    made = Text(frame(TEXT, payload, **bits))
+    made.said = payload
+    return made
 
 
 def close(code=None, reason=b""):
@@ -125,10 +135,13 @@ class Client:
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
+        self.conversation = None
         if handshake:
             self.answer = self.ask(request(path, headers), early)
             assert self.answer.status == 101, self.answer
             assert self.answer.headers["sec-websocket-accept"] == SAMPLE_ACCEPT
+            self.conversation = Conversation(
+                path, self.answer.headers.get("sec-websocket-protocol"))
 
     def __enter__(self):
         return self
@@ -139,6 +152,8 @@ class Client:
     # ---- bytes ----
 
     def send(self, data):
+        if self.conversation and isinstance(data, Text):
+            self.conversation.spoke(data.said)
         self.socket.sendall(data)
 
     def send_chopped(self, data, size=1, pause=0.0):
@@ -189,6 +204,9 @@ class Client:
             headers[name.strip().lower()] = value.strip()
         status = int(lines[0].split()[1])
         body = self._take(int(headers.get("content-length", 0))) if status != 101 else b""
+        method, target, *_ = head.decode("latin-1").split("\r\n")[0].split(" ") + ["", ""]
+        if method and not target.startswith("/devtools/"):  # Chromium's
+            CONTRACT.exchange(method, target, {}, b"", status, headers, body)
         return Answer(status, headers, body)
 
     # ---- frames ----
@@ -208,7 +226,10 @@ class Client:
             assert size > 65535, "the server sent a length that is not minimal"
         if opcode >= CLOSE:
             assert size <= 125 and first & FIN, "the server sent a wrong control frame"
-        return Frame(opcode, self._take(start + size)[start:], bool(first & FIN))
+        got = Frame(opcode, self._take(start + size)[start:], bool(first & FIN))
+        if self.conversation and opcode == TEXT and got.fin:
+            self.conversation.heard(got.text)
+        return got
 
     def recv_data(self):
         """The next text or binary frame; pings are answered, as a good client does."""

@@ -21,6 +21,7 @@ import httpcore
 import httpx
 import websockets
 
+from contract import CONTRACT, Conversation
 from witness import processor_seconds
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -80,12 +81,47 @@ class PromptBackend(httpcore.backends.sync.SyncBackend):
         return stream
 
 
-def http_client(url, **options):
-    """An httpx client that knows only this server."""
+class CheckedClient(httpx.Client):
+    """One whose exchanges are held against docs/api."""
+
+    def send(self, request, *, stream=False, **options):
+        answer = super().send(request, stream=stream, **options)
+        sent = None if isinstance(request.stream, httpx.SyncByteStream) and \
+            not hasattr(request, "_content") else request.content
+        CONTRACT.exchange(request.method, request.url.raw_path.decode(), request.headers, sent,
+                          answer.status_code, dict(answer.headers),
+                          None if stream else answer.content)
+        return answer
+
+
+class CheckedSocket(websockets.WebSocketClientProtocol):
+    """One whose frames are held against docs/api."""
+
+    conversation = None
+
+    def _conversation(self):
+        if not self.conversation:
+            self.conversation = Conversation(self.path, self.subprotocol)
+        return self.conversation
+
+    async def recv(self):
+        data = await super().recv()
+        if isinstance(data, str):
+            self._conversation().heard(data)
+        return data
+
+    async def send(self, message):
+        if isinstance(message, str):
+            self._conversation().spoke(message)
+        await super().send(message)
+
+
+def http_client(url, checked=True, **options):
+    """An httpx client that knows only this server; checked=False where it is not the JSON API."""
     transport = httpx.HTTPTransport(retries=0)
     transport._pool = httpcore.ConnectionPool(network_backend=PromptBackend())
-    return httpx.Client(base_url=url, timeout=DEADLINE, trust_env=False, transport=transport,
-                        **options)
+    make = CheckedClient if checked else httpx.Client
+    return make(base_url=url, timeout=DEADLINE, trust_env=False, transport=transport, **options)
 
 
 class Server:
@@ -156,6 +192,7 @@ class Server:
         options.setdefault("open_timeout", DEADLINE)
         options.setdefault("close_timeout", DEADLINE)
         options.setdefault("ping_interval", None)
+        options.setdefault("create_protocol", CheckedSocket)
         return websockets.connect(self.ws_url(path), **options)
 
     def send(self, receiver="alice", message="hi", sender="bob", **fields):
@@ -311,6 +348,8 @@ class AnswerReader:
         while len(self.buffer) < size:
             self._more(deadline)
         body, self.buffer = self.buffer[:size], self.buffer[size:]
+        if size:
+            CONTRACT.judge_problem(f"-> {status}", status, headers, body)
         return Answer(status, headers, body)
 
 

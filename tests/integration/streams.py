@@ -5,6 +5,7 @@ import socket
 import time
 from typing import NamedTuple
 
+from contract import CONTRACT
 from frames import Client
 from harness import DEADLINE
 
@@ -75,6 +76,8 @@ class Events:
             assert name.lower() not in self.headers, head
             self.headers[name.strip().lower()] = value.strip()
         assert self.status == status, (head, self.buffer)
+        CONTRACT.exchange(method, f"/sse/{user}{query and '?' + query}", {}, None, self.status,
+                          self.headers, None)
         if self.headers.get("transfer-encoding") == "chunked":  # a proxy's
             self.chunked, self.chunks, self.buffer = True, self.buffer, b""
             self._unchunk()
@@ -139,6 +142,8 @@ class Events:
             event = Event(**fields)
             if event.event:
                 assert event.json["type"] == event.event
+                fields = {name: value for name, value in fields.items() if name != "data"}
+                CONTRACT.said("events", event.event, event.json, fields)
                 if event.event == "message":
                     assert event.json["id"] == event.id
                     self.cursor = event.id

@@ -57,7 +57,7 @@ class Proxy:
             options = ["-db", "-q", "-f", folder / file]
         (folder / file).write_text(text)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = http_client(self.url, headers={"Host": "push.example"})
+        self.http = http_client(self.url, checked=False, headers={"Host": "push.example"})
         self.process = subprocess.Popen([command, *map(str, options)], env=path,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
