@@ -34,9 +34,9 @@ def load(name):
 
 @functools.cache
 def routes():
-    """{(method, path with its parameters nameless): rights} of the tables in src/top."""
+    """{(method, path with its parameters nameless): rights} of the tables of routes."""
     found = {}
-    for file in (ROOT / "src/top").glob("*.c"):
+    for file in (ROOT / "src").rglob("*.c"):
         for method, path, right in ROUTE.findall(file.read_text()):
             found.setdefault((method, re.sub(r":\w+", "{}", path)), set()).add(right)
     return found

@@ -82,6 +82,12 @@ def test_pages_have_a_policy_that_admits_their_style_alone(shared):
     assert "<script" not in answer.text
 
 
+def test_every_page_of_the_folder_is_listed():
+    listed = {page["file"] for page in json.loads((ROOT / "docs/pages.json").read_text())["pages"]}
+    there = {f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")}
+    assert there - listed == {"docs/design-page.md"}  # for who works on the page, with its pictures
+
+
 def test_pages_have_the_colours_of_the_page():
     def colours(path):
         text = (ROOT / path).read_text()
