@@ -34,7 +34,8 @@ struct deadline { /* of one connection */
     struct MHD_Connection *connection; /* the listener's to fill in */
     /* parking.c's: of a body on its way, when last looked at */
     uint64_t calls;
-    uint64_t taken;
+    uint64_t taken; /* at least */
+    bool lay;       /* something that was not taken */
     bool looked_at;
     bool parked;
     struct request *request; /* from the head to the answer: whose */

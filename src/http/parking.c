@@ -32,20 +32,25 @@ static void judge(struct parking *parking, struct deadline *deadline)
     const struct request *request = deadline->request;
     if (deadline->parked || request->suspended || !request->announced.chunked)
         return;
-    /* In this order: what comes in between counts as taken, so that nobody is thought to stand
-     * still who does not. */
+    /* More may come while we ask: what was taken is at least one of the two and at most the other.
+     * Who was at the one and is at the other stands still; who comes further is never thought to.
+     */
+    uint64_t before, after;
+    bool known = deadline_received(deadline, &before);
     int unread = deadline_unread(deadline);
-    uint64_t received = (uint64_t)unread; /* where the kernel does not say */
-    bool known = deadline_received(deadline, &received);
-    uint64_t taken = received - (uint64_t)unread;
-    bool still =
-        deadline->looked_at && deadline->calls == request->calls && deadline->taken == taken;
+    known = known && deadline_received(deadline, &after);
+    if (!known)
+        before = after = (uint64_t)unread;
+    bool still = deadline->looked_at && deadline->calls == request->calls &&
+                 deadline->taken == after - (uint64_t)unread;
+    bool lay = deadline->lay; /* through the library's turn, else it has just come */
+    deadline->lay = unread > 0;
     deadline->looked_at = true;
     deadline->calls = request->calls;
-    deadline->taken = taken;
+    deadline->taken = before - (uint64_t)unread;
     if (still && unread == 0)
         park(parking, deadline);
-    else if (still && known)
+    else if (still && known && lay)
         parking->end(parking->context, deadline);
 }
 
