@@ -1,7 +1,7 @@
-/* sqlite_file.h - the data folder: one SQLite file, its lock, its schema.
+/* sqlite_file.h - the SQLite file in the data folder, and its schema.
  *
- * messages.db with its write-ahead log, and a lock that one process holds at a time. The schema has
- * a version: older ones are migrated, newer and foreign ones refused. */
+ * messages.db with its write-ahead log. The schema has a version: older ones are migrated, newer
+ * and foreign ones refused. Whose the folder is says sqlite_folder.h. */
 #ifndef ENGINE_SQLITE_FILE_H
 #define ENGINE_SQLITE_FILE_H
 
@@ -9,25 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/sqlite_folder.h"
+
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
 
 #define SQLITE_FILE_NAME    "messages.db"
 #define SQLITE_FILE_SCHEMA  1
 #define SQLITE_FILE_BUSY_MS 5000 /* how long a connection waits for another's lock */
-
-/* Says what is wrong and what to do about it, in one line. */
-struct sqlite_file_error {
-    char text[512];
-};
-
-/* Could sqlite_file_lock have it, but for another process that does? Leaves no trace. False: the
- * error is set. */
-bool sqlite_file_usable(const char *folder, struct sqlite_file_error *ret_error);
-
-/* Makes the folder (0700) where it is missing and takes its lock. Returns a descriptor that holds
- * the lock until it is closed; -1: the error is set. */
-int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error);
 
 /* A connection that may write; makes the file and its tables, or migrates them. full_sync: each
  * commit waits for the disk. NULL: the error is set. */

@@ -16,7 +16,6 @@
 #define LOG_WRITE      (64 * 1024)        /* SQLite's xWrite takes less than 128 KiB at once */
 #define LOG_AHEAD      (17 * (4096 + 24)) /* what a small commit may take, and the head */
 #define LOG_LENGTH_MAX (64 * 1024 * 1024)
-#define LOCK_NAME      "lock"
 #define BACKUP_PAGES   4096
 
 /* The log is appended in id order; mail, filled behind it in bulks, says what lies where; n and
@@ -45,135 +44,6 @@ static const char schema[] =
 static const char addition[] =
     "CREATE TABLE IF NOT EXISTS litter(n INTEGER PRIMARY KEY, ids BLOB NOT NULL)";
 
-__attribute__((format(printf, 2, 3))) static void set_error(struct sqlite_file_error *error,
-                                                            const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
-}
-
-static bool make_path(const char *folder, const char *name, char ret_path[static PATH_MAX],
-                      struct sqlite_file_error *ret_error)
-{
-    int length = snprintf(ret_path, PATH_MAX, "%s/%s", folder, name);
-    if (length > 0 && length < PATH_MAX)
-        return true;
-    set_error(ret_error, "%s: the path is too long", folder);
-    return false;
-}
-
-/* Messages are for their receivers, whatever the umask and the folder. SQLite gives the files
- * beside this one the mode of this one when it makes them; those that are there get it here. */
-static void make_private(const char *path)
-{
-    static const char *const beside[] = {"", "-wal", "-shm"};
-    char name[PATH_MAX + 8];
-    /* Only ever closed where it is new: closing a file drops all locks this process has on it. */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-        snprintf(name, sizeof name, "%s%s", path, beside[i]);
-        if (chmod(name, 0600) != 0) {
-            /* Not there, or another user's. */
-        }
-    }
-}
-
-/* ---- the lock ---- */
-
-static void explain_lock(int fd, const char *folder, struct sqlite_file_error *ret_error)
-{
-    char holder[32] = "";
-    ssize_t length = pread(fd, holder, sizeof holder - 1, 0);
-    holder[length > 0 ? length : 0] = '\0';
-    holder[strcspn(holder, "\n")] = '\0';
-    set_error(ret_error,
-              "%s: another Pushwire (process %s) works on this folder; stop it, or give this one "
-              "another --data-dir",
-              folder, *holder ? holder : "unknown");
-}
-
-static void explain_folder(const char *folder, struct sqlite_file_error *ret_error)
-{
-    set_error(ret_error, "%s: cannot be made: %s; give another --data-dir", folder,
-              strerror(errno));
-}
-
-static bool may(const char *path, int mode)
-{
-    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
-}
-
-/* `.` in it, so that it must be a folder. */
-static bool may_add_to(const char *folder, size_t length)
-{
-    char path[PATH_MAX + 2];
-    snprintf(path, sizeof path, "%.*s/.", (int)length, folder);
-    return may(length ? path : "./.", W_OK | X_OK);
-}
-
-/* Where the folder itself is to be made. */
-static bool may_make(const char *folder)
-{
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/')
-        length--;
-    while (length && folder[length - 1] != '/')
-        length--;
-    return may_add_to(folder, length);
-}
-
-bool sqlite_file_usable(const char *folder, struct sqlite_file_error *ret_error)
-{
-    char path[PATH_MAX];
-    if (!make_path(folder, LOCK_NAME, path, ret_error))
-        return false;
-    if (may(path, R_OK | W_OK))
-        return true;
-    if (errno == ENOENT && !may(folder, F_OK)) {
-        if (may_make(folder))
-            return true;
-        explain_folder(folder, ret_error);
-        return false;
-    }
-    if (errno == ENOENT && may_add_to(folder, strlen(folder)))
-        return true;
-    if (errno == ENOTDIR && !may(folder, F_OK))
-        explain_folder(folder, ret_error);
-    else
-        set_error(ret_error, "%s: %s; give another --data-dir", path, strerror(errno));
-    return false;
-}
-
-int sqlite_file_lock(const char *folder, struct sqlite_file_error *ret_error)
-{
-    char path[PATH_MAX];
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-        explain_folder(folder, ret_error);
-        return -1;
-    }
-    if (!make_path(folder, LOCK_NAME, path, ret_error))
-        return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        set_error(ret_error, "%s: %s; give another --data-dir", path, strerror(errno));
-        return -1;
-    }
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-        explain_lock(fd, folder, ret_error);
-        close(fd);
-        return -1;
-    }
-    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
-        /* The number is only for people. */
-    }
-    return fd;
-}
-
 /* ---- opening ---- */
 
 static bool run(sqlite3 *db, const char *sql)
@@ -196,11 +66,11 @@ static void set_unreadable(struct sqlite_file_error *ret_error, sqlite3 *db)
     int code = sqlite3_errcode(db) & 0xff;
     const char *path = sqlite3_db_filename(db, "main");
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        set_error(ret_error,
-                  "%s: damaged (%s); bring back a backup, or move it away to begin empty", path,
-                  sqlite3_errmsg(db));
+        sqlite_folder_say(ret_error,
+                          "%s: damaged (%s); bring back a backup, or move it away to begin empty",
+                          path, sqlite3_errmsg(db));
     else
-        set_error(ret_error, "%s: cannot be read: %s", path, sqlite3_errmsg(db));
+        sqlite_folder_say(ret_error, "%s: cannot be read: %s", path, sqlite3_errmsg(db));
 }
 
 /* Is it ours, and of a version we know? */
@@ -219,12 +89,13 @@ static bool judge(sqlite3 *db, const char *path, bool *ret_empty,
         (application == APPLICATION_ID && version >= 1 && version <= SQLITE_FILE_SCHEMA))
         return true;
     if (application != APPLICATION_ID)
-        set_error(ret_error, "%s: not a file of Pushwire's; give another --data-dir", path);
+        sqlite_folder_say(ret_error, "%s: not a file of Pushwire's; give another --data-dir", path);
     else
-        set_error(ret_error,
-                  "%s: written by a newer Pushwire, with schema %lld; this one knows up to %d. "
-                  "Start the newer version, or bring back a backup",
-                  path, (long long)version, SQLITE_FILE_SCHEMA);
+        sqlite_folder_say(
+            ret_error,
+            "%s: written by a newer Pushwire, with schema %lld; this one knows up to %d. "
+            "Start the newer version, or bring back a backup",
+            path, (long long)version, SQLITE_FILE_SCHEMA);
     return false;
 }
 
@@ -232,18 +103,18 @@ static sqlite3 *connect_to(const char *folder, int flags, char ret_path[static P
                            struct sqlite_file_error *ret_error)
 {
     sqlite3 *db = NULL;
-    if (!make_path(folder, SQLITE_FILE_NAME, ret_path, ret_error))
+    if (!sqlite_folder_path(folder, SQLITE_FILE_NAME, ret_path, ret_error))
         return NULL;
     if (flags & SQLITE_OPEN_CREATE)
-        make_private(ret_path);
+        sqlite_folder_make_private(ret_path);
     int rc = sqlite3_open_v2(ret_path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_busy_timeout(db, SQLITE_FILE_BUSY_MS);
         sqlite3_extended_result_codes(db, 1);
         return db;
     }
-    set_error(ret_error, "%s: cannot be opened: %s", ret_path,
-              db ? sqlite3_errmsg(db) : "out of memory");
+    sqlite_folder_say(ret_error, "%s: cannot be opened: %s", ret_path,
+                      db ? sqlite3_errmsg(db) : "out of memory");
     sqlite3_close_v2(db);
     return NULL;
 }
@@ -264,7 +135,7 @@ sqlite3 *sqlite_file_open(const char *folder, bool full_sync, struct sqlite_file
         run(db, "PRAGMA cache_size=-16384") && run(db, addition) &&
         run(db, full_sync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"))
         return db;
-    set_error(ret_error, "%s: cannot be used: %s", path, sqlite3_errmsg(db));
+    sqlite_folder_say(ret_error, "%s: cannot be used: %s", path, sqlite3_errmsg(db));
     sqlite3_close_v2(db);
     return NULL;
 }
@@ -410,22 +281,22 @@ bool sqlite_file_backup(const char *folder, const char *target,
     sqlite3 *to = NULL;
     bool done = false;
     if (access(target, F_OK) == 0) {
-        set_error(ret_error, "%s: is there already; give the name of a new file", target);
+        sqlite_folder_say(ret_error, "%s: is there already; give the name of a new file", target);
         return false;
     }
     sqlite3 *from = sqlite_file_open_to_read(folder, ret_error);
     if (!from)
         return false;
-    make_private(target);
+    sqlite_folder_make_private(target);
     int rc = sqlite3_open_v2(target, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (rc == SQLITE_OK && run(from, "BEGIN") && run(from, "SELECT 1 FROM meta"))
         done = copy_pages(from, to, progress, context) &&
                /* One file without a log, that can be copied as it is. */
                run(to, "PRAGMA journal_mode=DELETE");
     if (!done)
-        set_error(ret_error, "%s: %s", target,
-                  rc == SQLITE_OK && sqlite3_errcode(to) == SQLITE_OK ? sqlite3_errmsg(from)
-                                                                      : sqlite3_errmsg(to));
+        sqlite_folder_say(ret_error, "%s: %s", target,
+                          rc == SQLITE_OK && sqlite3_errcode(to) == SQLITE_OK ? sqlite3_errmsg(from)
+                                                                              : sqlite3_errmsg(to));
     sqlite3_close_v2(from);
     sqlite3_close_v2(to);
     if (!done)

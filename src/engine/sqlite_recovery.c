@@ -166,7 +166,7 @@ static int take_over(struct sqlite_store *sqlite)
 bool sqlite_recovery_open(struct sqlite_store *sqlite, struct sqlite_file_error *ret_error)
 {
     int64_t wall_ms = sqlite->options.wall_ms();
-    sqlite->lock = sqlite_file_lock(sqlite->options.folder, ret_error);
+    sqlite->lock = sqlite_folder_lock(sqlite->options.folder, ret_error);
     if (sqlite->lock < 0)
         return false;
     sqlite->writer = open_writer(sqlite, ret_error);

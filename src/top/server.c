@@ -419,7 +419,7 @@ static bool check_folder(const struct config *config)
     char folder[PATH_MAX];
     if (is_in_memory(config) && !credentials_configured(config))
         return true;
-    if (data_path(config, "", folder) && sqlite_file_usable(folder, &error))
+    if (data_path(config, "", folder) && sqlite_folder_usable(folder, &error))
         return true;
     log_error("the data folder cannot be used", LOG_TEXT("why", error.text));
     return false;

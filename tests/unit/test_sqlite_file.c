@@ -79,13 +79,13 @@ static void one_holds_the_lock(void **state)
     char us[64];
     (void)state;
 
-    int first = sqlite_file_lock(folder, &error);
+    int first = sqlite_folder_lock(folder, &error);
     assert_true(first >= 0);
-    assert_int_equal(sqlite_file_lock(folder, &error), -1);
+    assert_int_equal(sqlite_folder_lock(folder, &error), -1);
     snprintf(us, sizeof us, "another Pushwire (process %ld) works on this folder", (long)getpid());
     assert_non_null(strstr(error.text, us));
     close(first);
-    int second = sqlite_file_lock(folder, &error);
+    int second = sqlite_folder_lock(folder, &error);
     assert_true(second >= 0);
     close(second);
 }
@@ -96,12 +96,12 @@ static void a_folder_is_made_for_us_alone(void **state)
     (void)state;
 
     assert_int_equal(rmdir(folder), 0);
-    int lock = sqlite_file_lock(folder, &error);
+    int lock = sqlite_folder_lock(folder, &error);
     assert_true(lock >= 0);
     close(lock);
     assert_int_equal(stat(folder, &stat_of), 0);
     assert_int_equal(stat_of.st_mode & 0777, 0700);
-    assert_int_equal(sqlite_file_lock("/dev/null/x", &error), -1);
+    assert_int_equal(sqlite_folder_lock("/dev/null/x", &error), -1);
     assert_non_null(strstr(error.text, "give another --data-dir"));
 }
 
