@@ -179,7 +179,7 @@ class Contract:
         if content and answered.get("content-type") == PROBLEM:
             self.check("Problem", self.openapi["components"]["schemas"]["Problem"],
                        json.loads(content), is_closed=True)
-        elif content and status >= 400:
+        elif content and status >= 400 and not content.startswith(b"<html>"):  # libmicrohttpd's own
             self.note(f"{name}: this is no problem: {content[:100]}")
 
     def judge_answer(self, name, response, status, answered, content):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE, AnswerReader, answers_of, read_until_close, request, serving
+from harness import AnswerReader, answers_of, read_until_close, request, serving
 
 BODY = b'{"sender":"bob","receiver":"alice","message":"hi"}'
 LATEST = 4.5  # for a deadline of one second
@@ -151,18 +151,13 @@ def test_a_client_that_does_not_read_its_answer_is_closed(hasty):
         assert hasty.metric("http_connections") <= 1, gone
 
 
-def test_slow_clients_do_not_slow_others(hasty):
-    def send_many():
-        began = time.monotonic()
-        for _ in range(20):
-            hasty.send()
-        return time.monotonic() - began
-
-    alone = send_many()
-    socks = [hasty.connect() for _ in range(50)]
+def test_slow_clients_do_not_hold_others_up(start):
+    server = start("--head-timeout", "60s", "--workers", "1")  # longer than the others wait
+    socks = [server.connect() for _ in range(50)]
     for sock in socks:
         sock.sendall(b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Le")
-    assert send_many() < 10 * alone + 1
+    for _ in range(20):
+        server.send()
+    assert server.metric("http_connections") == 51
     for sock in socks:
-        assert answers_of(read_until_close(sock, DEADLINE)) == [408]
         sock.close()

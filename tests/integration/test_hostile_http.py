@@ -165,7 +165,7 @@ def test_however_much_of_it_there_is_it_costs_nothing(start):
 
 
 def test_who_sends_slowly_beside_them_is_heard(start):
-    server = start("--workers", "1")
+    server = start("--workers", "1", "--request-timeout", "60s")
     stuck = [server.connect() for _ in range(20)]
     for i, sock in enumerate(stuck):
         send_what_it_takes(sock, chunked(b"/send-message", b"0" * (20200 + 5 * i)))
