@@ -26,10 +26,9 @@ struct buf;
     X(overflows, "doubts_total", "", "counter",                                                    \
       "Times a full inbox sent sessions back to the broker.")
 
-/* How sessions receive: the label `transport`. */
-enum transport { TRANSPORT_WEBSOCKET, TRANSPORT_SSE, TRANSPORT_POLL, TRANSPORT_COUNT };
-
-const char *transport_name(enum transport transport);
+/* Sessions are counted apart by the protocol they receive by: at most so many. Whose number is
+ * whose is said in session/protocols.h. */
+#define METRICS_PROTOCOLS 8
 
 #define METRICS_BUCKETS 16
 
@@ -43,9 +42,9 @@ struct metrics {
 #define METRICS_FIELD(field, name, label, type, help) _Atomic int64_t field;
     METRICS_TABLE(METRICS_FIELD)
 #undef METRICS_FIELD
-    _Atomic int64_t delivered[TRANSPORT_COUNT]; /* messages handed to a session's socket queue */
-    _Atomic int64_t live[TRANSPORT_COUNT];      /* open sessions, by state */
-    _Atomic int64_t behind[TRANSPORT_COUNT];
+    _Atomic int64_t delivered[METRICS_PROTOCOLS]; /* messages handed to a session's socket queue */
+    _Atomic int64_t live[METRICS_PROTOCOLS];      /* open sessions, by state */
+    _Atomic int64_t behind[METRICS_PROTOCOLS];
     _Atomic int64_t closed[ERR_COUNT];  /* sessions, by reason */
     _Atomic int64_t refused[ERR_COUNT]; /* requests, by code */
     struct metrics_histogram publish_seconds;
@@ -61,8 +60,10 @@ static inline void metrics_add(_Atomic int64_t *counter, int64_t n)
 
 void metrics_observe(struct metrics_histogram *histogram, int64_t us);
 
-/* The sum over all workers, in Prometheus' text format 0.0.4. */
-void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count);
+/* The sum over all workers, in Prometheus' text format 0.0.4. transports: the label of each
+ * protocol, and a NULL at the end; those of the same label are one. */
+void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count,
+                   const char *const *transports);
 
 /* One gauge or counter that is no worker's. */
 void metrics_write_gauge(struct buf *buf, const char *name, const char *help, int64_t value);

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/metrics.h"
 #include "model/topic.h"
 
 struct buf;
@@ -19,7 +18,7 @@ struct control;
 /* CONTROL_DESCRIBE: one for each session. */
 struct session_info {
     uint64_t id;
-    enum transport transport;
+    uint8_t protocol; /* as its session_ops say */
     bool behind;
     int64_t opened_at_ms;            /* wall clock */
     char device[TOPIC_NAME_MAX + 1]; /* "": none */

@@ -39,7 +39,7 @@ struct chunk {
 };
 
 /* Room for so many ready forms; which they are, session/protocols.h says. */
-#define MESSAGE_FORMATS 8
+#define MESSAGE_FORMATS 10
 
 struct message {
     atomic_uint refs;

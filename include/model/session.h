@@ -25,7 +25,8 @@ struct topic;
  * loop. close detaches it at once, and so do deliver and tell_gap where they fail: who walks over
  * sessions has the next one in hand before it calls. */
 struct session_ops {
-    enum transport transport;
+    const char *transport; /* what it is called where sessions are told of */
+    uint8_t protocol;      /* which counters of struct metrics are its own */
     /* Queues the message's frame. False: out of memory, and the session closes itself. */
     bool (*deliver)(struct session *session, struct message *message);
     /* Tells that what lay between `after` and `resumes` may be lost; of one channel only, or of all

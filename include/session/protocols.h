@@ -9,12 +9,15 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/metrics.h"
 #include "http/route.h"
 
+struct session_ops;
 struct sessions;
 
 struct protocol {
-    const struct route *routes; /* without their state, which is the struct sessions */
+    const struct session_ops *session_ops; /* its clients' own; the transport's name is there */
+    const struct route *routes;            /* without their state, which is the struct sessions */
     size_t route_count;
     /* What it keeps at a worker. NULL: nothing. */
     void *(*create)(struct sessions *sessions);
@@ -26,45 +29,49 @@ struct protocol {
     void (*abort_all)(struct sessions *sessions);
 };
 
-/* X(ROW, the name of the file's struct protocol). In this order they are made and closed. */
+/* X(ROW, the file's struct protocol, in how many forms it writes a message): in this order they are
+ * made and closed. A test may have more of them. */
+#ifndef PROTOCOLS_OF_TESTS
+#define PROTOCOLS_OF_TESTS(X)
+#endif
 #define PROTOCOLS_TABLE(X)                                                                         \
-    X(WEBSOCKET, websocket_session_protocol)                                                       \
-    X(ROOM, room_protocol)                                                                         \
-    X(SSE, sse_protocol)                                                                           \
-    X(POLL, poll_protocol)
+    X(WEBSOCKET, websocket_session_protocol, 4)                                                    \
+    X(ROOM, room_protocol, 2)                                                                      \
+    X(SSE, sse_protocol, 2)                                                                        \
+    X(POLL, poll_protocol, 0)                                                                      \
+    PROTOCOLS_OF_TESTS(X)
 
 enum protocol_row {
-#define PROTOCOLS_ROW(row, rows_protocol) PROTOCOL_##row,
+#define PROTOCOLS_ROW(row, rows_protocol, forms) PROTOCOL_##row,
     PROTOCOLS_TABLE(PROTOCOLS_ROW)
 #undef PROTOCOLS_ROW
         PROTOCOL_COUNT
 };
 
-#define PROTOCOLS_EXTERN(row, rows_protocol) extern const struct protocol rows_protocol;
+/* Where a message keeps its ready frames: a slot for each form, and those of a protocol stand
+ * together from FRAMES_OF_its row on. */
+enum frame_slot {
+#define PROTOCOLS_ROW(row, rows_protocol, forms)                                                   \
+    FRAMES_OF_##row, FRAMES_UP_TO_##row = FRAMES_OF_##row + (forms)-1,
+    PROTOCOLS_TABLE(PROTOCOLS_ROW)
+#undef PROTOCOLS_ROW
+        FRAME_SLOTS
+};
+
+#define PROTOCOLS_EXTERN(row, rows_protocol, forms) extern const struct protocol rows_protocol;
 PROTOCOLS_TABLE(PROTOCOLS_EXTERN)
 #undef PROTOCOLS_EXTERN
 
-const struct protocol *protocol_at(enum protocol_row row);
+size_t protocols_count(void);
+const struct protocol *protocol_at(size_t row);
 void *protocol_state(const struct sessions *sessions, enum protocol_row row);
+/* What the clients of each row are called, and a NULL, for metrics_write. */
+void protocols_list_transports(const char *ret_transports[static METRICS_PROTOCOLS + 1]);
 
 /* All of them, for a worker. */
 void protocols_create(struct sessions *sessions);
 void protocols_destroy(struct sessions *sessions);
 void protocols_close_all(struct sessions *sessions, enum err reason);
 void protocols_abort_all(struct sessions *sessions);
-
-/* Where a message keeps its ready frames: a slot for each form that a protocol writes, and for its
- * outline, which is for readers that cannot take so much. */
-enum frame_slot {
-    FRAME_TEXT,
-    FRAME_JSON,
-    FRAME_EVENT,
-    FRAME_LOBBY,
-    FRAME_ROOM,
-    FRAME_TEXT_OUTLINE,
-    FRAME_JSON_OUTLINE,
-    FRAME_EVENT_OUTLINE,
-    FRAME_SLOTS
-};
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "engine/broker.h"
 #include "http/request.h"
+#include "session/protocols.h"
 #include "model/access.h"
 #include "model/api_keys.h"
 #include "model/identity.h"
@@ -106,7 +107,9 @@ void status_metrics_serve(struct request *request)
     buf_add_text(&body, "# HELP pushwire_build_info What is running.\n"
                         "# TYPE pushwire_build_info gauge\n"
                         "pushwire_build_info{version=\"" PUSHWIRE_VERSION "\"} 1\n");
-    metrics_write(&body, status->metrics, status->metrics_count);
+    const char *transports[METRICS_PROTOCOLS + 1];
+    protocols_list_transports(transports);
+    metrics_write(&body, status->metrics, status->metrics_count, transports);
     metrics_write_gauge(&body, "broker_messages", "Messages kept.", (int64_t)stats.messages);
     metrics_write_gauge(&body, "broker_bytes", "What the kept messages cost.",
                         (int64_t)stats.bytes);

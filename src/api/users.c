@@ -21,6 +21,7 @@
 #include "model/revocations.h"
 #include "model/session.h"
 #include "model/topic.h"
+#include "session/protocols.h"
 
 #define JSON_TYPE "application/json"
 
@@ -114,7 +115,7 @@ static void write_session(struct buf *body, const struct session_info *info)
     char id[SESSION_ID_TEXT_SIZE];
     session_format_id(info->id, id);
     buf_add_format(body, "{\"id\":\"%s\",\"transport\":\"%s\",\"since\":", id,
-                   transport_name(info->transport));
+                   protocol_at(info->protocol)->session_ops->transport);
     add_time(body, info->opened_at_ms);
     buf_add_text(body, info->behind ? ",\"behind\":true" : ",\"behind\":false");
     if (*info->device) {

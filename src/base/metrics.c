@@ -1,5 +1,6 @@
 #include "base/metrics.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -57,28 +58,48 @@ static void write_rows(struct buf *buf, const struct metrics *const *all, size_t
     }
 }
 
-const char *transport_name(enum transport transport)
+/* The first of its label, for all of them? */
+static bool is_first(const char *const *transports, size_t at)
 {
-    static const char *const names[TRANSPORT_COUNT] = {"websocket", "sse", "poll"};
-    return names[transport];
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(transports[i], transports[at]) == 0)
+            return false;
+    }
+    return true;
 }
 
-static void write_by_transport(struct buf *buf, const struct metrics *const *all, size_t count)
+static long long sum_of_transport(const struct metrics *const *all, size_t count, size_t offset,
+                                  const char *const *transports, const char *transport)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; transports[i]; i++) {
+        if (strcmp(transports[i], transport) == 0)
+            sum += sum_at(all, count, offset + i * sizeof(_Atomic int64_t));
+    }
+    return sum;
+}
+
+static void write_by_transport(struct buf *buf, const struct metrics *const *all, size_t count,
+                               const char *const *transports)
 {
     write_head(buf, "delivered_total", "counter", "Messages handed to a session's socket queue.");
-    for (int t = 0; t < TRANSPORT_COUNT; t++) {
-        size_t at = offsetof(struct metrics, delivered) + (size_t)t * sizeof(_Atomic int64_t);
-        buf_add_format(buf, "pushwire_delivered_total{transport=\"%s\"} %lld\n",
-                       transport_name((enum transport)t), (long long)sum_at(all, count, at));
+    for (size_t i = 0; transports[i]; i++) {
+        if (is_first(transports, i))
+            buf_add_format(buf, "pushwire_delivered_total{transport=\"%s\"} %lld\n", transports[i],
+                           sum_of_transport(all, count, offsetof(struct metrics, delivered),
+                                            transports, transports[i]));
     }
     write_head(buf, "sessions", "gauge", "Open sessions.");
-    for (int t = 0; t < TRANSPORT_COUNT; t++) {
-        size_t skip = (size_t)t * sizeof(_Atomic int64_t);
-        const char *name = transport_name((enum transport)t);
-        buf_add_format(buf, "pushwire_sessions{transport=\"%s\",state=\"live\"} %lld\n", name,
-                       (long long)sum_at(all, count, offsetof(struct metrics, live) + skip));
-        buf_add_format(buf, "pushwire_sessions{transport=\"%s\",state=\"behind\"} %lld\n", name,
-                       (long long)sum_at(all, count, offsetof(struct metrics, behind) + skip));
+    for (size_t i = 0; transports[i]; i++) {
+        const char *name = transports[i];
+        if (!is_first(transports, i))
+            continue;
+        buf_add_format(
+            buf, "pushwire_sessions{transport=\"%s\",state=\"live\"} %lld\n", name,
+            sum_of_transport(all, count, offsetof(struct metrics, live), transports, name));
+        buf_add_format(
+            buf, "pushwire_sessions{transport=\"%s\",state=\"behind\"} %lld\n", name,
+            sum_of_transport(all, count, offsetof(struct metrics, behind), transports, name));
     }
 }
 
@@ -115,10 +136,11 @@ static void write_histogram(struct buf *buf, const struct metrics *const *all, s
                    (double)sum_us / 1e6, name, (unsigned long long)seen);
 }
 
-void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count)
+void metrics_write(struct buf *buf, const struct metrics *const *all, size_t count,
+                   const char *const *transports)
 {
     write_rows(buf, all, count);
-    write_by_transport(buf, all, count);
+    write_by_transport(buf, all, count, transports);
     write_by_code(buf, all, count, offsetof(struct metrics, closed), "closed_total", "reason",
                   "Sessions closed, by reason.");
     write_by_code(buf, all, count, offsetof(struct metrics, refused), "refused_total", "code",

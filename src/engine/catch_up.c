@@ -76,9 +76,9 @@ size_t catch_up_in_flight(const struct catch_up *catch_up)
 
 static _Atomic int64_t *gauge(struct catch_up *catch_up, const struct session *session)
 {
-    enum transport transport = session->ops->transport;
-    return session->state == SESSION_LIVE ? &catch_up->metrics->live[transport]
-                                          : &catch_up->metrics->behind[transport];
+    size_t protocol = session->ops->protocol;
+    return session->state == SESSION_LIVE ? &catch_up->metrics->live[protocol]
+                                          : &catch_up->metrics->behind[protocol];
 }
 
 static void set_state(struct catch_up *catch_up, struct session *session, enum session_state state)
@@ -391,7 +391,7 @@ static bool replay(struct catch_up *catch_up, struct session *session, const str
             return false;
         metrics_add(&catch_up->metrics->replayed, 1);
     }
-    metrics_add(&catch_up->metrics->delivered[session->ops->transport], (int64_t)read->count);
+    metrics_add(&catch_up->metrics->delivered[session->ops->protocol], (int64_t)read->count);
     return true;
 }
 

@@ -30,7 +30,7 @@ static void describe_one(struct session *session, void *context)
     const char *device = session_device(session);
     struct session_info info = {
         .id = session->id,
-        .transport = session->ops->transport,
+        .protocol = session->ops->protocol,
         .behind = session->state == SESSION_BEHIND,
         .opened_at_ms = (int64_t)session->opened_at_s * 1000,
     };

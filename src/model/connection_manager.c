@@ -198,14 +198,14 @@ static void offer(struct connection_manager *manager, struct session *session,
                   struct message *message)
 {
     struct metrics *metrics = manager->metrics;
-    enum transport transport = session->ops->transport;
+    size_t protocol = session->ops->protocol;
     enum session_offer outcome = session_offer(session, message);
     if (outcome >= SESSION_DELIVERED)
-        metrics_add(&metrics->delivered[transport], 1);
+        metrics_add(&metrics->delivered[protocol], 1);
     if (outcome != SESSION_FELL_BEHIND)
         return;
-    metrics_add(&metrics->live[transport], -1);
-    metrics_add(&metrics->behind[transport], 1);
+    metrics_add(&metrics->live[protocol], -1);
+    metrics_add(&metrics->behind[protocol], 1);
 }
 
 /* Delivering only queues: a session that fails closes on a later turn of the loop, so these lists

@@ -165,7 +165,8 @@ static void free_poll(struct stream_client *client)
 static const struct stream_client_ops ops = {
     .session =
         {
-            .transport = TRANSPORT_POLL,
+            .transport = "poll",
+            .protocol = PROTOCOL_POLL,
             .deliver = deliver,
             .tell_gap = tell_gap,
             .queued = queued,
@@ -272,7 +273,7 @@ static void answer_page(struct asked *asked)
                               .resumes = gap_of(read),
                           });
     buf_finish(&messages);
-    metrics_add(&sessions->reactor->metrics.delivered[TRANSPORT_POLL], (int64_t)read->count);
+    metrics_add(&sessions->reactor->metrics.delivered[PROTOCOL_POLL], (int64_t)read->count);
     if (!sessions->stopping)
         broker_linger(sessions->reactor->broker, &asked->subscribe_request.start.user);
     request_add_header(asked->request, "Cache-Control", "no-store");
@@ -419,6 +420,7 @@ static const struct route routes[] = {
 };
 
 const struct protocol poll_protocol = {
+    .session_ops = &ops.session,
     .routes = routes,
     .route_count = sizeof routes / sizeof *routes,
     .create = create,

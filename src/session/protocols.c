@@ -5,24 +5,39 @@
 
 #include "base/mem.h"
 #include "model/message.h"
+#include "model/session.h"
 #include "session/sessions.h"
 
 static_assert(FRAME_SLOTS <= MESSAGE_FORMATS, "a message has a slot for each form");
+static_assert(PROTOCOL_COUNT <= METRICS_PROTOCOLS, "each is counted");
 
 static const struct protocol *const protocols[PROTOCOL_COUNT] = {
-#define PROTOCOLS_ROW(row, rows_protocol) [PROTOCOL_##row] = &rows_protocol,
+#define PROTOCOLS_ROW(row, rows_protocol, forms) [PROTOCOL_##row] = &rows_protocol,
     PROTOCOLS_TABLE(PROTOCOLS_ROW)
 #undef PROTOCOLS_ROW
 };
 
-const struct protocol *protocol_at(enum protocol_row row)
+size_t protocols_count(void)
 {
+    return PROTOCOL_COUNT;
+}
+
+const struct protocol *protocol_at(size_t row)
+{
+    assert(row < PROTOCOL_COUNT);
     return protocols[row];
 }
 
 void *protocol_state(const struct sessions *sessions, enum protocol_row row)
 {
     return sessions->states[row];
+}
+
+void protocols_list_transports(const char *ret_transports[static METRICS_PROTOCOLS + 1])
+{
+    for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+        ret_transports[i] = protocols[i]->session_ops->transport;
+    ret_transports[PROTOCOL_COUNT] = NULL;
 }
 
 void protocols_create(struct sessions *sessions)

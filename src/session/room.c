@@ -82,7 +82,8 @@ static void close_session(struct session *session, enum err reason)
 }
 
 static const struct session_ops session_ops = {
-    .transport = TRANSPORT_WEBSOCKET,
+    .transport = "websocket",
+    .protocol = PROTOCOL_ROOM,
     .deliver = deliver,
     .tell_gap = tell_gap,
     .queued = queued,
@@ -361,6 +362,7 @@ static const struct route routes[] = {
 };
 
 const struct protocol room_protocol = {
+    .session_ops = &session_ops,
     .routes = routes,
     .route_count = sizeof routes / sizeof *routes,
 };

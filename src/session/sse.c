@@ -71,6 +71,8 @@ static struct chunk *make_event_outline(const struct message *message)
     return make_with(message, "too_large", wire_json_outline);
 }
 
+enum { FRAME_EVENT = FRAMES_OF_SSE, FRAME_EVENT_OUTLINE };
+
 static const struct message_format event_outline = {FRAME_EVENT_OUTLINE, make_event_outline, NULL};
 static const struct message_format event_format = {FRAME_EVENT, make_event, &event_outline};
 
@@ -155,7 +157,8 @@ static void free_sse(struct stream_client *client)
 static const struct stream_client_ops ops = {
     .session =
         {
-            .transport = TRANSPORT_SSE,
+            .transport = "sse",
+            .protocol = PROTOCOL_SSE,
             .deliver = deliver,
             .tell_gap = tell_gap,
             .queued = stream_client_queued,
@@ -306,6 +309,7 @@ static const struct route routes[] = {
 };
 
 const struct protocol sse_protocol = {
+    .session_ops = &ops.session,
     .routes = routes,
     .route_count = sizeof routes / sizeof *routes,
     .create = create,

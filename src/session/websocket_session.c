@@ -162,7 +162,8 @@ static void write_peer(const struct client *client, char ret_peer[static STREAM_
 static const struct client_ops ops = {
     .session =
         {
-            .transport = TRANSPORT_WEBSOCKET,
+            .transport = "websocket",
+            .protocol = PROTOCOL_WEBSOCKET,
             .deliver = deliver,
             .tell_gap = tell_gap,
             .queued = queued,
@@ -534,6 +535,7 @@ static const struct route routes[] = {
 };
 
 const struct protocol websocket_session_protocol = {
+    .session_ops = &ops.session,
     .routes = routes,
     .route_count = sizeof routes / sizeof *routes,
     .close_all = close_all,

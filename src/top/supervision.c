@@ -27,9 +27,9 @@ static void tell_status(const struct metrics *const *metrics, size_t count)
 {
     int64_t live = 0, behind = 0;
     for (size_t i = 0; i < count; i++) {
-        for (int t = 0; t < TRANSPORT_COUNT; t++) {
-            live += atomic_load_explicit(&metrics[i]->live[t], memory_order_relaxed);
-            behind += atomic_load_explicit(&metrics[i]->behind[t], memory_order_relaxed);
+        for (int p = 0; p < METRICS_PROTOCOLS; p++) {
+            live += atomic_load_explicit(&metrics[i]->live[p], memory_order_relaxed);
+            behind += atomic_load_explicit(&metrics[i]->behind[p], memory_order_relaxed);
         }
     }
     notify_say("STATUS=%lld sessions, %lld behind", (long long)(live + behind), (long long)behind);

@@ -106,8 +106,8 @@ static void add_routes(struct worker *worker)
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         add_route(worker, routes[i]);
-    for (size_t i = 0; i < PROTOCOL_COUNT; i++)
-        add_protocol(worker, protocol_at((enum protocol_row)i));
+    for (size_t i = 0; i < protocols_count(); i++)
+        add_protocol(worker, protocol_at(i));
     if (!ground->config->metrics_listen[0])
         add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, ground->status,
                                          false, RIGHT_READ});

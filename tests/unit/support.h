@@ -131,7 +131,7 @@ static inline void recorder_close(struct session *session, enum err reason)
 static inline struct session *recorder_init(struct recorder *recorder, uint64_t id)
 {
     static const struct session_ops ops = {
-        .transport = TRANSPORT_WEBSOCKET,
+        .transport = "websocket",
         .deliver = recorder_deliver,
         .tell_gap = recorder_tell_gap,
         .queued = recorder_queued,

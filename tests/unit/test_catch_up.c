@@ -102,8 +102,8 @@ static int close_house(void **state)
         one_page_arrives(house);
     drain(house);
     assert_int_equal(connection_manager_channels(house->manager), 0);
-    assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 0);
-    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 0);
+    assert_int_equal(house->metrics.live[0], 0);
+    assert_int_equal(house->metrics.behind[0], 0);
     catch_up_destroy(house->catch_up);
     connection_manager_destroy(house->manager);
     broker_destroy(house->broker);
@@ -158,7 +158,7 @@ static void a_session_with_a_cursor_reads_first(void **state)
     assert_true(recorder->ids[0] == a && recorder->ids[1] == b);
     assert_int_equal(recorder->gaps, 0);
     assert_int_equal(house->metrics.replayed, 2);
-    assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(house->metrics.live[0], 1);
 }
 
 static void a_long_way_is_walked_in_pages(void **state)
@@ -254,7 +254,7 @@ static void a_doubt_sends_live_sessions_back_to_the_broker(void **state)
     publish(house, a_user("alice"));
     catch_up_resync(house->catch_up);
     assert_int_equal(house->metrics.overflows, 1);
-    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 2);
+    assert_int_equal(house->metrics.behind[0], 2);
     catch_up_run(house->catch_up);
     assert_int_equal(quick->received, 1);
     assert_int_equal(stuck->received, 0); /* it has no room */
@@ -264,7 +264,7 @@ static void a_doubt_sends_live_sessions_back_to_the_broker(void **state)
     assert_int_equal(stuck->received, 1);
     drain(house);
     assert_int_equal(quick->received, 1);
-    assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 2);
+    assert_int_equal(house->metrics.live[0], 2);
 }
 
 static void what_is_lost_after_nothing_was_kept_is_told(void **state)
@@ -298,7 +298,7 @@ static void a_session_out_of_memory_reads_no_further(void **state)
     assert_false(catch_up_waiting(house->catch_up));
     assert_int_equal(recorder->session.state, SESSION_BEHIND);
     assert_int_equal(recorder->session.cursor, 0);
-    assert_int_equal(house->metrics.delivered[TRANSPORT_WEBSOCKET], 0);
+    assert_int_equal(house->metrics.delivered[0], 0);
 }
 
 /* ---- channels ---- */

@@ -47,7 +47,7 @@ static int close_house(void **state)
 
 static int64_t delivered(const struct house *house)
 {
-    return house->metrics.delivered[TRANSPORT_WEBSOCKET];
+    return house->metrics.delivered[0];
 }
 
 /* Returns how many sessions got it. */
@@ -96,12 +96,12 @@ static void who_falls_behind_is_counted(void **state)
     struct house *house = *state;
 
     house->phone.session.queue_high = 5;
-    house->metrics.live[TRANSPORT_WEBSOCKET] = 3;
+    house->metrics.live[0] = 3;
     assert_int_equal(deliver(house, a_message_for("alice", 1)), 2);
-    assert_int_equal(house->metrics.live[TRANSPORT_WEBSOCKET], 2);
-    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(house->metrics.live[0], 2);
+    assert_int_equal(house->metrics.behind[0], 1);
     assert_int_equal(deliver(house, a_message_for("alice", 2)), 1);
-    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(house->metrics.behind[0], 1);
 }
 
 static void a_detached_session_gets_nothing(void **state)
@@ -258,7 +258,7 @@ static void who_falls_behind_in_a_channel_is_counted(void **state)
     subscribe(house, &house->laptop, "news", 0);
     house->phone.session.queue_high = 5;
     assert_int_equal(deliver(house, news(1)), 2);
-    assert_int_equal(house->metrics.behind[TRANSPORT_WEBSOCKET], 1);
+    assert_int_equal(house->metrics.behind[0], 1);
     assert_int_equal(deliver(house, news(2)), 1);
 }
 

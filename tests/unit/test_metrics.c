@@ -5,11 +5,14 @@
 
 static char text[65536];
 
+enum { SOCKETS, STREAMS, POLLS, ROOMS };
+static const char *const transports[] = {"websocket", "sse", "poll", "websocket", NULL};
+
 static const char *written(const struct metrics *const *all, size_t count)
 {
     struct buf buf;
     buf_init(&buf);
-    metrics_write(&buf, all, count);
+    metrics_write(&buf, all, count, transports);
     assert_true(buf_ok(&buf) && buf.size < sizeof text);
     memcpy(text, buf.data, buf.size);
     text[buf.size] = '\0';
@@ -27,16 +30,17 @@ static void workers_are_summed(void **state)
 
     metrics_add(&a.published_message, 3);
     metrics_add(&b.published_message, 4);
-    metrics_add(&a.live[TRANSPORT_WEBSOCKET], 5);
-    metrics_add(&b.live[TRANSPORT_WEBSOCKET], -1); /* handed over to another worker */
-    metrics_add(&a.behind[TRANSPORT_SSE], 2);
-    metrics_add(&a.delivered[TRANSPORT_SSE], 8);
-    metrics_add(&b.delivered[TRANSPORT_POLL], 9);
+    metrics_add(&a.live[SOCKETS], 5);
+    metrics_add(&b.live[SOCKETS], -1); /* handed over to another worker */
+    metrics_add(&a.live[ROOMS], 6);
+    metrics_add(&a.behind[STREAMS], 2);
+    metrics_add(&a.delivered[STREAMS], 8);
+    metrics_add(&b.delivered[POLLS], 9);
     metrics_add(&b.closed[ERR_STALLED], 2);
     metrics_add(&a.refused[ERR_BAD_JSON], 1);
     written(all, 2);
     assert_has_line("pushwire_published_total{kind=\"message\"} 7");
-    assert_has_line("pushwire_sessions{transport=\"websocket\",state=\"live\"} 4");
+    assert_has_line("pushwire_sessions{transport=\"websocket\",state=\"live\"} 10");
     assert_has_line("pushwire_sessions{transport=\"websocket\",state=\"behind\"} 0");
     assert_has_line("pushwire_sessions{transport=\"sse\",state=\"live\"} 0");
     assert_has_line("pushwire_sessions{transport=\"sse\",state=\"behind\"} 2");

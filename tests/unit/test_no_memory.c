@@ -423,8 +423,8 @@ static void close_shop(struct shop *shop)
     catch_up_close(shop->catch_up, &shop->recorder.session); /* is fine in any case */
     assert_int_equal(connection_manager_count(shop->manager), 0);
     assert_int_equal(connection_manager_channels(shop->manager), 0);
-    assert_int_equal(shop->metrics.live[TRANSPORT_WEBSOCKET], 0);
-    assert_int_equal(shop->metrics.behind[TRANSPORT_WEBSOCKET], 0);
+    assert_int_equal(shop->metrics.live[0], 0);
+    assert_int_equal(shop->metrics.behind[0], 0);
     catch_up_destroy(shop->catch_up);
     connection_manager_destroy(shop->manager);
     close_desk(&shop->desk);
