@@ -20,10 +20,17 @@ struct buf;
 struct request;
 struct stream_client;
 struct subscribe_request;
+struct topic;
 
 /* What a protocol does with one. */
 struct stream_client_ops {
     struct session_ops session;
+    const char *content_type; /* of the answer */
+    /* Refuses who may not receive. NULL: by a problem, as elsewhere. */
+    void (*refuse)(struct request *request, enum err err, const char *why);
+    /* It is open by stream_client_serve: writes the head of the answer, and what it hears first. */
+    void (*on_open)(struct stream_client *client, const struct request *request,
+                    const struct topic *user);
     /* The seconds it asked for are over; it is in no list, or calls stream_client_wait again. */
     void (*on_due)(struct stream_client *client);
     /* Open, and its peer is gone (ERR_CONNECTION_LOST) or takes nothing (ERR_STALLED), or memory
@@ -65,8 +72,13 @@ void stream_clients_finish(struct stream_clients *all);
 void stream_clients_close_all(struct stream_clients *all, enum err reason);
 void stream_clients_abort_all(struct stream_clients *all);
 
-/* Comes in, opens, takes the socket over and is due in so many seconds. Else an error, all of it is
- * undone, and the request is still to be answered. */
+/* Serves a request for a struct stream_client: what it asks for is read and admitted, its device
+ * found; then it is open, and due in so many seconds, or the request is answered. */
+void stream_client_serve(struct request *request, struct stream_clients *all, size_t seconds);
+
+/* For those who have done the first half themselves: comes in, opens, takes the socket over and is
+ * due in so many seconds. Else an error, all of it is undone, and the request is still to be
+ * answered. */
 int stream_client_open(struct stream_client *client, struct stream_clients *all,
                        struct request *request, const struct subscribe_request *wanted,
                        size_t seconds);

@@ -11,7 +11,6 @@
 #include "session/protocols.h"
 #include "session/sessions.h"
 #include "session/stream_client.h"
-#include "session/subscribe_request.h"
 #include "session/wire_json.h"
 
 #define COMMENT_SECONDS 15
@@ -149,6 +148,35 @@ static void on_due(struct stream_client *client)
         stream_send(&client->stream, all->comment);
 }
 
+/* ---- opening ---- */
+
+static void on_open(struct stream_client *client, const struct request *request,
+                    const struct topic *user)
+{
+    struct buf buf;
+    buf_init(&buf);
+    request_write_head(request, &buf, 200, RESPONSE_STREAM_TYPE);
+    buf_add_text(&buf, "\r\n");
+    add_retry(&buf, RETRY_MS);
+    add_id(&buf, client->client.session.cursor);
+    begin_event(&buf, "welcome");
+    wire_json_welcome(&buf, &client->client.session, user, COMMENT_SECONDS, NULL);
+    end_event(&buf);
+    if (!stream_client_send(client, &buf))
+        close_stream(client, ERR_OUT_OF_MEMORY);
+}
+
+/* An EventSource sees no status, and gives up for good on any but 200. */
+static void refuse(struct request *request, enum err err, const char *why)
+{
+    struct buf body;
+    request_note_refusal(request, err, why);
+    buf_init(&body);
+    write_bye(&body, err, REFUSED_MS);
+    request_add_header(request, "Cache-Control", RESPONSE_STREAM_CACHE);
+    request_answer(request, 200, RESPONSE_STREAM_TYPE, &body);
+}
+
 static void free_sse(struct stream_client *client)
 {
     free(client);
@@ -164,6 +192,9 @@ static const struct stream_client_ops ops = {
             .queued = stream_client_queued,
             .close = close_session,
         },
+    .content_type = RESPONSE_STREAM_TYPE,
+    .refuse = refuse,
+    .on_open = on_open,
     .on_due = on_due,
     .on_lost = close_stream,
     .free = free_sse,
@@ -206,101 +237,9 @@ static void abort_all(struct sessions *sessions)
     stream_clients_abort_all(clients_of(sessions));
 }
 
-/* ---- opening ---- */
-
-static void greet(struct stream_client *client, const struct request *request,
-                  const struct topic *user)
-{
-    struct buf buf;
-    buf_init(&buf);
-    request_write_head(request, &buf, 200, RESPONSE_STREAM_TYPE);
-    buf_add_text(&buf, "\r\n");
-    add_retry(&buf, RETRY_MS);
-    add_id(&buf, client->client.session.cursor);
-    begin_event(&buf, "welcome");
-    wire_json_welcome(&buf, &client->client.session, user, COMMENT_SECONDS, NULL);
-    end_event(&buf);
-    if (!stream_client_send(client, &buf))
-        close_stream(client, ERR_OUT_OF_MEMORY);
-}
-
-/* An EventSource sees no status, and gives up for good on any but 200. */
-static void refuse(struct request *request, enum err err, const char *why)
-{
-    struct buf body;
-    request_note_refusal(request, err, why);
-    buf_init(&body);
-    write_bye(&body, err, REFUSED_MS);
-    request_add_header(request, "Cache-Control", RESPONSE_STREAM_CACHE);
-    request_answer(request, 200, RESPONSE_STREAM_TYPE, &body);
-}
-
-/* What is known of a request until its stream is open. */
-struct opening {
-    struct request *request;
-    struct subscribe_request subscribe_request;
-};
-
-static void open_stream(const struct opening *opening)
-{
-    const struct sessions *sessions = request_context(opening->request);
-    const struct subscribe_request *wanted = &opening->subscribe_request;
-    struct stream_client *client = calloc(1, sizeof *client);
-    int err = client ? stream_client_open(client, clients_of(sessions), opening->request, wanted,
-                                          COMMENT_SECONDS)
-                     : ERR_OUT_OF_MEMORY;
-    if (!err) {
-        greet(client, opening->request, &wanted->start.user);
-        return;
-    }
-    free(client);
-    sessions_refuse(opening->request, err);
-}
-
-static void on_located(void *context, int err)
-{
-    struct opening *opening = context;
-    if (!err)
-        open_stream(opening);
-    else if (err != SUBSCRIBE_REQUEST_LATE)
-        sessions_refuse(opening->request, err);
-    subscribe_request_finish(&opening->subscribe_request);
-    free(opening);
-}
-
-static void locate(struct request *request, struct subscribe_request *subscribe_request)
-{
-    struct opening *opening = malloc(sizeof *opening);
-    if (!opening) {
-        subscribe_request_finish(subscribe_request);
-        sessions_refuse(request, ERR_OUT_OF_MEMORY);
-        return;
-    }
-    *opening = (struct opening){request, *subscribe_request};
-    subscribe_request_locate(request_reactor(request), request, &opening->subscribe_request,
-                             on_located, opening);
-}
-
 static void serve(struct request *request)
 {
-    const struct sessions *sessions = request_context(request);
-    struct subscribe_request subscribe_request;
-    const char *why;
-    if (!request_may_ask(request) || !subscribe_request_read(request, &subscribe_request))
-        return;
-    int refused = subscribe_request_admit(request, &subscribe_request, &why);
-    if (!refused && sessions->can_adopt && !request_is_head(request)) {
-        locate(request, &subscribe_request);
-        return;
-    }
-    subscribe_request_finish(&subscribe_request);
-    if (refused)
-        refuse(request, (enum err)refused, why);
-    else if (!sessions->can_adopt)
-        request_problem(request, ERR_NOT_IMPLEMENTED, NULL,
-                        "Not with this version of libmicrohttpd; use /ws or /poll.");
-    else
-        request_answer_static(request, 200, RESPONSE_STREAM_TYPE, "", 0);
+    stream_client_serve(request, clients_of(request_context(request)), COMMENT_SECONDS);
 }
 
 static const struct route routes[] = {

@@ -100,6 +100,84 @@ int stream_client_open(struct stream_client *client, struct stream_clients *all,
     return 0;
 }
 
+/* What is known of a request until its stream is open. */
+struct opening {
+    struct request *request;
+    struct stream_clients *all;
+    size_t seconds;
+    struct subscribe_request wanted;
+};
+
+static void open_stream(const struct opening *opening)
+{
+    struct stream_client *client = calloc(1, sizeof *client);
+    int err = client ? stream_client_open(client, opening->all, opening->request, &opening->wanted,
+                                          opening->seconds)
+                     : ERR_OUT_OF_MEMORY;
+    if (!err) {
+        opening->all->ops->on_open(client, opening->request, &opening->wanted.start.user);
+        return;
+    }
+    free(client);
+    sessions_refuse(opening->request, err);
+}
+
+static void on_located(void *context, int err)
+{
+    struct opening *opening = context;
+    if (!err)
+        open_stream(opening);
+    else if (err != SUBSCRIBE_REQUEST_LATE)
+        sessions_refuse(opening->request, err);
+    subscribe_request_finish(&opening->wanted);
+    free(opening);
+}
+
+static void locate(struct request *request, struct stream_clients *all, size_t seconds,
+                   struct subscribe_request *wanted)
+{
+    struct opening *opening = malloc(sizeof *opening);
+    if (!opening) {
+        subscribe_request_finish(wanted);
+        sessions_refuse(request, ERR_OUT_OF_MEMORY);
+        return;
+    }
+    *opening = (struct opening){request, all, seconds, *wanted};
+    subscribe_request_locate(request_reactor(request), request, &opening->wanted, on_located,
+                             opening);
+}
+
+static void refuse(struct request *request, const struct stream_clients *all, enum err err,
+                   const char *why)
+{
+    if (all->ops->refuse)
+        all->ops->refuse(request, err, why);
+    else
+        request_refuse(request, err, why);
+}
+
+void stream_client_serve(struct request *request, struct stream_clients *all, size_t seconds)
+{
+    const struct sessions *sessions = request_context(request);
+    struct subscribe_request wanted;
+    const char *why;
+    if (!request_may_ask(request) || !subscribe_request_read(request, &wanted))
+        return;
+    int refused = subscribe_request_admit(request, &wanted, &why);
+    if (!refused && sessions->can_adopt && !request_is_head(request)) {
+        locate(request, all, seconds, &wanted);
+        return;
+    }
+    subscribe_request_finish(&wanted);
+    if (refused)
+        refuse(request, all, (enum err)refused, why);
+    else if (!sessions->can_adopt)
+        request_problem(request, ERR_NOT_IMPLEMENTED, NULL,
+                        "Not with this version of libmicrohttpd; use /ws or /poll.");
+    else
+        request_answer_static(request, 200, all->ops->content_type, "", 0);
+}
+
 bool stream_client_is_open(const struct stream_client *client)
 {
     return client->state == OPEN;
