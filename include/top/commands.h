@@ -5,7 +5,7 @@
 #ifndef TOP_COMMANDS_H
 #define TOP_COMMANDS_H
 
-#include "base/command.h"
+#include "config/command.h"
 
 struct config;
 

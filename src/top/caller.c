@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "base/buf.h"
-#include "base/config.h"
-#include "base/config_errors.h"
+#include "config/config.h"
+#include "config/config_errors.h"
 #include "base/mem.h"
 #include "top/local_socket.h"
 

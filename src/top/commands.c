@@ -8,8 +8,8 @@
 #include <uv.h>
 #include <wslay/wslay.h>
 
-#include "base/command.h"
-#include "base/config.h"
+#include "config/command.h"
+#include "config/config.h"
 #include "top/server.h"
 
 #define TO_SERVER                                                                                  \

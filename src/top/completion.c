@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/command.h"
-#include "base/config.h"
-#include "base/config_row.h"
+#include "config/command.h"
+#include "config/config.h"
+#include "config/config_row.h"
 #include "top/commands.h"
 
 /* What a shell is told: for each key it asks this very program what may come next, so that all of

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "base/config.h"
+#include "config/config.h"
 #include "top/commands.h"
 
 int config_init_command(const struct config *config)

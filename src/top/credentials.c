@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/mem.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/config.h"
+#include "config/config.h"
 
 bool data_path(const struct config *config, const char *name, char ret_path[static PATH_MAX])
 {

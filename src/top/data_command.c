@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/config.h"
+#include "config/config.h"
 #include "engine/sqlite_file.h"
 #include "top/commands.h"
 #include "top/data.h"

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/command.h"
-#include "base/config.h"
+#include "config/command.h"
+#include "config/config.h"
 #include "base/log.h"
 
 #define USUAL_PORT "8000"

@@ -1,5 +1,5 @@
 #include "base/buf.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "top/caller.h"
 #include "top/commands.h"
 

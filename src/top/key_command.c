@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/file.h"
 #include "model/api_keys.h"
 #include "top/commands.h"

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/config.h"
-#include "base/config_errors.h"
+#include "config/config.h"
+#include "config/config_errors.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "top/caller.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/digest.h"
 #include "base/json_text.h"
 #include "base/mem.h"

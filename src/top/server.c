@@ -13,8 +13,8 @@
 
 #include "api/status.h"
 #include "base/clock.h"
-#include "base/config.h"
-#include "base/config_row.h"
+#include "config/config.h"
+#include "config/config_row.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"

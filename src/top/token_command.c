@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "model/access.h"

@@ -15,7 +15,7 @@
 #include "api/users.h"
 #include "base/byte_quota.h"
 #include "base/clock.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/catch_up.h"

@@ -16,7 +16,7 @@ WIRE = {"too_large", "last_seen", "sent_at", "expires_at", "retry_ms", "user_id"
 
 
 def keys():
-    text = (ROOT / "include/base/config_table.h").read_text()
+    text = (ROOT / "include/config/config_table.h").read_text()
     return set(re.findall(r"^\s*X\([A-Z]+, (\w+),", text, re.M))
 
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/command.h"
-#include "base/config_row.h"
+#include "config/command.h"
+#include "config/config_row.h"
 #include "top/commands.h"
 
 #define HEAD ".\\\" Made by `ninja -C build config-docs` from the tables of commands and keys.\n"

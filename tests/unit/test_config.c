@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/command.h"
-#include "base/config.h"
-#include "base/config_row.h"
+#include "config/command.h"
+#include "config/config.h"
+#include "config/config_row.h"
 
 /* --- helpers --- */
 

@@ -1,10 +1,10 @@
-#include "base/config.h"
+#include "config/config.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/config_errors.h"
-#include "base/config_row.h"
+#include "config/config_errors.h"
+#include "config/config_row.h"
 
 enum { LONGEST_PATH = 4096, HELP_WIDTH = 98 };
 
@@ -200,7 +200,7 @@ static void docs_section(FILE *out, enum config_section section)
 static const char docs_intro[] =
     "# Configuration\n"
     "\n"
-    "<!-- Made from include/base/config_table.h by `ninja -C build config-docs`. -->\n"
+    "<!-- Made from include/config/config_table.h by `ninja -C build config-docs`. -->\n"
     "\n"
     "Every key can be given in three places. A higher place replaces what a lower one says, lists\n"
     "included:\n"

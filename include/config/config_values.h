@@ -1,14 +1,14 @@
 /* config_values.h - the values of the configuration, a field for each row of config_table.h.
  *
  * Filled by config.h's functions and, row by row, by config_row.h's. */
-#ifndef BASE_CONFIG_VALUES_H
-#define BASE_CONFIG_VALUES_H
+#ifndef CONFIG_CONFIG_VALUES_H
+#define CONFIG_CONFIG_VALUES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/config_table.h"
+#include "config/config_table.h"
 
 /* In the order of the words in the table. */
 enum config_broker { CONFIG_BROKER_SQLITE, CONFIG_BROKER_MEMORY };

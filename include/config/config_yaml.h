@@ -2,8 +2,8 @@
  *
  * Knows the shape of the file, not its keys. Refuses what YAML has beyond that: nested mappings,
  * anchors, aliases, tags, several documents. */
-#ifndef BASE_CONFIG_YAML_H
-#define BASE_CONFIG_YAML_H
+#ifndef CONFIG_CONFIG_YAML_H
+#define CONFIG_CONFIG_YAML_H
 
 #include <stdbool.h>
 #include <stddef.h>

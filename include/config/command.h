@@ -3,8 +3,8 @@
  * top/commands.c has the table. The parser, the help, the completion and the manual all read it, so
  * none of them knows a command by name. The first row is what runs without a word; a row without a
  * word ends the table. Constant; any thread. */
-#ifndef BASE_COMMAND_H
-#define BASE_COMMAND_H
+#ifndef CONFIG_COMMAND_H
+#define CONFIG_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "base/command.h"
+#include "config/command.h"
 
 #include <string.h>
 

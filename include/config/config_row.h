@@ -1,15 +1,15 @@
 /* config_row.h - one row of the table: its names, and its value as text.
  *
  * The rows are constant; values live in a struct config that the caller owns. */
-#ifndef BASE_CONFIG_ROW_H
-#define BASE_CONFIG_ROW_H
+#ifndef CONFIG_CONFIG_ROW_H
+#define CONFIG_CONFIG_ROW_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/config_values.h"
+#include "config/config_values.h"
 
 struct config_errors;
 

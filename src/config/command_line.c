@@ -1,11 +1,11 @@
-#include "base/command_line.h"
+#include "config/command_line.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/command.h"
-#include "base/config_errors.h"
-#include "base/config_row.h"
+#include "config/command.h"
+#include "config/config_errors.h"
+#include "config/config_row.h"
 #include "base/mem.h"
 
 #define OTHERS_MAX 32 /* names to suggest beside the keys */

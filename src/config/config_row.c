@@ -1,4 +1,4 @@
-#include "base/config_row.h"
+#include "config/config_row.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/config_errors.h"
+#include "config/config_errors.h"
 #include "base/mem.h"
 #include "base/network.h"
 #include "base/origin.h"

@@ -1,10 +1,10 @@
-#include "base/config_yaml.h"
+#include "config/config_yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
-#include "base/config_errors.h"
+#include "config/config_errors.h"
 #include "base/mem.h"
 
 struct reader {

@@ -1,4 +1,4 @@
-#include "base/config_errors.h"
+#include "config/config_errors.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

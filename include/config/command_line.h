@@ -2,10 +2,10 @@
  *
  * Lives while one configuration is read, on that thread. Words and values are borrowed from argv.
  * Private to config.c. */
-#ifndef BASE_COMMAND_LINE_H
-#define BASE_COMMAND_LINE_H
+#ifndef CONFIG_COMMAND_LINE_H
+#define CONFIG_COMMAND_LINE_H
 
-#include "base/config_values.h"
+#include "config/config_values.h"
 
 struct command;
 struct config_errors;

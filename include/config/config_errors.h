@@ -2,8 +2,8 @@
  *
  * Lives while one configuration is read, on that thread. Each line begins with where the fault
  * lies: "pushwire.yaml:12: workers: ...", "--workers: ...", "PUSHWIRE_WORKERS: ...". */
-#ifndef BASE_CONFIG_ERRORS_H
-#define BASE_CONFIG_ERRORS_H
+#ifndef CONFIG_CONFIG_ERRORS_H
+#define CONFIG_CONFIG_ERRORS_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
  *
  * The fields of struct config, the flags, the environment, the file, --help, --print-config and
  * docs/configuration.md all come from these rows. A key that does nothing is not here. */
-#ifndef BASE_CONFIG_TABLE_H
-#define BASE_CONFIG_TABLE_H
+#ifndef CONFIG_CONFIG_TABLE_H
+#define CONFIG_CONFIG_TABLE_H
 
 /* X(type, key, default, limits, section, change, over, help)
  *

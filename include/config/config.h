@@ -2,14 +2,14 @@
  *
  * Read once by the thread that starts the server; floor 4 hands values down. The keys are rows
  * of config_table.h. Nothing here logs or exits; errors come back as text. */
-#ifndef BASE_CONFIG_H
-#define BASE_CONFIG_H
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
-#include "base/config_values.h"
+#include "config/config_values.h"
 
 struct command;
 

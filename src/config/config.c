@@ -1,4 +1,4 @@
-#include "base/config.h"
+#include "config/config.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/command.h"
-#include "base/command_line.h"
-#include "base/config_errors.h"
-#include "base/config_row.h"
-#include "base/config_yaml.h"
+#include "config/command.h"
+#include "config/command_line.h"
+#include "config/config_errors.h"
+#include "config/config_row.h"
+#include "config/config_yaml.h"
 #include "base/mem.h"
 
 enum { LARGEST_FILE = 1 << 20 };
