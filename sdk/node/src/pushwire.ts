@@ -17,6 +17,7 @@ import type {
   Token,
   TokenOptions,
 } from './types.js';
+import type { LineReceipt, LineResult, Receipt } from './wire.js';
 
 const FIRST_WAIT_MS = 100; // doubled with each attempt
 const LONGEST_WAIT_MS = 4000;
@@ -56,8 +57,9 @@ function encode(value: object): string {
   }
 }
 
-function sentOf({ id, delivered = 0, duplicate = false, kept, durable }: Json): Sent {
-  return { id, delivered, duplicate, kept, durable };
+function sentOf(told: Receipt | LineReceipt): Sent {
+  const { id, delivered = 0, duplicate, kept, durable } = told;
+  return { id, delivered, duplicate: duplicate === true, kept, durable };
 }
 
 function parse(line: string): Json {
@@ -126,7 +128,8 @@ export class Pushwire {
     const { sender = this.#sender, ttl, key = newKey(), signal } = options;
     if (message === undefined) throw new TypeError('a message is JSON; undefined is none');
     const body = encode({ ...where, message, sender, ttl, key });
-    return sentOf(await this.#json({ method: 'POST', path: '/send-message', body, signal }));
+    const told = await this.#json({ method: 'POST', path: '/send-message', body, signal });
+    return sentOf(told as Receipt);
   }
 
   /**
@@ -338,7 +341,7 @@ function note(left: number[], answer: string, results: (Sent | PushwireError)[])
   const settled = new Set<number>();
   const told = answer.split('\n').filter(Boolean);
   left.slice(0, told.length).forEach((at, i) => {
-    const one = parse(told[i] as string);
+    const one = parse(told[i] as string) as LineResult;
     const result = 'id' in one ? sentOf(one) : ofProblem(one, one['status']);
     results[at] = result;
     const again =

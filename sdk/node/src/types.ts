@@ -79,8 +79,8 @@ export interface Gap {
 
 export interface Page<T = unknown> {
   messages: Stored<T>[];
-  /** The cursor of the next page. */
-  next: string;
+  /** The cursor of the next page; null where nothing is older. */
+  next: string | null;
   more: boolean;
   gap: Gap | null;
 }

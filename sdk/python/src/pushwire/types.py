@@ -64,7 +64,7 @@ class Gap:
 @dataclass(frozen=True)
 class Page:
     messages: list[Stored]
-    next: str  # the cursor of the next page
+    next: Optional[str]  # the cursor of the next page; None where nothing is older
     more: bool
     gap: Optional[Gap]
 
