@@ -88,7 +88,7 @@ def test_what_curl_sends_is_shown_and_what_the_page_sent_is_a_command(start, vis
     server = start()
     server.send("alice", {"title": "Kept", "body": "before anybody came"})
     page = visit(server)
-    page.shows("text=before anybody came")
+    page.shows(".said >> text=before anybody came")
     online(page)
     say(page, "it's \"quoted\" & `all`", to="alice")
     page.until("document.querySelectorAll('.said').length === 2")
@@ -108,13 +108,20 @@ def test_one_connects_as_somebody_else_and_not_at_all(start, visit):
     page.shows("[data-state=offline]")
     page.shows("[data-note=left]")
     wait_until(lambda: server.metric("sessions") == 0)
+    page.click('role=button[name="Connect"]')
+    online(page)
+    page.click('role=button[name="Change"]')
     page.fill(ME, "a/b")
     page.shows("text=An id has 1 to 128 bytes")
     assert page.do("isDisabled", at='role=button[name="Connect"]')
     page.fill(ME, "dora")
+    page.shows("text=Until you press Connect, you are")  # and is: the form below sends as before
     page.press("Enter")
     online(page)
+    assert page.run("location.search") == "?user=dora"
     tell(server, "for Dora", receiver="dora")
+    shows_said(page, "for Dora")
+    page.do("reload")
     shows_said(page, "for Dora")
     assert "for Dora" not in page.run("JSON.stringify(localStorage)")
 
@@ -140,12 +147,14 @@ def test_a_server_that_comes_back_in_mid_conversation(start, visit, tmp_path, br
     alice.hides(".said.pending")
     shows_said(bob, "one", "from below")
     say(bob, "two", to="alice")
-    alice.shows("text=two")
+    alice.shows(".said >> text=two")
     assert alice.texts(".said:not(.mine) .text") == ["one", "while away", "two"]
     assert alice.texts(".said.mine .text") == ["from below"]
     gaps = alice.texts("[data-note=gap]")
     assert len(gaps) == (broker == "memory")  # which ended with the first server
-    assert "1 message sent meanwhile" in alice.text("[data-note=back]")
+    back = alice.text("[data-note=back]")
+    assert ("1 message sent meanwhile" in back) == (broker != "memory"), back
+    assert "The server is stopping" in alice.text("[data-note=lost]")
 
 
 def test_the_inbox(start, visit):
@@ -161,18 +170,22 @@ def test_the_inbox(start, visit):
     assert page.texts(".item .title") == ["Note 3", "Note 2", "Note 1"]
     assert page.texts(".item a") == [] and page.texts(".toast") == []
     page.click(".item >> nth=1 >> button")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.run(focused) == "Mark as read: bob, Note 1"  # the next one, not nothing
     page.until("document.title.startsWith('(2)')")
     page.do("reload")
     page.until("document.querySelectorAll('.item.unread').length === 2")
     assert page.texts(".item.unread .title") == ["Note 3", "Note 1"]
     page.click('role=button[name="Mark all as read"]')
     page.hides(".badge")
+    assert page.run("document.activeElement.tagName") == "H2"
     page.do("offline", True)
     page.shows(".banner >> text=Not connected")
     tell(server, "meanwhile", receiver="alice")
     page.do("offline", False)
     page.shows(".item.unread >> text=meanwhile")
     page.hides(".banner")
+    page.shows("main [role=status] >> text=New from")  # is said aloud
 
 
 def test_rooms(start, visit):
@@ -181,6 +194,8 @@ def test_rooms(start, visit):
     for page in alice, bob:
         page.click('role=button[name="Enter"]')
         page.shows("text=You entered")
+        page.until("document.activeElement.closest('.compose')")  # ready to speak
+    assert bob.run("location.hash") == "#rooms/tea"
     alice.shows("text=2 here")
     alice.fill('role=textbox[name="Say something"]', "tea: is it ready?")
     alice.press("Enter")
@@ -212,6 +227,13 @@ def test_rooms(start, visit):
     alice.press("Enter")
     shows_said(alice, "hello all")
     shows_said(bob, "hello all")
+    alice.run("(socket => socket.onopen = () => socket.send('alice: no, I am'))"
+              "(new WebSocket(`ws://${location.host}/ws`)); 0")
+    shows_said(alice, "hello all", "no, I am")
+    assert alice.texts(".said.mine .text") == ["hello all"]
+    assert "somebody else of this name" in alice.text(".said:not(.mine) .who")
+    alice.do("reload")
+    alice.shows("text=You entered")  # and is where it was
 
 
 def test_live_moves(start, visit):
@@ -237,6 +259,11 @@ def test_live_moves(start, visit):
     assert all(a != b for a, b in zip(before[:4], lines()[:4]))
     page.click('role=radio[name="Everyone"]')
     page.click(SEND)
+    page.click('dialog >> role=button[name="Cancel"]')
+    page.hides("dialog")
+    assert server.published() == 1
+    page.click(SEND)
+    page.click('dialog >> role=button[name="Send to everyone"]')
     page.until("document.querySelector('pre').innerText.includes('\"broadcast\":true')")
     wait_until(lambda: server.published() == 2)
     command = page.text("pre")
@@ -256,12 +283,18 @@ def test_where_credentials_are_asked_for_the_page_asks_for_them(start, visit, tm
     page = visit(server, excused="401|403")
     use = 'role=button[name="Use it"]'
     page.shows("text=This server asks for a token")
-    for wrong in "no token", token("alice", secret="x" * 40), token("bob"):
+    for wrong in "no token", token("alice", secret="x" * 40):
         page.fill("input[type=password]", wrong)
         page.click(use)
         page.shows(".credential .bad")
         page.do("reload")
         page.shows(".credential")
+    page.fill("input[type=password]", token("bob"))
+    page.click(use)  # whose it is, is who one is
+    online(page)
+    page.shows("text=This token is one of")
+    page.do("reload")
+    page.shows(".credential")
     mine = token("alice", publish=True, channels=["room:*", "lobby"])
     page.fill("input[type=password]", mine)
     page.click(use)
@@ -306,7 +339,7 @@ def test_language_and_theme_follow_the_browser_until_chosen(start, visit):
     page.until("getComputedStyle(document.documentElement).colorScheme === 'light'")
     page.click('role=button[name="English"]')
     page.click('role=button[name="Dark theme"]')
-    page.shows("text=My id")
+    page.shows("text=Disconnect")
     page.do("reload")
     assert (lang(page), theme(page)) == ("en", "dark")
     other = visit(server, locale="fr-FR")
@@ -317,10 +350,10 @@ def test_a_problem_is_told_in_the_reader_s_language(start, visit):
     server = start("--max-message", "1KiB")
     page = visit(server, locale="ko-KR", excused="413")
     online(page)
-    page.fill(".what input", "x" * 1025)
+    page.fill(".what textarea", "x" * 1025)
     page.click(".compose button.main")
     page.shows("text=메시지가 너무 큽니다.")
-    assert page.run("document.querySelector('.what input').value.length") == 1025  # not lost
+    assert page.run("document.querySelector('.what textarea').value.length") == 1025  # not lost
 
 
 @pytest.mark.parametrize("language, scheme", [("en-US", "light"), ("ko-KR", "dark")])
@@ -334,7 +367,7 @@ def test_axe_finds_nothing(start, visit, language, scheme):
         page.run(f"location.hash = '{view}'")
         page.shows(f"main.{view}")
         if view == "chat":
-            page.fill(".what input", "mine")
+            page.fill(".what textarea", "mine")
             page.click(".compose button.main")
             page.until("document.querySelectorAll('.said').length === 3")
             page.click("summary")
@@ -355,7 +388,7 @@ def test_by_keyboard_alone(start, visit):
     assert page.run("document.activeElement.innerText") == "To the content"
     page.press("Enter")
     assert page.run("document.activeElement.id") == "main"
-    page.press("Tab", "Tab", "Tab", "Tab")  # my id, its button, the log, to
+    page.press(*["Tab"] * 6)  # all conversations, three buttons of mine, the log, to
     page.do("type", "alice")  # over what was selected
     page.press("Tab")
     page.do("type", "by keys")
@@ -366,27 +399,31 @@ def test_by_keyboard_alone(start, visit):
     assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.press("Enter")
     page.shows("main.inbox")
-    page.press("Tab")
+    assert page.texts(".item.unread") == []  # it was read where it came
+    tell(server, "another", receiver="alice")
+    page.shows(".item.unread")
     page.do("focus", at=".item button")
     page.press("Space")
     page.hides(".item.unread")
+    assert page.run("document.activeElement.className") == "item"
 
 
 @pytest.mark.parametrize("language", ["en-US", "ko-KR"])
 def test_a_narrow_phone(start, visit, language):
     server = start()
     tell(server, {"title": "T" * 200, "body": "w" * 300}, receiver="alice", sender="s" * 128)
-    page = visit(server, locale=language, viewport={"width": 360, "height": 640}, hasTouch=True)
+    page = visit(server, locale=language, viewport={"width": 320, "height": 640}, hasTouch=True)
     online(page)
     for view in VIEWS:
-        page.click(f'nav a[href="#{view}"]')
+        page.click(f'header nav a[href="#{view}"]')
         page.shows(f"main.{view}")
         if view == "live":
             page.shows(".chip")
             page.shows(".plot >> nth=0")
-        assert page.run("document.documentElement.scrollWidth") == 360, view
+        assert page.run("document.documentElement.scrollWidth") == 320, view
         wide = page.run("""[...document.querySelectorAll('main *, header *')]
-            .filter(one => one.getBoundingClientRect().right > 360 && !one.closest('pre, .hidden'))
+            .filter(one => one.getBoundingClientRect().right > 320 &&
+                !one.closest('pre, .hidden, .people'))
             .map(one => one.outerHTML.slice(0, 80))""")
         assert wide == [], view
 
@@ -413,3 +450,172 @@ def test_lists_stay_where_they_are_read(start, visit):
     page.until("(log => log.scrollHeight - log.scrollTop - log.clientHeight < 2)"
                "(document.querySelector('.log'))")
     page.hides("text=1 new message")
+
+
+def test_who_comes_first_is_asked_who_they_are(start, chromium):
+    server = start()
+    page = chromium.open(server.url, locale="en-US")
+    page.shows("text=Who are you?")
+    assert re.fullmatch(r"[a-z]+-[a-z]+", page.run("document.activeElement.value"))
+    assert server.metric("sessions") == 0
+    page.do("type", "nina")
+    page.press("Enter")
+    online(page)
+    page.click('role=button[name="Invite"]')
+    page.fill('role=textbox[name="Their id"]', "otto")
+    link = page.text("#invitation")
+    assert link == f"{server.url}/?user=otto#chat/nina"
+    page.shows(".qr")
+    page.click('dialog >> role=button[name="Close"]')
+    other = chromium.open(link, locale="en-US")
+    online(other)
+    other.fill(".what textarea", "hello nina")
+    other.press("Enter")
+    page.shows(".people >> text=otto")
+    page.click(".people >> text=otto")
+    shows_said(page, "hello nina")
+    page.fill(".what textarea", "hello otto\nand good day")
+    page.press("Enter")
+    shows_said(other, "hello nina", "hello otto\nand good day")
+    assert other.texts(".said.mine .tick") == ["✓✓"]
+    for one in page, other:
+        assert one.complaints() == []
+        one.close()
+
+
+def test_a_link_with_a_token_says_who_one_is(start, chromium, tmp_path):
+    server = start(*Files(tmp_path / "files").args)
+    mine = token("김철수", publish=True)
+    page = chromium.open(f"{server.url}/#token={mine}", locale="en-US")
+    online(page)
+    page.shows(".me >> text=김철수")
+    assert mine not in page.run("location.href")
+    page.do("reload")
+    online(page)
+    page.close()
+
+
+def test_what_one_sent_is_there_after_a_reload_and_in_all_tabs(start, visit):
+    server = start()
+    page = visit(server)
+    online(page)
+    say(page, "mine", to="bob")
+    shows_said(page, "mine")
+    beside = visit(server, beside=page)
+    shows_said(beside, "mine")
+    say(beside, "from there", to="bob")
+    shows_said(page, "mine", "from there")
+    page.do("reload")
+    shows_said(page, "mine", "from there")
+
+
+def test_a_draft_outlives_a_look_elsewhere_and_blanks_are_no_message(start, visit):
+    server = start()
+    page = visit(server)
+    online(page)
+    page.fill(MESSAGE, "half a sen")
+    page.click('nav a[href="#inbox"]')
+    page.shows("main.inbox")
+    page.click('nav a[href="#chat"]')
+    page.until("document.querySelector('.what textarea').value === 'half a sen'")
+    say(page, "   ", to="bob")
+    page.shows("text=Write a message first.")
+    assert server.published() == 0
+
+
+def test_older_messages_come_when_one_scrolls_up(start, visit):
+    server = start()
+    for n in range(120):
+        tell(server, f"line {n}", receiver="alice")
+    page = visit(server)
+    online(page)
+    page.until("document.querySelectorAll('.said').length === 50")
+    # What is out of sight has no innerText.
+    assert page.run("document.querySelector('.said .text').textContent") == "line 70"
+    page.do("focus", at=".log")
+    page.press("Home")
+    page.until("document.querySelectorAll('.said').length > 50")
+    assert page.run("document.querySelector('.log').scrollTop") > 100  # what one read is there yet
+    page.click('nav a[href="#inbox"]')
+    page.shows("main.inbox")
+    assert "+" not in page.run("document.title")  # all that was shown is read
+
+
+def test_a_fresh_device_loads_a_page_and_counts_what_it_does_not_know(start, visit):
+    server = start()
+    for n in range(120):
+        tell(server, n, receiver="alice")
+    page = visit(server, view="inbox")
+    page.until("document.title.startsWith('(50+)')")
+    assert len(page.texts(".item")) == 50
+    assert server.metric("replayed_total") == 0
+
+
+def test_names_that_deceive_are_shown_as_what_they_are(start, visit):
+    server = start()
+    page = visit(server)
+    online(page)
+    tell(server, "sign this", receiver="alice", sender="\u202erotcerid")
+    page.shows(".said >> text=‹U+202E›rotcerid")
+    assert "‹U+202E›" in page.text(".people")
+
+
+def test_what_is_long_is_folded_and_links_are_links(start, visit):
+    server = start()
+    page = visit(server, view="inbox")
+    page.shows("text=You are all caught up")
+    tell(server, "see https://example.com/a?b=c. " + "x" * 50_000, receiver="alice")
+    page.shows(".item a[href='https://example.com/a?b=c']")
+    assert page.run("document.querySelector('.item').offsetHeight") < 1500
+    page.click(".fold")
+    page.until("document.querySelector('.item .text').innerText.length > 50000")
+    tell(server, {"title": "T", "url": "https://evil.example/x"}, receiver="alice")
+    page.shows(".item >> text=evil.example")
+    tell(server, {"a": 1}, receiver="alice")
+    page.until("document.querySelector('.json').innerText.includes('\\n')")
+
+
+def test_a_full_server_is_told_as_such(start, visit):
+    server = start("--max-sessions", "1")
+    other = visit(server, "somebody")
+    online(other)
+    page = visit(server, excused="503|WebSocket")
+    page.shows("text=The server is full.")
+    page.shows('role=button[name="Try now"]')
+    assert page.texts("[data-note=back]") == []
+    page.click('nav a[href="#inbox"]')
+    assert page.texts("text=You are all caught up") == []
+    other.click('role=button[name="Disconnect"]')
+    page.click('nav a[href="#chat"]')
+    online(page)
+
+
+def test_live_says_nothing_false(start, visit):
+    server = start("--broker", "memory")
+    page = visit(server, view="live")
+    page.shows("text=commits nothing")
+    assert "Disk free" not in page.text(".health")
+
+
+def test_live_asks_no_more_without_a_key(start, visit, tmp_path):
+    server = start(*Files(tmp_path / "files").args)
+    page = visit(server, view="live", excused="401")
+    page.shows("text=This server asks for a key")
+    page.run("new Promise(done => setTimeout(done, 2500))")
+    refused = page.run("performance.getEntriesByType('resource').filter("
+                       "one => one.name.endsWith('/metrics')).length")
+    assert refused <= 2
+
+
+def test_a_toast_covers_nothing_and_waits_for_who_reads_it(start, visit):
+    server = start()
+    page = visit(server, view="rooms", viewport={"width": 360, "height": 640})
+    page.shows(".door")
+    tell(server, "news", receiver="alice")
+    page.shows(".toast")
+    assert page.run("""[...document.querySelectorAll('main *, nav *')].every(one => {
+        const a = one.getBoundingClientRect();
+        const b = document.querySelector('.toast').getBoundingClientRect();
+        return a.top >= b.bottom || a.bottom <= b.top || a.width === 0; })""")
+    page.press("Escape")
+    page.hides(".toast")

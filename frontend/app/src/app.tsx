@@ -2,40 +2,35 @@
 
 import { PushwireProvider, useNotifications } from 'pushwire/react';
 import type { Message } from 'pushwire';
-import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { Chat } from './chat/chat.js';
+import { Welcome } from './first/welcome.js';
 import { Inbox } from './inbox/inbox.js';
 import { Live } from './live/live.js';
 import { Rooms } from './rooms/rooms.js';
-import { connectAs, session } from './session.js';
+import { hashOf, useRoute, VIEWS, type View } from './route.js';
+import { connectAs, session, userOf } from './session.js';
 import { setLanguage, settings, setTheme, useWords } from './settings.js';
 import { useStore } from './store.js';
-import { Content, Credential, Icon } from './ui.js';
-import type { Words } from './words/index.js';
+import { Content, Credential, Icon, Name } from './ui.js';
+import { countText } from './words/index.js';
 
-type View = keyof Words['views'];
-
-const VIEWS: Record<View, () => ReactNode> = { chat: Chat, inbox: Inbox, rooms: Rooms, live: Live };
-const NAMES = Object.keys(VIEWS) as View[];
+const SHOWN: Record<View, () => ReactNode> = { chat: Chat, inbox: Inbox, rooms: Rooms, live: Live };
 const TOAST_MS = 6000;
 /** What is older than this was kept for us and is no news. */
 const NEWS_MS = 60_000;
 /** What another token may change. */
 const TOKEN_PROBLEMS = ['forbidden', 'missing_scope', 'token_expired', 'unauthorized'];
 
-function subscribe(f: () => void): () => void {
-  window.addEventListener('hashchange', f);
-  return () => window.removeEventListener('hashchange', f);
-}
-
-function useView(): View {
-  const hash = useSyncExternalStore(subscribe, () => window.location.hash.slice(1));
-  return NAMES.find(name => name === hash) ?? 'chat';
-}
-
-function Header({ view, unread }: { view: View; unread: number }): ReactNode {
+function Header(props: {
+  view: View;
+  unread: number;
+  more: boolean;
+  children?: ReactNode;
+}): ReactNode {
   const words = useWords();
   const { language, theme } = useStore(settings);
+  const { view, unread, more } = props;
   const dark = theme === 'dark';
   const other = language === 'en' ? 'ko' : 'en';
   return (
@@ -50,23 +45,22 @@ function Header({ view, unread }: { view: View; unread: number }): ReactNode {
         Pushwire
       </h1>
       <nav aria-label={words.nav}>
-        {NAMES.map(name => (
-          <a key={name} href={`#${name}`} aria-current={name === view ? 'page' : undefined}>
-            <span className="badged">
-              <Icon name={name} />
-              {name === 'inbox' && unread > 0 && (
-                <span className="badge" aria-hidden="true">
-                  {unread > 99 ? '99+' : unread}
-                </span>
-              )}
-            </span>
+        {VIEWS.map(name => (
+          <a key={name} href={hashOf(name)} aria-current={name === view ? 'page' : undefined}>
+            <Icon name={name} />
             {words.views[name]}
             {name === 'inbox' && unread > 0 && (
-              <span className="hidden"> ({words.unread(unread)})</span>
+              <span className="badge" aria-hidden="true">
+                {unread > 99 ? '99+' : countText(unread, more)}
+              </span>
+            )}
+            {name === 'inbox' && unread > 0 && (
+              <span className="hidden"> ({words.unread(countText(unread, more))})</span>
             )}
           </a>
         ))}
       </nav>
+      {props.children}
       <div className="tools">
         <a className="docs" href="/docs">
           {words.docs}
@@ -93,41 +87,55 @@ function skip(event: { preventDefault(): void }): void {
   document.getElementById('main')?.focus();
 }
 
-/** What came a moment ago, for views that do not show it themselves. */
+/** What came a moment ago, for views that do not show it themselves: in the head of the page, over
+ * nothing that one works with. It stays while one points at it. */
 function Toast({ quiet }: { quiet: boolean }): ReactNode {
   const words = useWords();
-  const { client } = useStore(session);
+  const client = useStore(session)!.client;
   const [news, setNews] = useState<Message>();
+  const [held, setHeld] = useState(false);
+  const hush = useRef(quiet);
+  hush.current = quiet;
+  useEffect(
+    () =>
+      client.on('message', message => {
+        const isNews = Date.now() - Date.parse(message.sentAt) < NEWS_MS;
+        if (isNews && !hush.current) setNews(message);
+      }),
+    [client],
+  );
   useEffect(() => {
-    let timer: number | undefined;
-    const undo = client.on('message', message => {
-      if (Date.now() - Date.parse(message.sentAt) > NEWS_MS) return;
-      setNews(message);
-      window.clearTimeout(timer);
-      timer = window.setTimeout(() => setNews(undefined), TOAST_MS);
-    });
-    return () => {
-      undo();
-      window.clearTimeout(timer);
-      setNews(undefined);
-    };
-  }, [client]);
+    if (quiet) setNews(undefined);
+    if (!news || held) return;
+    const timer = window.setTimeout(() => setNews(undefined), TOAST_MS);
+    return () => window.clearTimeout(timer);
+  }, [news, held, quiet]);
+  const close = () => {
+    setNews(undefined);
+    setHeld(false);
+  };
+  const onKey = useRef(close);
+  onKey.current = close;
+  useEffect(() => {
+    const look = (event: KeyboardEvent) => event.key === 'Escape' && onKey.current();
+    window.addEventListener('keydown', look);
+    return () => window.removeEventListener('keydown', look);
+  }, []);
   return (
     <div className="toasts" role="status">
-      {news && !quiet && (
-        <div className="toast" key={news.id}>
-          <a href="#inbox" onClick={() => setNews(undefined)}>
-            <span className="who">
-              <b dir="auto">{news.sender}</b>
-            </span>
-            <Content message={news.message} plain />
+      {news && (
+        <div
+          className="toast"
+          key={news.id}
+          onMouseEnter={() => setHeld(true)}
+          onMouseLeave={() => setHeld(false)}
+          onFocus={() => setHeld(true)}
+          onBlur={() => setHeld(false)}
+        >
+          <a href={hashOf('inbox')} onClick={close}>
+            <Name of={news.sender} /> <Content message={news.message} plain />
           </a>
-          <button
-            type="button"
-            className="quiet square"
-            aria-label={words.close}
-            onClick={() => setNews(undefined)}
-          >
+          <button type="button" className="quiet" aria-label={words.close} onClick={close}>
             ✕
           </button>
         </div>
@@ -138,39 +146,75 @@ function Toast({ quiet }: { quiet: boolean }): ReactNode {
 
 function Page(): ReactNode {
   const words = useWords();
-  const view = useView();
-  const { user, token, error } = useStore(session);
-  const { unread, status, error: failed } = useNotifications();
+  const { view } = useRoute();
+  const { user, token, error } = useStore(session)!;
+  const { unread, moreUnread, status, error: failed } = useNotifications();
+  const [became, setBecame] = useState<string>();
   useEffect(() => {
-    document.title = `${unread ? `(${unread}) ` : ''}${words.views[view]} · Pushwire`;
-  }, [unread, view, words]);
+    const count = unread ? `(${countText(unread, moreUnread)}) ` : '';
+    document.title = `${count}${words.views[view]} · Pushwire`;
+  }, [unread, moreUnread, view, words]);
   // The first request is refused long before a socket that waits for its token is.
   const refused = [error, failed].find(one => one && TOKEN_PROBLEMS.includes(one.code));
-  const Shown = VIEWS[view];
+  const asking = status !== 'online' && (status === 'unauthorized' || !!refused) && view !== 'live';
+
+  /** Whose token it is, is who one is. */
+  function onToken(text: string, keep: boolean): void {
+    const who = userOf(text) ?? user;
+    setBecame(who === user ? undefined : who);
+    connectAs(who, text, keep);
+  }
+
+  const Shown = SHOWN[view];
   return (
     <>
-      <Header view={view} unread={unread} />
+      <Header view={view} unread={unread} more={moreUnread}>
+        <Toast quiet={view === 'chat' || view === 'inbox'} />
+      </Header>
       <main id="main" tabIndex={-1} className={view}>
-        {status !== 'online' && (status === 'unauthorized' || refused) && view !== 'live' && (
+        {asking && (
           <Credential
             title={words.tokenTitle}
             why={words.tokenWhy(user)}
             label={words.token}
+            keepable
             problem={token ? refused : undefined}
-            onGiven={text => connectAs(user, text)}
+            onGiven={onToken}
           />
+        )}
+        {became === user && (
+          <p className="banner" role="status">
+            {words.tokenOf(user)}
+          </p>
         )}
         <Shown />
       </main>
-      <Toast quiet={view === 'chat' || view === 'inbox'} />
+    </>
+  );
+}
+
+/** Before anybody has said who they are, only the server can be looked at. */
+function Stranger(): ReactNode {
+  const words = useWords();
+  const { view } = useRoute();
+  useEffect(() => {
+    document.title = `${words.views[view]} · Pushwire`;
+  }, [view, words]);
+  return (
+    <>
+      <Header view={view} unread={0} more={false} />
+      <main id="main" tabIndex={-1} className={view === 'live' ? view : 'first'}>
+        {view === 'live' ? <Live /> : <Welcome />}
+      </main>
     </>
   );
 }
 
 export function App(): ReactNode {
-  const { client } = useStore(session);
+  const here = useStore(session);
+  if (!here) return <Stranger />;
   return (
-    <PushwireProvider client={client}>
+    <PushwireProvider client={here.client}>
       <Page />
     </PushwireProvider>
   );

@@ -2,7 +2,7 @@
 
 import { useSyncExternalStore } from 'react';
 
-export class Store<S extends object> {
+export class Store<S extends object | undefined> {
   #listeners = new Set<() => void>();
   snapshot: S;
 
@@ -15,13 +15,13 @@ export class Store<S extends object> {
     return () => void this.#listeners.delete(f);
   };
 
-  set(change: Partial<S>): void {
-    this.snapshot = { ...this.snapshot, ...change };
+  set(change: Partial<NonNullable<S>>): void {
+    this.snapshot = { ...this.snapshot, ...change } as S;
     for (const f of [...this.#listeners]) f();
   }
 }
 
-export const useStore = <S extends object>(store: Store<S>): S =>
+export const useStore = <S extends object | undefined>(store: Store<S>): S =>
   useSyncExternalStore(store.subscribe, () => store.snapshot);
 
 /** Storage may be full or forbidden; the page then merely forgets. */

@@ -1,6 +1,16 @@
 // The small parts that all views are made of.
 
-import { useId, useState, type InputHTMLAttributes, type ReactNode } from 'react';
+import {
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  type InputHTMLAttributes,
+  type ReactNode,
+  type TextareaHTMLAttributes,
+} from 'react';
+import { dateText } from './format.js';
+import { shown } from './names.js';
 import { settings, useWords } from './settings.js';
 import { useStore } from './store.js';
 import { problemText } from './words/index.js';
@@ -24,32 +34,76 @@ export function Icon({ name }: { name: keyof typeof ICONS }): ReactNode {
   );
 }
 
-interface FieldProps extends InputHTMLAttributes<HTMLInputElement> {
+interface Labelled {
   label: string;
+  /** What is wrong with it, read out with the field. */
+  wrong?: string | undefined;
 }
 
 /** People's texts: each in its own direction, and left as they were typed. */
-export function Field({ label, className = '', ...rest }: FieldProps): ReactNode {
+export function Field(props: Labelled & InputHTMLAttributes<HTMLInputElement>): ReactNode {
+  const { label, wrong, className = '', ...rest } = props;
   const id = useId();
   return (
     <div className={`field ${className}`}>
       <label htmlFor={id}>{label}</label>
-      <input id={id} dir="auto" autoComplete="off" spellCheck={false} {...rest} />
+      <input
+        id={id}
+        dir="auto"
+        autoComplete="off"
+        spellCheck={false}
+        aria-invalid={wrong !== undefined}
+        aria-describedby={wrong === undefined ? undefined : `${id}-wrong`}
+        {...rest}
+      />
+      {wrong !== undefined && (
+        <p id={`${id}-wrong`} className="answer bad">
+          {wrong}
+        </p>
+      )}
     </div>
   );
 }
 
-export function Time({ at }: { at: string | number }): ReactNode {
+/** Several lines, as high as they are. Enter sends, with Shift it begins a line; not while a syllable
+ * is being composed. */
+export function Lines(
+  props: Labelled & { onSend(): void } & TextareaHTMLAttributes<HTMLTextAreaElement>,
+): ReactNode {
+  const { label, wrong: _, onSend, className = '', ...rest } = props;
+  const id = useId();
+  return (
+    <div className={`field ${className}`}>
+      <label htmlFor={id}>{label}</label>
+      <textarea
+        id={id}
+        dir="auto"
+        rows={1}
+        enterKeyHint="send"
+        onKeyDown={event => {
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+          event.preventDefault();
+          onSend();
+        }}
+        {...rest}
+      />
+    </div>
+  );
+}
+
+/** Who somebody is, with nothing hidden in it. */
+export function Name({ of }: { of: string }): ReactNode {
+  return <b dir="auto">{shown(of)}</b>;
+}
+
+export function Time({ at, form }: { at: string | number; form?: 'time' }): ReactNode {
   const { language } = useStore(settings);
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return null;
-  const today = date.toDateString() === new Date().toDateString();
-  const form: Intl.DateTimeFormatOptions = today
-    ? { timeStyle: 'short' }
-    : { dateStyle: 'medium', timeStyle: 'short' };
+  const today = form === 'time' || date.toDateString() === new Date().toDateString();
   return (
-    <time dateTime={date.toISOString()}>
-      {new Intl.DateTimeFormat(language, form).format(date)}
+    <time dateTime={date.toISOString()} title={dateText(language, 'full', date)}>
+      {dateText(language, today ? 'time' : 'short', date)}
     </time>
   );
 }
@@ -58,49 +112,128 @@ interface Notification {
   title: string;
   body?: unknown;
   url?: unknown;
+  icon?: unknown;
 }
 
 const isNotification = (message: unknown): message is Notification =>
   typeof (message as Notification | null)?.title === 'string';
 
-/** A link that leads into the web, and nowhere else. */
-function webAddress(url: unknown): string | undefined {
-  if (typeof url !== 'string' || !URL.canParse(url, window.location.href)) return undefined;
-  const { protocol, href } = new URL(url, window.location.href);
-  return /^https?:$/.test(protocol) ? href : undefined;
+/** A link that leads into the web or within this page, and nowhere else: what a path is relative to,
+ * only the sender's site knows. */
+function webAddress(url: unknown): URL | undefined {
+  if (typeof url !== 'string' || !/^(https?:\/\/|#)/i.test(url)) return undefined;
+  return URL.canParse(url, window.location.href) ? new URL(url, window.location.href) : undefined;
 }
 
-/** A message of any shape. `plain`: without its link. */
-export function Content({ message, plain }: { message: unknown; plain?: boolean }): ReactNode {
+const LINK = /(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}])/;
+
+function linked(text: string): ReactNode[] {
+  return text.split(LINK).map((part, at) =>
+    at % 2 ? (
+      <a key={at} href={part} target="_blank" rel="noopener noreferrer">
+        {part}
+      </a>
+    ) : (
+      part
+    ),
+  );
+}
+
+const MOST_CHARS = 1500;
+const MOST_LINES = 24;
+
+function cut(text: string): string {
+  const lines = text
+    .split('\n', MOST_LINES + 1)
+    .slice(0, MOST_LINES)
+    .join('\n');
+  return lines.slice(0, MOST_CHARS);
+}
+
+/** What is long is folded, so that one message never fills the page. */
+function Text({ text, as }: { text: string; as: 'p' | 'pre' }): ReactNode {
   const words = useWords();
-  if (typeof message === 'string') {
-    return (
-      <p dir="auto" className="text">
-        {message}
-      </p>
-    );
-  }
+  const [open, setOpen] = useState(false);
+  const short = cut(text);
+  const long = short.length < text.length;
+  const part = open ? text : short;
+  return (
+    <>
+      {as === 'p' ? (
+        <p dir="auto">
+          {linked(part)}
+          {long && !open && '…'}
+        </p>
+      ) : (
+        <pre dir="ltr" className="json">
+          <code>{part}</code>
+        </pre>
+      )}
+      {long && (
+        <button
+          type="button"
+          className="small fold"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
+          {open ? words.showLess : words.showAll(Math.ceil(text.length / 1000))}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** A message of any shape. `plain`: on one line, without its links. */
+export function Content(props: {
+  message: unknown;
+  plain?: boolean;
+  /** Its link was followed. */
+  onOpen?(): void;
+}): ReactNode {
+  const words = useWords();
+  const { message, plain, onOpen } = props;
+  if (plain) return <span dir="auto">{lineOf(message)}</span>;
   if (!isNotification(message)) {
     return (
-      <p className="text">
-        <code>{JSON.stringify(message)}</code>
-      </p>
+      <div className="text">
+        {typeof message === 'string' ? (
+          <Text as="p" text={message} />
+        ) : (
+          <Text as="pre" text={JSON.stringify(message, null, 2)} />
+        )}
+      </div>
     );
   }
-  const href = plain ? undefined : webAddress(message.url);
+  const { title, body, icon } = message;
+  const url = webAddress(message.url);
+  const within = url?.origin === window.location.origin && url.hash !== '';
   return (
     <div className="text">
+      {typeof icon === 'string' && icon.startsWith('data:image/') && (
+        <img className="picture" src={icon} alt="" />
+      )}
       <p dir="auto" className="title">
-        {message.title}
+        {cut(title)}
       </p>
-      {typeof message.body === 'string' && <p dir="auto">{message.body}</p>}
-      {href && (
-        <a href={href} target="_blank" rel="noreferrer">
-          {words.openLink}
+      {typeof body === 'string' && body && <Text as="p" text={body} />}
+      {url && (
+        <a
+          href={url.href}
+          onClick={onOpen}
+          {...(!within && { target: '_blank', rel: 'noopener noreferrer' })}
+        >
+          {words.openLink} {!within && <bdi>{url.host}</bdi>}
         </a>
       )}
     </div>
   );
+}
+
+/** A message in a line. */
+export function lineOf(message: unknown): string {
+  const { title, body } = (isNotification(message) ? message : {}) as Partial<Notification>;
+  const text = title === undefined ? message : [title, body].filter(Boolean).join(' · ');
+  return (typeof text === 'string' ? text : JSON.stringify(text)).slice(0, 200);
 }
 
 export interface Problem {
@@ -128,16 +261,19 @@ export function Answer({
 /** What a key or token is made of; the server decides about all else. */
 const CREDENTIAL = /^[\w.~+/=-]+$/;
 
-/** Asks for what opens the server; the caller keeps it in memory. */
+/** Asks for what opens the server; the caller keeps it in memory, or for this tab if one wants it. */
 export function Credential(props: {
   title: string;
   why: string;
   label: string;
   problem?: Problem | undefined;
-  onGiven(text: string): void;
+  /** It may be kept until the tab is closed. */
+  keepable?: boolean;
+  onGiven(text: string, keep: boolean): void;
 }): ReactNode {
   const words = useWords();
   const [text, setText] = useState('');
+  const [keep, setKeep] = useState(false);
   const [given, setGiven] = useState<string>();
   const bad = given !== undefined && !CREDENTIAL.test(given);
   const problem = bad ? { code: 'unauthorized', detail: '' } : props.problem;
@@ -148,7 +284,7 @@ export function Credential(props: {
         event.preventDefault();
         const next = text.trim();
         setGiven(next);
-        if (CREDENTIAL.test(next)) props.onGiven(next);
+        if (CREDENTIAL.test(next)) props.onGiven(next, keep);
       }}
     >
       <h2>{props.title}</h2>
@@ -163,12 +299,33 @@ export function Credential(props: {
         />
         <button className="main">{words.use}</button>
       </div>
+      {props.keepable && (
+        <label className="check">
+          <input type="checkbox" checked={keep} onChange={() => setKeep(!keep)} />
+          {words.keepForTab}
+        </label>
+      )}
       {problem && <Answer problem={problem} />}
     </form>
   );
 }
 
-async function copy(text: string, from: Element | null): Promise<void> {
+/** A question that stands over all else, until it is answered. */
+export function Dialog(props: { title: string; onClose(): void; children: ReactNode }): ReactNode {
+  const box = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    if (!box.current!.open) box.current!.showModal();
+  }, []);
+  return (
+    <dialog ref={box} aria-labelledby={id} onClose={props.onClose}>
+      <h2 id={id}>{props.title}</h2>
+      {props.children}
+    </dialog>
+  );
+}
+
+export async function copy(text: string, from: Element | null): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {

@@ -65,12 +65,20 @@ describe('two samples', () => {
 describe('a chart', () => {
   it('ends at its right edge and breaks where nothing was measured', () => {
     const points = [
-      { at: 0, value: 0 },
-      { at: 30_000, value: 10 },
-      { at: 60_000, value: undefined },
+      { at: 108_000, value: 0 },
+      { at: 112_000, value: 10 },
+      { at: 116_000, value: undefined },
       { at: 120_000, value: 5 },
     ];
-    expect(pathOf(points, 120_000, 10)).toBe('M0.0 62.0h0L60.0 2.0M240.0 32.0h0');
+    expect(pathOf(points, 120_000, 10)).toBe('M216.0 62.0h0L224.0 2.0M240.0 32.0h0');
+  });
+
+  it('breaks where nobody looked', () => {
+    const points = [
+      { at: 60_000, value: 0 },
+      { at: 120_000, value: 10 },
+    ];
+    expect(pathOf(points, 120_000, 10)).toBe('M120.0 62.0h0M240.0 2.0h0');
   });
 
   it('goes up to a round number', () => {

@@ -33,6 +33,14 @@ const ours = {
   type: ({ page }, text) => page.keyboard.type(text),
   offline: ({ page }, offline) => page.context().setOffline(offline),
   media: ({ page }, options) => page.emulateMedia(options),
+  /** How long the page's thread was busy so far, in seconds of its cpu. */
+  async busy({ page }) {
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const { metrics } = await session.send('Performance.getMetrics');
+    await session.detach();
+    return metrics.find(({ name }) => name === 'TaskDuration').value;
+  },
   async axe({ page }) {
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate(() => globalThis.axe.run());

@@ -2,11 +2,13 @@
 
 import type { PushwireError } from 'pushwire';
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { shown } from '../names.js';
+import { hashOf } from '../route.js';
 import { ask, curlLine, isName } from '../server.js';
 import { session } from '../session.js';
 import { settings, useWords } from '../settings.js';
 import { useStore } from '../store.js';
-import { Answer, Credential, Curl, Field, type Problem } from '../ui.js';
+import { Answer, Credential, Curl, Dialog, Field, type Problem } from '../ui.js';
 import { problemText, type Language } from '../words/index.js';
 import { Chart } from './chart.js';
 import { labelOf, quantile, rate, sum, type Sample } from './metrics.js';
@@ -56,7 +58,7 @@ function formats(language: Language) {
   const [kilo, mega, giga] = [unit('kilobyte'), unit('megabyte'), unit('gigabyte')];
   return {
     count: number({ maximumFractionDigits: 0 }),
-    rate: number({ maximumFractionDigits: 1 }),
+    rate: (n: number) => number({ maximumFractionDigits: n < 100 ? 1 : 0 })(n),
     time: (s: number) => (s < 0.001 ? `${micro(s * 1e6)} µs` : s < 1 ? milli(s * 1000) : second(s)),
     bytes: (n: number) => (n < 1e6 ? kilo(n / 1e3) : n < 1e9 ? mega(n / 1e6) : giga(n / 1e9)),
   };
@@ -80,7 +82,9 @@ function Charts(): ReactNode {
     measure(words.most, samples, timeOf(name, 0.99)),
   ];
   const [publish, commit] = [times('publish_seconds'), times('commit_seconds')];
-  const commits = samples.some(one => sum(one, 'commit_seconds_count') !== undefined);
+  // Only a server that keeps messages on a disk has one to tell of.
+  const now = samples.at(-1);
+  const inMemory = now !== undefined && sum(now, 'disk_free_bytes') === 0;
   const time = (series: Series[]) => {
     const [half, most] = series.map(last);
     return {
@@ -119,7 +123,7 @@ function Charts(): ReactNode {
       <Chart
         title={words.commitTime}
         {...time(commit)}
-        {...(!commits && { more: undefined, empty: words.noCommit })}
+        {...(inMemory && { more: undefined, empty: words.noCommit })}
       />
       <Chart
         title={words.memory}
@@ -132,6 +136,14 @@ function Charts(): ReactNode {
   );
 }
 
+/** It refused somebody for that a moment ago. */
+function isFull(samples: readonly Sample[]): boolean {
+  const now = samples.at(-1)!;
+  const before = samples.find(({ at }) => at >= now.at - TIMES_MS)!;
+  const refused = (one: Sample) => sum(one, 'refused_total', 'code="too_many_sessions"') ?? 0;
+  return refused(now) > refused(before);
+}
+
 function Health(): ReactNode {
   const words = useWords();
   const { language } = useStore(settings);
@@ -142,14 +154,18 @@ function Health(): ReactNode {
     ? [
         [words.version, labelOf(now, 'build_info', 'version')],
         [words.keptCount, fact(now, 'broker_messages', as.count)],
-        [words.disk, fact(now, 'disk_free_bytes', as.bytes)],
+        [
+          words.disk,
+          sum(now, 'disk_free_bytes') ? fact(now, 'disk_free_bytes', as.bytes) : undefined,
+        ],
         [
           words.files,
           `${fact(now, 'open_fds', as.count) ?? '–'} / ${fact(now, 'max_fds', as.count) ?? '–'}`,
         ],
       ]
     : [];
-  const state = ready === undefined ? 'connecting' : ready ? 'online' : 'stopped';
+  const full = samples.length > 1 && isFull(samples);
+  const state = ready === undefined ? 'connecting' : ready && !full ? 'online' : 'stopped';
   return (
     <section className="card health" aria-label={words.server}>
       <p className="state" data-state={state} role="status">
@@ -158,7 +174,9 @@ function Health(): ReactNode {
           {ready === undefined
             ? words.states.connecting
             : ready || !problem
-              ? words.ready
+              ? full
+                ? problemText(words, { code: 'too_many_sessions', detail: '' })
+                : words.ready
               : problemText(words, problem)}
         </b>
       </p>
@@ -182,20 +200,36 @@ function fact(sample: Sample, name: string, format: (n: number) => string): stri
   return value === undefined ? undefined : format(value);
 }
 
+/** More than these are searched. */
+const FEW = 12;
+
 function Online(): ReactNode {
   const words = useWords();
   const { users, moreUsers, usersProblem } = useStore(watch);
+  const [find, setFind] = useState('');
+  const found = users.filter(user => user.toLowerCase().includes(find.toLowerCase()));
   return (
     <section className="card online">
-      <h3>{words.whoIsOnline}</h3>
+      <h3>
+        {words.whoIsOnline}{' '}
+        {users.length > 0 && (
+          <span className="muted">
+            {users.length}
+            {moreUsers && '+'}
+          </span>
+        )}
+      </h3>
+      {users.length > FEW && (
+        <Field label={words.find} value={find} onChange={event => setFind(event.target.value)} />
+      )}
       {usersProblem ? (
         <Answer problem={usersProblem} />
       ) : (
         <ul className="chips" aria-label={words.whoIsOnline}>
           {users.length === 0 && <li className="muted">{words.nobody}</li>}
-          {users.slice(0, MOST_USERS).map(user => (
+          {found.slice(0, MOST_USERS).map(user => (
             <li key={user} className="chip" dir="auto">
-              {user}
+              <a href={hashOf('chat', user)}>{shown(user)}</a>
             </li>
           ))}
           {moreUsers && <li className="muted">{words.andMore}</li>}
@@ -209,8 +243,9 @@ const KINDS = ['toUser', 'toChannel', 'toAll'] as const;
 
 function Test(): ReactNode {
   const words = useWords();
-  const { user } = useStore(session);
+  const user = useStore(session)?.user ?? '';
   const { key } = useStore(watch);
+  const [sure, setSure] = useState(false); // whether to ask
   const [kind, setKind] = useState<(typeof KINDS)[number]>('toUser');
   const [name, setName] = useState(user);
   const [text, setText] = useState('');
@@ -227,6 +262,12 @@ function Test(): ReactNode {
     if (kind !== 'toAll' && !isName(name)) {
       return setDone({ problem: { code: '', detail: words.badId } });
     }
+    if (kind === 'toAll') return setSure(true);
+    await sendNow();
+  }
+
+  async function sendNow(): Promise<void> {
+    setSure(false);
     try {
       const answer = await ask('/send-message', { body, credential: key });
       setDone(await answer.json());
@@ -237,6 +278,22 @@ function Test(): ReactNode {
 
   return (
     <form className="card test" onSubmit={event => void onSubmit(event)}>
+      {sure && (
+        <Dialog title={words.sureTitle} onClose={() => setSure(false)}>
+          <p className="muted">{words.sureWhy}</p>
+          <p dir="auto" className="text">
+            {text || words.testText}
+          </p>
+          <div className="row end">
+            <button type="button" className="main" onClick={() => void sendNow()}>
+              {words.sendToAll}
+            </button>
+            <button type="button" autoFocus onClick={() => setSure(false)}>
+              {words.cancel}
+            </button>
+          </div>
+        </Dialog>
+      )}
       <h3>{words.test}</h3>
       <fieldset className="choice">
         <legend className="hidden">{words.to}</legend>

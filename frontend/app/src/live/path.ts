@@ -5,6 +5,9 @@ export const HEIGHT = 64;
 /** How long it reaches back. */
 export const SPAN_MS = 120_000;
 
+/** Longer than a look that is late. */
+const BREAK_MS = 5000;
+
 export interface Series {
   label: string;
   /** By time; undefined: nothing was measured, and the line breaks. */
@@ -19,7 +22,10 @@ function round(value: number): string {
 export function pathOf(points: Series['points'], now: number, top: number): string {
   let path = '';
   let drawing = false;
+  let before = -Infinity;
   for (const { at, value } of points) {
+    if (at - before > BREAK_MS) drawing = false; // nobody looked meanwhile
+    before = at;
     if (value === undefined) {
       drawing = false;
       continue;

@@ -57,11 +57,17 @@ class Watch extends Store<Watched> {
   async #go(): Promise<void> {
     window.clearTimeout(this.#timer);
     const began = Date.now();
-    if (!document.hidden) await this.#look();
+    if (!document.hidden && !this.#refused()) await this.#look();
     if (this.#watchers === 0) return;
     window.clearTimeout(this.#timer);
     const left = began + EVERY_MS - Date.now();
     this.#timer = window.setTimeout(() => void this.#go(), Math.max(left, EVERY_MS / 2));
+  }
+
+  /** Asking again with the same key would only fill the server's counters. */
+  #refused(): boolean {
+    const { problem } = this.snapshot;
+    return problem?.status === 401 || problem?.status === 403;
   }
 
   async #look(): Promise<void> {

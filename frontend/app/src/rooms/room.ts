@@ -1,14 +1,16 @@
 // The text chat rooms: one socket to the lobby or to a room, that comes back when it is lost.
 
 import { socketUrl } from '../server.js';
-import { Store } from '../store.js';
+import { recall, remember, Store } from '../store.js';
 
 export interface Line {
-  key: number;
+  key: string;
   kind: 'said' | 'roomEntered' | 'roomLeft' | 'roomLost' | 'roomBack';
   name: string;
   text: string;
   mine: boolean;
+  /** Somebody else who has one's name. */
+  namesake: boolean;
   at: number;
 }
 
@@ -28,6 +30,8 @@ interface RoomState {
 }
 
 const MOST_LINES = 500;
+/** A room that refuses somebody does so right after it let them in. */
+const SETTLE_MS = 300;
 const LONGEST_WAIT_MS = 10_000;
 /** Close codes after which it makes no sense to come back, and their codes. */
 const FINAL: Record<number, string> = {
@@ -54,6 +58,8 @@ export class Room extends Store<RoomState> {
   #timer: number | undefined;
   #attempts = 0;
   #keys = 0;
+  /** Said in the lobby, and not heard back yet: whoever else has the name, did not say these. */
+  #unheard: string[] = [];
 
   constructor() {
     super({ status: 'out', lines: [] });
@@ -62,6 +68,8 @@ export class Room extends Store<RoomState> {
   enter(place: Place): void {
     this.#drop();
     this.#attempts = 0;
+    this.#unheard = [];
+    remember('sessionStorage', 'room', JSON.stringify({ ...place, token: undefined }));
     this.set({ place, lines: [], refused: undefined });
     this.#open(place, 'roomEntered');
   }
@@ -70,7 +78,9 @@ export class Room extends Store<RoomState> {
     const { place, status } = this.snapshot;
     if (!place || status !== 'in') return;
     const inLobby = place.room === undefined;
-    this.#socket!.send(inLobby ? `${place.name}: ${text}` : text);
+    const line = inLobby ? `${place.name}: ${text}` : text;
+    this.#socket!.send(line);
+    if (inLobby) this.#unheard.push(line);
     // The lobby says it to us as well, a room only to the others.
     if (!inLobby && text !== '/exit') this.#add('said', place.name, text, true);
   }
@@ -78,7 +88,18 @@ export class Room extends Store<RoomState> {
   leave(): void {
     if (this.snapshot.status === 'in') this.#add('roomLeft');
     this.#drop();
+    remember('sessionStorage', 'room', '');
     this.set({ status: 'out' });
+  }
+
+  /** Where one was before the page was loaded anew. */
+  comeBack(token: string | undefined): void {
+    try {
+      const { room, name } = JSON.parse(recall('sessionStorage', 'room') || '{}') as Partial<Place>;
+      if (name !== undefined) this.enter({ ...(room !== undefined && { room }), name, token });
+    } catch {
+      // Nowhere.
+    }
   }
 
   #drop(): void {
@@ -99,26 +120,35 @@ export class Room extends Store<RoomState> {
     );
     this.#socket = socket;
     const mine = (f: () => void) => socket === this.#socket && f();
-    socket.onopen = () =>
+    const settle = () =>
       mine(() => {
+        if (this.snapshot.status === 'in') return;
         this.#attempts = 0;
         this.set({ status: 'in' });
         this.#add(word);
       });
+    socket.onopen = () => mine(() => (this.#timer = window.setTimeout(settle, SETTLE_MS)));
     socket.onmessage = ({ data }) =>
       mine(() => {
-        const said = parse(String(data));
-        this.#add('said', said.name, said.text, room === undefined && said.name === name);
+        settle();
+        const line = String(data);
+        const said = parse(line);
+        const at = room === undefined ? this.#unheard.indexOf(line) : -1;
+        if (at >= 0) this.#unheard.splice(at, 1);
+        this.#add('said', said.name, said.text, at >= 0, at < 0 && said.name === name);
       });
     socket.onclose = ({ code }) => mine(() => this.#onClose(place, code, word));
   }
 
   #onClose(place: Place, code: number, word: 'roomEntered' | 'roomBack'): void {
+    window.clearTimeout(this.#timer);
+    this.#unheard = [];
     const wasIn = this.snapshot.status === 'in';
     const refused = FINAL[code];
     if (refused !== undefined || code === 1000) {
       this.#socket = undefined;
       if (wasIn) this.#add('roomLeft');
+      remember('sessionStorage', 'room', '');
       this.set({ status: 'out', refused });
       return;
     }
@@ -132,8 +162,9 @@ export class Room extends Store<RoomState> {
     );
   }
 
-  #add(kind: Line['kind'], name = '', text = '', mine = false): void {
-    const line = { key: ++this.#keys, kind, name, text, mine, at: Date.now() };
+  #add(kind: Line['kind'], name = '', text = '', mine = false, namesake = false): void {
+    const key = String(++this.#keys);
+    const line = { key, kind, name, text, mine, namesake, at: Date.now() };
     this.set({ lines: [...this.snapshot.lines, line].slice(-MOST_LINES) });
   }
 }

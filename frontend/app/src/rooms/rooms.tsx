@@ -1,16 +1,18 @@
 // The lobby and the rooms of the group-chat tutorials.
 
-import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { memo, useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { Log } from '../log.js';
+import { go, useRoute } from '../route.js';
 import { ask, isName } from '../server.js';
 import { session } from '../session.js';
 import { useWords } from '../settings.js';
 import { useStore } from '../store.js';
-import { Answer, Content, Field, Time } from '../ui.js';
+import { Answer, Content, Field, Name, Time } from '../ui.js';
 import { channelOf, Room, type Line, type Place } from './room.js';
 
 /** One stays in it while looking at other views. */
 const room = new Room();
+room.comeBack(session.snapshot?.token);
 
 const COUNT_EVERY_MS = 3000;
 /** The server puts `room:` before it. */
@@ -34,17 +36,22 @@ function usePeople(place: Place | undefined, lines: number): number | undefined 
 
 function Door(): ReactNode {
   const words = useWords();
-  const { user, token } = useStore(session);
+  const { user, token } = useStore(session)!;
   const { refused, place } = useStore(room);
-  const [where, setWhere] = useState<'lobby' | 'room'>(place && !place.room ? 'lobby' : 'room');
+  const { of } = useRoute();
+  const [where, setWhere] = useState<'lobby' | 'room'>(
+    !of && place && !place.room ? 'lobby' : 'room',
+  );
   const [name, setName] = useState(place?.name ?? user);
-  const [title, setTitle] = useState(place?.room ?? 'tea');
+  const [title, setTitle] = useState(of ?? place?.room ?? 'tea');
   const inLobby = where === 'lobby';
   const proper = isName(name) && (inLobby || isName(title, MOST_BYTES));
 
   function onSubmit(event: FormEvent): void {
     event.preventDefault();
-    if (proper) room.enter({ ...(!inLobby && { room: title }), name, token });
+    if (!proper) return;
+    room.enter({ ...(!inLobby && { room: title }), name, token });
+    go('rooms', inLobby ? undefined : title);
   }
 
   return (
@@ -89,56 +96,79 @@ function Door(): ReactNode {
   );
 }
 
-function Said({ line }: { line: Line }): ReactNode {
+const Said = memo(function Said({ line }: { line: Line }): ReactNode {
   const words = useWords();
   if (line.kind !== 'said') {
     return (
       <li className="note">
-        {words[line.kind]} · <Time at={line.at} />
+        {words[line.kind]} · <Time at={line.at} form="time" />
       </li>
     );
   }
   return (
     <li className={line.mine ? 'said mine' : 'said'}>
       <p className="who">
-        <b dir="auto">{line.name}</b>
-        <Time at={line.at} />
+        <Name of={line.name} />
+        {line.namesake && <span className="namesake">{words.namesake}</span>}
+        <Time at={line.at} form="time" />
       </p>
       <Content message={line.text} />
     </li>
   );
-}
+});
 
 function Inside({ place, people }: { place: Place; people: number | undefined }): ReactNode {
   const words = useWords();
   const { status } = useStore(room);
+
+  function leave(): void {
+    room.leave();
+    go('rooms');
+    document.getElementById('main')?.focus(); // what was pressed is gone
+  }
+
   return (
     <div className="card bar">
       <p className="state" data-state={status === 'in' ? 'online' : 'connecting'} role="status">
         <span className="dot" />
-        <b dir="auto">{place.room ?? words.lobby}</b>
+        <Name of={place.room ?? words.lobby} />
         {status !== 'in' && <span>{words.states.connecting}</span>}
       </p>
       {people !== undefined && <span className="muted">{words.people(people)}</span>}
-      <button type="button" className="small" onClick={() => room.leave()}>
+      <button type="button" className="small" onClick={leave}>
         {words.leave}
       </button>
     </div>
   );
 }
 
+/** It outlives a look elsewhere. */
+let draft = '';
+
 export function Rooms(): ReactNode {
   const words = useWords();
   const { status, place, lines } = useStore(room);
-  const [text, setText] = useState('');
+  const [text, setText] = useState(draft);
+  const [said, setSaid] = useState(0);
+  useEffect(() => void (draft = text), [text]);
   const people = usePeople(status === 'in' ? place : undefined, lines.length);
 
   function onSubmit(event: FormEvent): void {
     event.preventDefault();
-    if (!text || status !== 'in') return;
+    if (!text.trim() || status !== 'in') return;
     room.say(text);
     setText('');
+    setSaid(said + 1);
   }
+
+  const isIn = status === 'in';
+  const form = useRef<HTMLFormElement>(null);
+  const wasIn = useRef(isIn);
+  // One enters to speak.
+  useEffect(() => {
+    if (isIn && !wasIn.current) form.current?.querySelector('input')?.focus();
+    wasIn.current = isIn;
+  }, [isIn]);
 
   return (
     <>
@@ -146,15 +176,13 @@ export function Rooms(): ReactNode {
       {status === 'out' || !place ? <Door /> : <Inside place={place} people={people} />}
       <Log
         label={words.log}
-        count={lines.length}
+        entries={lines}
+        row={line => <Said key={line.key} line={line} />}
         empty={words.roomEmpty}
         quiet={!lines.some(({ kind }) => kind === 'said')}
-      >
-        {lines.map(line => (
-          <Said key={line.key} line={line} />
-        ))}
-      </Log>
-      <form className="card compose" onSubmit={onSubmit}>
+        said={said}
+      />
+      <form className="card compose" ref={form} onSubmit={onSubmit}>
         <Field
           label={words.say}
           className="what"

@@ -1,5 +1,4 @@
-/** Names come from people: isolated, they cannot turn the sentence around them. */
-export const name = (text: string): string => `\u2068${text}\u2069`;
+import { name } from '../names.js';
 
 const s = (n: number): string => (n === 1 ? '' : 's');
 
@@ -11,12 +10,13 @@ export const en = {
   otherLanguage: '한국어',
   toDark: 'Dark theme',
   toLight: 'Light theme',
-  unread: (n: number) => `${n} unread`,
+  unread: (n: string) => `${n} unread`,
   close: 'Close',
   copy: 'Copy',
   copied: 'Copied',
   terminal: 'The same from a terminal',
-  newMessages: (n: number) => `${n} new message${s(n)} ↓`,
+  newMessages: (n: number, exact: boolean) =>
+    exact ? `${n} new message${s(n)} ↓` : `More than ${n} new messages ↓`,
   states: {
     connecting: 'Connecting…',
     online: 'Online',
@@ -25,7 +25,30 @@ export const en = {
     unauthorized: 'A token is needed',
   },
 
+  whoAreYou: 'Who are you?',
+  whoAreYouWhy: 'Messages to this id come to you. Any name will do; you can change it later.',
+  begin: 'Start',
+  invite: 'Invite',
+  inviteTitle: 'A link for somebody else',
+  inviteWhy: (who: string) =>
+    `Whoever opens it talks with you, ${name(who)}. A phone reads the code.`,
+  invited: 'Their id',
+  qr: 'The link as a QR code',
+  onlyHere:
+    'This address leads to this machine only. For a phone, open this page by an address that other devices reach.',
+
   me: 'My id',
+  changeMe: 'Change',
+  cancel: 'Cancel',
+  stillAs: (who: string) => `Until you press Connect, you are ${name(who)}.`,
+  retryIn: (n: number) => `Next attempt in ${n} s`,
+  tryNow: 'Try now',
+  conversations: 'Conversations',
+  everything: 'Everything',
+  you: 'You',
+  messageTo: (who: string) => `Message to ${name(who)}`,
+  wasThere: 'Delivered to a session that was open',
+  isKept: 'On the server, kept until it is fetched',
   connect: 'Connect',
   disconnect: 'Disconnect',
   to: 'To',
@@ -39,6 +62,7 @@ export const en = {
   lost: 'Connection lost',
   back: (n: number) =>
     n === 0 ? 'Back, and nothing was missed' : `Back, with ${n} message${s(n)} sent meanwhile`,
+  backGap: 'Back',
   gap: 'Messages are missing here: the server no longer keeps them',
   sending: 'Sending…',
   youTo: (who: string) => `You to ${name(who)}`,
@@ -49,10 +73,12 @@ export const en = {
 
   tokenTitle: 'This server asks for a token',
   tokenWhy: (who: string) =>
-    `Paste one that was made for ${name(who)}. It stays in the memory of this tab.`,
+    `Paste one that was made for ${name(who)}. Whose it is, is who you are here.`,
+  tokenOf: (who: string) => `This token is one of ${name(who)}, so that is who you are now.`,
+  keepForTab: 'Keep it until this tab is closed',
   token: 'Token',
   keyTitle: 'This server asks for a key',
-  keyWhy: 'Paste one with the scopes read and manage. It stays in the memory of this tab.',
+  keyWhy: 'Paste one with the scopes read and manage. It is forgotten with this page.',
   key: 'Key',
   use: 'Use it',
 
@@ -67,6 +93,9 @@ export const en = {
   isUnread: 'Unread',
   older: 'Show older ones',
   openLink: 'Open',
+  showAll: (kb: number) => `Show all of it (${kb} kB)`,
+  showLess: 'Show less',
+  cameFrom: (who: string, what: string) => `New from ${name(who)}: ${what}`,
 
   lobby: 'Lobby',
   lobbyWhy: 'Everyone who is here hears everyone.',
@@ -78,6 +107,7 @@ export const en = {
   people: (n: number) => `${n} here`,
   say: 'Say something',
   roomEmpty: 'It is quiet. Open this page in another tab, enter too, and talk.',
+  namesake: '(somebody else of this name)',
   roomEntered: 'You entered',
   roomLeft: 'You left',
   roomLost: 'Connection lost, coming back…',
@@ -102,7 +132,11 @@ export const en = {
   minutes: 'The last two minutes',
   chart: (title: string, now: string) => `${title}: ${now}`,
   whoIsOnline: 'Who is online',
-  nobody: 'Nobody',
+  find: 'Find',
+  sureTitle: 'Send this to everyone?',
+  sureWhy: 'Every user gets it, and it is kept for those who are away.',
+  sendToAll: 'Send to everyone',
+  nobody: 'Nobody with an id',
   andMore: 'and more',
   test: 'Send a test message',
   toUser: 'A user',
@@ -164,5 +198,6 @@ export const en = {
     aborted: 'It was called off.',
     closed: 'Not connected.',
     bad_answer: 'The answer was not understood.',
+    token_failed: 'A token could not be had.',
   },
 };

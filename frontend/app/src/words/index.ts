@@ -17,6 +17,9 @@ export function chooseLanguage(
   return all.find(isLanguage) ?? 'en';
 }
 
+/** A count, of which more may be where nobody has looked yet. */
+export const countText = (n: number, more: boolean): string => `${n}${more ? '+' : ''}`;
+
 /** What went wrong, in the reader's language where we know the code, else in the server's words. */
 export function problemText(
   words: Words,

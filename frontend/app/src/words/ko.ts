@@ -1,4 +1,4 @@
-import { name } from './en.js';
+import { name } from '../names.js';
 import type { Words } from './index.js';
 
 export const ko: Words = {
@@ -14,7 +14,7 @@ export const ko: Words = {
   copy: '복사',
   copied: '복사됨',
   terminal: '터미널에서 똑같이 하기',
-  newMessages: n => `새 메시지 ${n}개 ↓`,
+  newMessages: (n, exact) => (exact ? `새 메시지 ${n}개 ↓` : `새 메시지 ${n}개 넘음 ↓`),
   states: {
     connecting: '연결하는 중…',
     online: '연결됨',
@@ -23,7 +23,30 @@ export const ko: Words = {
     unauthorized: '토큰이 필요합니다',
   },
 
+  whoAreYou: '누구신가요?',
+  whoAreYouWhy: '이 아이디로 보낸 메시지를 받습니다. 어떤 이름이든 좋고, 나중에 바꿀 수 있습니다.',
+  begin: '시작',
+  invite: '초대',
+  inviteTitle: '다른 사람에게 보낼 링크',
+  inviteWhy: who =>
+    `링크를 연 사람은 ${name(who)} 님과 이야기합니다. 휴대폰은 코드를 읽으면 됩니다.`,
+  invited: '상대 아이디',
+  qr: '링크의 QR 코드',
+  onlyHere:
+    '이 주소는 이 컴퓨터에서만 열립니다. 휴대폰에서 열려면 다른 기기에서 닿는 주소로 이 페이지를 여세요.',
+
   me: '내 아이디',
+  changeMe: '바꾸기',
+  cancel: '취소',
+  stillAs: who => `연결을 누르기 전까지는 ${name(who)} 아이디 그대로입니다.`,
+  retryIn: n => `${n}초 뒤 다시 시도`,
+  tryNow: '지금 시도',
+  conversations: '대화 목록',
+  everything: '전체',
+  you: '나',
+  messageTo: who => `${name(who)} 님에게 보낼 메시지`,
+  wasThere: '열린 세션에 전달됨',
+  isKept: '서버에 있으며 받아 갈 때까지 보관됨',
   connect: '연결',
   disconnect: '연결 끊기',
   to: '받는 사람',
@@ -39,6 +62,7 @@ export const ko: Words = {
     n === 0
       ? '다시 연결되었습니다. 놓친 메시지는 없습니다'
       : `다시 연결되었습니다. 그동안 온 메시지 ${n}개를 받았습니다`,
+  backGap: '다시 연결되었습니다',
   gap: '여기서 빠진 메시지는 서버에 더 이상 남아 있지 않습니다',
   sending: '보내는 중…',
   youTo: who => `나 → ${name(who)}`,
@@ -49,10 +73,12 @@ export const ko: Words = {
 
   tokenTitle: '이 서버는 토큰을 요구합니다',
   tokenWhy: who =>
-    `${name(who)} 아이디로 발급된 토큰을 붙여 넣으세요. 토큰은 이 탭의 메모리에만 남습니다.`,
+    `${name(who)} 아이디로 발급된 토큰을 붙여 넣으세요. 토큰의 주인이 여기서의 내가 됩니다.`,
+  tokenOf: who => `이 토큰은 ${name(who)} 님의 것이므로, 이제 그 아이디입니다.`,
+  keepForTab: '이 탭을 닫을 때까지 보관하기',
   token: '토큰',
   keyTitle: '이 서버는 키를 요구합니다',
-  keyWhy: 'read와 manage 권한이 있는 키를 붙여 넣으세요. 키는 이 탭의 메모리에만 남습니다.',
+  keyWhy: 'read와 manage 권한이 있는 키를 붙여 넣으세요. 페이지를 닫으면 잊습니다.',
   key: '키',
   use: '사용',
 
@@ -65,8 +91,11 @@ export const ko: Words = {
   markRead: '읽음으로 표시',
   markAllRead: '모두 읽음으로 표시',
   isUnread: '읽지 않음',
-  older: '이전 알림 보기',
+  older: '이전 메시지 보기',
   openLink: '열기',
+  showAll: kb => `모두 보기 (${kb} kB)`,
+  showLess: '접기',
+  cameFrom: (who, what) => `${name(who)} 님의 새 메시지: ${what}`,
 
   lobby: '로비',
   lobbyWhy: '여기 있는 모두가 서로의 말을 듣습니다.',
@@ -78,6 +107,7 @@ export const ko: Words = {
   people: n => `${n}명 있음`,
   say: '하고 싶은 말',
   roomEmpty: '조용합니다. 다른 탭에서도 이 페이지를 열고 들어가 이야기해 보세요.',
+  namesake: '(이름이 같은 다른 사람)',
   roomEntered: '들어왔습니다',
   roomLeft: '나갔습니다',
   roomLost: '연결이 끊겨 다시 들어가는 중…',
@@ -102,7 +132,11 @@ export const ko: Words = {
   minutes: '최근 2분',
   chart: (title, now) => `${title}: ${now}`,
   whoIsOnline: '접속 중인 사람',
-  nobody: '아무도 없습니다',
+  find: '찾기',
+  sureTitle: '모두에게 보낼까요?',
+  sureWhy: '모든 사용자가 받으며, 지금 없는 사람을 위해 보관됩니다.',
+  sendToAll: '모두에게 보내기',
+  nobody: '아이디로 접속한 사람이 없습니다',
   andMore: '외 더 있음',
   test: '시험 메시지 보내기',
   toUser: '한 사람',
@@ -163,6 +197,7 @@ export const ko: Words = {
     unreachable: '서버에 닿지 않습니다.',
     aborted: '취소되었습니다.',
     closed: '연결되어 있지 않습니다.',
+    token_failed: '토큰을 얻지 못했습니다.',
     bad_answer: '응답을 이해하지 못했습니다.',
   },
 };
