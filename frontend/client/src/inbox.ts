@@ -18,7 +18,7 @@ const PAGE = 50;
 /** A list that has grown beyond this lets go of its oldest; loadMore() brings them back. */
 const MOST = 1000;
 /** Bursts are shown at most this often, so that they don't render message by message. */
-const PACE_MS = 50;
+const PACE_MS = 100;
 
 /** A snapshot and who wants to hear of its changes: what useSyncExternalStore takes. */
 export class Store<S extends object> {

@@ -29,7 +29,7 @@ function mount(client: ReturnType<typeof fakeClient<string>>, setup: () => () =>
 }
 
 const settle = async () => {
-  await new Promise(resolve => setTimeout(resolve, 60));
+  await new Promise(resolve => setTimeout(resolve, 120));
   await nextTick();
 };
 

@@ -112,7 +112,7 @@ describe('useNotifications', () => {
     w.request().answers({ messages: [wire('5'), wire('4')], more: true });
     await pass(0);
     await act(async () => w.socket().message('6', '6'));
-    await pass(60);
+    await pass(120);
     expect(texts(seen.now)).toEqual(['6', '5', '4']);
     expect(seen.now.hasMore).toBe(true);
   });

@@ -33,12 +33,13 @@ const ours = {
   type: ({ page }, text) => page.keyboard.type(text),
   offline: ({ page }, offline) => page.context().setOffline(offline),
   media: ({ page }, options) => page.emulateMedia(options),
-  /** How long the page's thread was busy so far, in seconds of its cpu. */
-  async busy({ page }) {
-    const session = await page.context().newCDPSession(page);
-    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
-    const { metrics } = await session.send('Performance.getMetrics');
-    await session.detach();
+  /** How long the page's thread was busy since it was first asked, in seconds of its cpu. */
+  async busy(seen) {
+    if (!seen.session) {
+      seen.session = await seen.page.context().newCDPSession(seen.page);
+      await seen.session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    }
+    const { metrics } = await seen.session.send('Performance.getMetrics');
     return metrics.find(({ name }) => name === 'TaskDuration').value;
   },
   async axe({ page }) {
