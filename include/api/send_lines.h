@@ -6,21 +6,12 @@
 #ifndef API_SEND_LINES_H
 #define API_SEND_LINES_H
 
-#include "http/route.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #define SEND_LINES_MAX      10000                    /* in one request */
 #define SEND_LINES_MAX_SIZE ((size_t)16 << 20)       /* of its body, and of its results */
 #define SEND_LINES_MAX_US   ((int64_t)600 * 1000000) /* from its head to its last line */
 #define SEND_LINES_WINDOW   1000 /* on their way at once, within max_body bytes */
-
-struct publish_options;
-
-/* What all of a worker's requests share. */
-struct send_lines {
-    const struct publish_options *publish_options;
-};
-
-/* The route's; its state is a struct send_lines. */
-extern const struct body_handler send_lines_body_handler;
 
 #endif

@@ -41,6 +41,12 @@ struct route {
     const struct body_handler *body_handler; /* or NULL; in place of serve() */
 };
 
+/* Routes that belong together; whoever adds them to a table gives them their state. */
+struct route_family {
+    const struct route *routes;
+    size_t count;
+};
+
 /* The route for path and method; the target then knows its words. Else NULL, with the methods that
  * the path knows, parted by commas (none: no such path). */
 const struct route *route_find(const struct route *routes, size_t count, const char *method,

@@ -1,12 +1,13 @@
-#include "api/channels.h"
+#include "api/api.h"
 
 #include "api/history.h"
 #include "base/buf.h"
 #include "engine/broker.h"
 #include "engine/reactor.h"
 #include "http/request.h"
+#include "http/route.h"
 
-void channels_describe_serve(struct request *request)
+static void channels_describe_serve(struct request *request)
 {
     size_t length;
     const char *name = request_path_id(request, &length);
@@ -20,7 +21,16 @@ void channels_describe_serve(struct request *request)
     request_answer(request, 200, "application/json", &body);
 }
 
-void channels_messages_serve(struct request *request)
+static void channels_messages_serve(struct request *request)
 {
     history_serve(request, TOPIC_CHANNEL);
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"GET", "/channels/:id", channels_describe_serve, NULL, false, RIGHT_READ_CHANNEL},
+    {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false, RIGHT_READ_CHANNEL},
+};
+
+const struct route_family channels_routes = {routes, sizeof routes / sizeof *routes};

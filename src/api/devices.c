@@ -1,4 +1,4 @@
-#include "api/devices.h"
+#include "api/api.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "session/subscribe_request.h"
 
 #define RETRY "Try again in a moment."
@@ -104,7 +105,7 @@ static bool check_ack(struct request *request, const json_t *device, const json_
     return false;
 }
 
-void devices_ack_serve(struct request *request)
+static void devices_ack_serve(struct request *request)
 {
     uint64_t id;
     json_t *body = request_may_ask(request) ? json_body_read(request) : NULL;
@@ -124,7 +125,7 @@ void devices_ack_serve(struct request *request)
     ask(asking);
 }
 
-void devices_forget_serve(struct request *request)
+static void devices_forget_serve(struct request *request)
 {
     size_t length;
     const char *device = request_path_name(request, &length);
@@ -135,3 +136,12 @@ void devices_forget_serve(struct request *request)
     asking->call.verb = DEVICE_FORGET;
     ask(asking);
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"POST", "/users/:id/ack", devices_ack_serve, NULL, false, RIGHT_OWN},
+    {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false, RIGHT_MANAGE},
+};
+
+const struct route_family devices_routes = {routes, sizeof routes / sizeof *routes};

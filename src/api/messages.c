@@ -1,4 +1,4 @@
-#include "api/messages.h"
+#include "api/api.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "engine/broker.h"
 #include "engine/reactor.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "model/identity.h"
 #include "model/message.h"
 #include "session/subscribe_request.h"
@@ -78,7 +79,7 @@ static void on_found(struct call *call)
     free(looking);
 }
 
-void messages_describe_serve(struct request *request)
+static void messages_describe_serve(struct request *request)
 {
     struct reactor *reactor = request_reactor(request);
     uint64_t id;
@@ -100,3 +101,11 @@ void messages_describe_serve(struct request *request)
     request_await(request, &looking->lookup.call,
                   broker_lookup(reactor->broker, reactor->member, &looking->lookup));
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ_MESSAGE},
+};
+
+const struct route_family messages_routes = {routes, sizeof routes / sizeof *routes};

@@ -1,10 +1,11 @@
-#include "api/page.h"
+#include "api/api.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/embedded.h"
 #include "http/request.h"
+#include "http/route.h"
 
 static void serve(struct request *request, const struct embedded *file)
 {
@@ -25,12 +26,12 @@ static void serve(struct request *request, const struct embedded *file)
     request_answer_static(request, 200, file->content_type, form->bytes, form->size);
 }
 
-void page_serve(struct request *request)
+static void page_serve(struct request *request)
 {
     serve(request, &page_html);
 }
 
-void page_client_serve(struct request *request)
+static void page_client_serve(struct request *request)
 {
     if (client_js.content_type)
         serve(request, &client_js);
@@ -44,7 +45,7 @@ static int compare_path(const void *path, const void *file)
     return strcmp(path, ((const struct embedded_file *)file)->path);
 }
 
-void page_site_serve(struct request *request)
+static void page_site_serve(struct request *request)
 {
     const struct embedded_file *found =
         bsearch(request_path(request), embedded_site, embedded_site_size, sizeof *embedded_site,
@@ -55,3 +56,19 @@ void page_site_serve(struct request *request)
         request_problem(request, ERR_NOT_FOUND, NULL,
                         "There is no such page here; /docs and /llms.txt list those there are.");
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/docs", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/docs/:id", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/llms.txt", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/openapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/openapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/asyncapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/asyncapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
+};
+
+const struct route_family page_routes = {routes, sizeof routes / sizeof *routes};

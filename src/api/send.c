@@ -1,4 +1,4 @@
-#include "api/send.h"
+#include "api/api.h"
 
 #include <stdlib.h>
 
@@ -8,6 +8,7 @@
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "session/publish_request.h"
 
 /* Answers and ends the publish request. */
@@ -44,7 +45,7 @@ static void publish(struct request *request, struct publish_request *publish_req
                   broker_publish(reactor->broker, reactor->member, &publish_request->publish));
 }
 
-void send_message_serve(struct request *request)
+static void send_message_serve(struct request *request)
 {
     struct publish_source source = {
         .key = request_header(request, "Idempotency-Key"),
@@ -61,8 +62,9 @@ void send_message_serve(struct request *request)
         return;
     }
     source.text = request_body(request, &source.size);
-    if (publish_request_read(publish_request, body, &source, request_context(request), &problem) ==
-        0) {
+    if (publish_request_read(publish_request, body, &source,
+                             ((const struct api *)request_context(request))->publish_options,
+                             &problem) == 0) {
         publish(request, publish_request);
         return;
     }
@@ -72,3 +74,11 @@ void send_message_serve(struct request *request)
     publish_request_finish(publish_request);
     free(publish_request);
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"POST", "/send-message", send_message_serve, NULL, false, RIGHT_SEND},
+};
+
+const struct route_family send_routes = {routes, sizeof routes / sizeof *routes};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "api/receipt.h"
 #include "base/buf.h"
 #include "base/byte_quota.h"
@@ -14,12 +15,13 @@
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "session/publish_request.h"
 
 /* The body of one request. */
 struct batch {
     struct request *request;
-    struct send_lines *all;
+    const struct api *all;
     struct reactor *reactor;
     struct lines lines;
     struct list entries; /* lines without a result in `results`, in order */
@@ -396,7 +398,7 @@ static bool close_batch(void *body_reader)
     return owed;
 }
 
-const struct body_handler send_lines_body_handler = {
+static const struct body_handler body_handler = {
     .max_size = SEND_LINES_MAX_SIZE,
     .open = open_batch,
     .take = take,
@@ -404,3 +406,11 @@ const struct body_handler send_lines_body_handler = {
     .give_up = give_up,
     .close = close_batch,
 };
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"POST", "/send-messages", NULL, NULL, false, RIGHT_SEND, &body_handler},
+};
+
+const struct route_family send_lines_routes = {routes, sizeof routes / sizeof *routes};

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/process.h"
 #include "engine/broker.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "session/protocols.h"
 #include "model/access.h"
 #include "model/api_keys.h"
@@ -29,7 +31,7 @@ void status_alive_serve(struct request *request)
 void status_ready_serve(struct request *request)
 {
     static const char ready[] = "{\"status\":\"ready\"}\n";
-    const struct status *status = request_context(request);
+    const struct status *status = ((const struct api *)request_context(request))->status;
     if (atomic_load(&status->stopping))
         request_problem(request, ERR_STOPPING, NULL, "Send new connections elsewhere.");
     else if (!broker_stats(status->broker).up)
@@ -100,7 +102,7 @@ static void write_process(struct buf *body, const struct status *status)
 
 void status_metrics_serve(struct request *request)
 {
-    const struct status *status = request_context(request);
+    const struct status *status = ((const struct api *)request_context(request))->status;
     struct broker_stats stats = broker_stats(status->broker);
     struct buf body;
     buf_init(&body);
@@ -126,3 +128,12 @@ void status_metrics_serve(struct request *request)
     write_keys(&body, access_keys(request_access(request)), request_who(request));
     request_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"GET", "/healthz", status_alive_serve, NULL, false, RIGHT_OPEN},
+    {"GET", "/readyz", status_ready_serve, NULL, false, RIGHT_OPEN},
+};
+
+const struct route_family status_routes = {routes, sizeof routes / sizeof *routes};

@@ -1,4 +1,4 @@
-#include "api/tokens.h"
+#include "api/api.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/token.h"
@@ -133,7 +134,7 @@ static void mint(struct asked *asked)
     free(token);
 }
 
-void tokens_serve(struct request *request)
+static void tokens_serve(struct request *request)
 {
     struct asked *asked = calloc(1, sizeof *asked);
     json_t *body = json_body_read(request);
@@ -151,3 +152,11 @@ void tokens_serve(struct request *request)
     json_decref(body);
     free(asked);
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"POST", "/tokens", tokens_serve, NULL, false, RIGHT_TOKEN},
+};
+
+const struct route_family tokens_routes = {routes, sizeof routes / sizeof *routes};

@@ -1,4 +1,4 @@
-#include "api/users.h"
+#include "api/api.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "engine/reactor.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/route.h"
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/revocations.h"
@@ -157,7 +158,7 @@ static void on_presence(struct call *call)
     free(asking);
 }
 
-void users_describe_serve(struct request *request)
+static void users_describe_serve(struct request *request)
 {
     struct reactor *reactor = request_reactor(request);
     struct asking *asking = asking_create(request, answer_description);
@@ -185,7 +186,7 @@ static void answer_closed(struct asking *asking)
     request_answer(asking->request, 200, JSON_TYPE, &body);
 }
 
-void users_close_sessions_serve(struct request *request)
+static void users_close_sessions_serve(struct request *request)
 {
     struct asking *asking = asking_create(request, answer_closed);
     if (!asking)
@@ -236,7 +237,7 @@ static void on_written(uv_work_t *work, int status)
 }
 
 /* The disk may take its time, so it is another thread that waits for it. */
-void users_revoke_serve(struct request *request)
+static void users_revoke_serve(struct request *request)
 {
     struct asking *asking = asking_create(request, answer_closed);
     struct revoking *revoking = asking ? calloc(1, sizeof *revoking) : NULL;
@@ -291,7 +292,7 @@ static void answer_list(struct asking *asking)
     free(names);
 }
 
-void users_list_serve(struct request *request)
+static void users_list_serve(struct request *request)
 {
     const char *online = request_query(request, "online");
     const char *from = request_query(request, "from");
@@ -411,7 +412,7 @@ static bool read_users(struct query *query)
     return true;
 }
 
-void users_query_serve(struct request *request)
+static void users_query_serve(struct request *request)
 {
     struct reactor *reactor = request_reactor(request);
     json_t *body = request_may_ask(request) ? json_body_read(request) : NULL;
@@ -433,7 +434,7 @@ void users_query_serve(struct request *request)
                   broker_inquire(reactor->broker, reactor->member, &query->inquiry));
 }
 
-void users_messages_serve(struct request *request)
+static void users_messages_serve(struct request *request)
 {
     history_serve(request, TOPIC_USER);
 }
@@ -460,7 +461,7 @@ static void on_erased(struct call *call)
     free(erasing);
 }
 
-void users_erase_messages_serve(struct request *request)
+static void users_erase_messages_serve(struct request *request)
 {
     struct reactor *reactor = request_reactor(request);
     if (!request_may_ask(request))
@@ -476,3 +477,17 @@ void users_erase_messages_serve(struct request *request)
     request_await(request, &erasing->erase.call,
                   broker_erase(reactor->broker, reactor->member, &erasing->erase));
 }
+
+/* ---- the routes ---- */
+
+static const struct route routes[] = {
+    {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
+    {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
+    {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
+    {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER},
+    {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},
+    {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false, RIGHT_MANAGE},
+    {"POST", "/users/:id/revoke", users_revoke_serve, NULL, false, RIGHT_MANAGE},
+};
+
+const struct route_family users_routes = {routes, sizeof routes / sizeof *routes};

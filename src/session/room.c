@@ -363,6 +363,5 @@ static const struct route routes[] = {
 
 const struct protocol room_protocol = {
     .session_ops = &session_ops,
-    .routes = routes,
-    .route_count = sizeof routes / sizeof *routes,
+    .routes = {routes, sizeof routes / sizeof *routes},
 };

@@ -536,8 +536,7 @@ static const struct route routes[] = {
 
 const struct protocol websocket_session_protocol = {
     .session_ops = &ops.session,
-    .routes = routes,
-    .route_count = sizeof routes / sizeof *routes,
+    .routes = {routes, sizeof routes / sizeof *routes},
     .close_all = close_all,
     .abort_all = abort_all,
 };

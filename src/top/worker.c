@@ -4,15 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "api/channels.h"
-#include "api/devices.h"
-#include "api/messages.h"
-#include "api/page.h"
-#include "api/send.h"
-#include "api/send_lines.h"
+#include "api/api.h"
 #include "api/status.h"
-#include "api/tokens.h"
-#include "api/users.h"
 #include "base/byte_quota.h"
 #include "base/clock.h"
 #include "config/config.h"
@@ -44,7 +37,7 @@ struct worker {
     struct sessions sessions;
     struct listener *listener;
     struct listener *metrics; /* of the first worker, where metrics_listen is set */
-    struct send_lines send_lines;
+    struct api api;
     struct route routes[MAX_ROUTES];
     size_t route_count;
     struct reactor_hook turn;
@@ -62,11 +55,11 @@ static void add_route(struct worker *worker, struct route route)
     worker->routes[worker->route_count++] = route;
 }
 
-static void add_protocol(struct worker *worker, const struct protocol *protocol)
+static void add_family(struct worker *worker, const struct route_family *family, void *state)
 {
-    for (size_t i = 0; i < protocol->route_count; i++) {
-        struct route route = protocol->routes[i];
-        route.state = &worker->sessions;
+    for (size_t i = 0; i < family->count; i++) {
+        struct route route = family->routes[i];
+        route.state = state;
         add_route(worker, route);
     }
 }
@@ -74,42 +67,13 @@ static void add_protocol(struct worker *worker, const struct protocol *protocol)
 static void add_routes(struct worker *worker)
 {
     const struct worker_shared *ground = worker->ground;
-    worker->send_lines.publish_options = &worker->send;
-    const struct route routes[] = {
-        {"POST", "/send-message", send_message_serve, &worker->send, false, RIGHT_SEND},
-        {"POST", "/send-messages", NULL, &worker->send_lines, false, RIGHT_SEND,
-         &send_lines_body_handler},
-        {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
-        {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
-        {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
-        {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER},
-        {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/users/:id/ack", devices_ack_serve, NULL, false, RIGHT_OWN},
-        {"DELETE", "/users/:id/devices/:name", devices_forget_serve, NULL, false, RIGHT_MANAGE},
-        {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ_MESSAGE},
-        {"DELETE", "/users/:id/sessions", users_close_sessions_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/users/:id/revoke", users_revoke_serve, NULL, false, RIGHT_MANAGE},
-        {"POST", "/tokens", tokens_serve, NULL, false, RIGHT_TOKEN},
-        {"GET", "/channels/:id", channels_describe_serve, NULL, false, RIGHT_READ_CHANNEL},
-        {"GET", "/channels/:id/messages", channels_messages_serve, NULL, false, RIGHT_READ_CHANNEL},
-        {"GET", "/healthz", status_alive_serve, ground->status, false, RIGHT_OPEN},
-        {"GET", "/readyz", status_ready_serve, ground->status, false, RIGHT_OPEN},
-        {"GET", "/", page_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/client.js", page_client_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/docs", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/docs/:id", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/llms.txt", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/openapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/openapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/asyncapi.yaml", page_site_serve, NULL, false, RIGHT_OPEN},
-        {"GET", "/asyncapi.json", page_site_serve, NULL, false, RIGHT_OPEN},
-    };
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-        add_route(worker, routes[i]);
+    worker->api = (struct api){&worker->send, ground->status};
+    for (size_t i = 0; i < api_count(); i++)
+        add_family(worker, api_at(i), &worker->api);
     for (size_t i = 0; i < protocols_count(); i++)
-        add_protocol(worker, protocol_at(i));
+        add_family(worker, &protocol_at(i)->routes, &worker->sessions);
     if (!ground->config->metrics_listen[0])
-        add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, ground->status,
+        add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, &worker->api,
                                          false, RIGHT_READ});
     if (ground->config->dev_echo)
         add_route(worker, (struct route){"GET", "/ws-echo", websocket_echo_serve, &worker->sessions,
@@ -144,11 +108,11 @@ static bool listen_for_metrics(struct worker *worker)
     const struct worker_shared *ground = worker->ground;
     struct listener_options options = listener_options(worker);
     routes[0] =
-        (struct route){"GET", "/metrics", status_metrics_serve, ground->status, false, RIGHT_OPEN};
+        (struct route){"GET", "/metrics", status_metrics_serve, &worker->api, false, RIGHT_OPEN};
     routes[1] =
-        (struct route){"GET", "/healthz", status_alive_serve, ground->status, false, RIGHT_OPEN};
+        (struct route){"GET", "/healthz", status_alive_serve, &worker->api, false, RIGHT_OPEN};
     routes[2] =
-        (struct route){"GET", "/readyz", status_ready_serve, ground->status, false, RIGHT_OPEN};
+        (struct route){"GET", "/readyz", status_ready_serve, &worker->api, false, RIGHT_OPEN};
     options.routes = routes;
     options.route_count = 3;
     worker->metrics =

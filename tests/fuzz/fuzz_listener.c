@@ -9,10 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/messages.h"
-#include "api/send.h"
-#include "api/send_lines.h"
-#include "api/users.h"
+#include "api/api.h"
+#include "api/status.h"
 #include "base/byte_quota.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,18 +34,23 @@
 
 static struct publish_options publish_request = {
     .max_message = KIB, .ttl_ms = 1000, .ttl_max_ms = 60000};
-static struct send_lines send_lines = {.publish_options = &publish_request};
+static struct status status;
+static struct api api = {&publish_request, &status};
 
-static const struct route routes[] = {
-    {"POST", "/send-message", send_message_serve, &publish_request, false, RIGHT_SEND, NULL},
-    {"POST", "/send-messages", NULL, &send_lines, false, RIGHT_SEND, &send_lines_body_handler},
-    {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL, NULL},
-    {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ, NULL},
-    {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER, NULL},
-    {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER, NULL},
-    {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE, NULL},
-    {"GET", "/messages/:id", messages_describe_serve, NULL, false, RIGHT_READ, NULL},
-};
+static struct route routes[64];
+static size_t route_count;
+
+static void add_routes(void)
+{
+    for (size_t i = 0; i < api_count(); i++) {
+        const struct route_family *family = api_at(i);
+        for (size_t j = 0; j < family->count; j++) {
+            assert(route_count < sizeof routes / sizeof *routes);
+            routes[route_count] = family->routes[j];
+            routes[route_count++].state = &api;
+        }
+    }
+}
 
 static struct {
     struct reactor *reactor;
@@ -87,6 +90,8 @@ static void open_house(void)
                                           NULL, 0);
     house.quota.limit = 1024 * KIB;
     house.reactor = reactor_create(0, broker, &(struct catch_up_limits){1, 1, 1});
+    status.broker = broker;
+    add_routes();
     bool found = parser_find(&house.parser);
     assert(found);
     int fd = listen_here();
@@ -98,7 +103,7 @@ static void open_house(void)
             .access = access_create(&(struct access_options){.open = true, .insecure_open = true}),
             .quota = &house.quota,
             .routes = routes,
-            .route_count = sizeof routes / sizeof *routes,
+            .route_count = route_count,
             .parser = house.parser,
             .limits = {.max_head = KIB, .max_body = 2 * KIB},
             .head_timeout_ms = 1000,

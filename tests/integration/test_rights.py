@@ -132,7 +132,7 @@ def test_every_route_knows_who_may(guarded, files, method, path, body, welcome):
 
 def test_every_route_of_the_source_is_in_the_table():
     from harness import ROOT
-    source = "".join(file.read_text() for file in (ROOT / "src/top/worker.c", *(ROOT / "src/session").glob("*.c")))
+    source = "".join(file.read_text() for file in (ROOT / "src/top/worker.c", *(ROOT / "src/api").glob("*.c"), *(ROOT / "src/session").glob("*.c")))
     routes = set(re.findall(r'\{"([A-Z]+)",\s*"(/[^"]*)"', source))
     assert len(routes) > 15
     tried = {(method, re.sub(r"/devices/.+", "/devices/:name",

@@ -140,8 +140,7 @@ static const struct route routes[] = {
 
 const struct protocol ndjson_protocol = {
     .session_ops = &ops.session,
-    .routes = routes,
-    .route_count = sizeof routes / sizeof *routes,
+    .routes = {routes, sizeof routes / sizeof *routes},
     .create = create,
     .destroy = destroy,
     .close_all = close_all,

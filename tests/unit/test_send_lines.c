@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/api.h"
 #include "api/send_lines.h"
 #include "base/clock.h"
 #include "desk.h"
@@ -73,15 +74,9 @@ static void clerk_answers(size_t from, size_t to, enum err err)
 
 static struct publish_options options = {.max_message = 1000, .ttl_ms = 60000, .ttl_max_ms = 60000};
 
-static struct send_lines all = {.publish_options = &options};
+static struct api all = {.publish_options = &options};
 
-static const struct route routes[] = {
-    {.method = "POST",
-     .path = "/send-messages",
-     .state = &all,
-     .right = RIGHT_SEND,
-     .body_handler = &send_lines_body_handler},
-};
+static struct route routes[1];
 
 static char *heard; /* the whole answer */
 
@@ -91,6 +86,8 @@ static int open_ours(void **state)
     memset(&clerk, 0, sizeof clerk);
     clerk.end = BROKER_PENDING;
     now_us = 1000000;
+    routes[0] = send_lines_routes.routes[0];
+    routes[0].state = &all;
     desk_open(routes, COUNT_OF(routes));
     desk.requests.limits.max_body = MAX_BODY;
     return 0;
