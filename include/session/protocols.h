@@ -17,7 +17,7 @@ struct sessions;
 
 struct protocol {
     const struct session_ops *session_ops; /* its clients' own; the transport's name is there */
-    struct route_family routes; /* their state is the struct sessions */
+    struct route_family routes;            /* their state is the struct sessions */
     /* What it keeps at a worker. NULL: nothing. */
     void *(*create)(struct sessions *sessions);
     /* Every client has been freed. NULL: there is nothing to destroy. */
