@@ -324,7 +324,7 @@ def test_a_name_that_points_to_this_machine_opens_nothing(browser, start):
 
 def test_connections_that_a_browser_keeps_ready_do_not_delay_the_stop(browser, start):
     server = start()
-    with Tab(browser, server.url + "/") as tab:
+    with Tab(browser, server.url + "/?user=alice") as tab:
         tab.until(ONLINE)
         with server.connect():  # what Chromium does now and then
             began = time.monotonic()
