@@ -144,7 +144,7 @@ def test_a_reader_that_stops_for_a_while_loses_nothing_that_is_kept(start):
         wait_until(lambda: behind(server) == 0)
         server.send("slow", "live again")
         assert read_messages(slow, 1) == ["live again"]
-        assert neighbour.finish() < 2
+        assert neighbour.finish() < 10
     assert server.metric("gaps_total") == 0
     assert server.metric("replayed_total") > 0
 
@@ -327,7 +327,7 @@ def test_a_reader_that_stops_for_good_is_closed_and_counted(start):
         wait_until(lambda: server.metric("closed_total", reason="stalled") == 1)
         assert time.monotonic() - began < 4
         assert not server.http.get("/users/gone").json()["online"]
-        assert neighbour.finish() < 2
+        assert neighbour.finish() < 10
         # It wakes up after all: whole frames, and the reason.
         open_window(gone)
         got = []
