@@ -270,7 +270,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     }
     deadlines_add(deadlines, deadline, fd, clock_mono_ms());
     deadline->connection = connection;
-    deadline->looked_at = deadline->parked = false;
+    deadline->looked_at = deadline->lay = deadline->parked = false;
 }
 
 /* Nothing has been answered in these phases, so these bytes cannot fall into another answer. */
