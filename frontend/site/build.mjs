@@ -14,7 +14,7 @@ const read = name => readFile(new URL(name, root), 'utf8');
 const out = process.argv[2];
 
 const { about, pages } = JSON.parse(await read('docs/pages.json'));
-const style = await read('frontend/site/style.css');
+const style = (await read('frontend/base.css')) + (await read('frontend/site/style.css'));
 
 // ---- Markdown ----
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-const css = readFileSync(new URL('../src/style.css', import.meta.url), 'utf8');
+const css = ['../../base.css', '../src/style.css']
+  .map(path => readFileSync(new URL(path, import.meta.url), 'utf8'))
+  .join('');
 const page = readFileSync(new URL('../../../docs/design-page.md', import.meta.url), 'utf8');
 const colours = Object.fromEntries(
   [...css.matchAll(/(--[\w-]+): light-dark\((#\w{6}), (#\w{6})\)/g)].map(
