@@ -76,7 +76,10 @@ class Page:
         return self.do("evaluate", script)
 
     def until(self, script):
-        wait_until(lambda: self.run(script), what=script)
+        """What a script asks of an element that is not there yet, is not so yet."""
+        asked = (f"(() => {{ try {{ return ({script}) }} catch (error) {{"
+                 " if (error instanceof TypeError) return false; throw error } })()")
+        wait_until(lambda: self.run(asked), what=script)
 
     def press(self, *keys):
         for key in keys:
