@@ -62,12 +62,12 @@ bool mail_index_busy(const struct mail_index *index);
 /* Makes a bulk of all that is noted, if none is under way. False: out of memory, try again. */
 bool mail_index_begin(struct mail_index *index);
 
-/* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock.
- * now_ms: what has expired by then is over; 0: nothing is.
- * *ret_upto: set once the bulk is complete; every message up to it is in the index when the
- * transaction is through. No removal of tombstones is under way. Returns SQLite's code, SQLITE_OK
- * when all is well. */
-int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms,
+/* Files part of the bulk, in the writer's transaction, until the time on the monotonic clock, and
+ * no less than so many steps: one to file an entry, one to count some rows. now_ms: what has
+ * expired by then is over; 0: nothing is. *ret_upto: set once the bulk is complete; every message
+ * up to it is in the index when the transaction is through. No removal of tombstones is under way.
+ * Returns SQLite's code, SQLITE_OK when all is well. */
+int mail_index_slice(struct mail_index *index, int64_t until_us, size_t least, int64_t now_ms,
                      uint64_t *ret_upto);
 
 /* What has been cut since it was asked last, to be cut from memory as well; valid until the next

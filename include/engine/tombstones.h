@@ -31,8 +31,10 @@ size_t tombstones_count(const struct tombstones *tombstones);
 /* Begins to remove all of them, but those that have other receivers. */
 void tombstones_begin(struct tombstones *tombstones);
 bool tombstones_busy(const struct tombstones *tombstones);
-/* Does part of it, in the writer's transaction, until the time on the monotonic clock. Adds the
- * messages removed to *pruned. Returns SQLite's code, SQLITE_OK when all is well. */
-int tombstones_slice(struct tombstones *tombstones, int64_t until_us, uint64_t *pruned);
+/* Does part of it, in the writer's transaction, until the time on the monotonic clock, and no less
+ * than so many of the list. Adds the messages removed to *pruned. Returns SQLite's code, SQLITE_OK
+ * when all is well. */
+int tombstones_slice(struct tombstones *tombstones, int64_t until_us, size_t least,
+                     uint64_t *pruned);
 
 #endif

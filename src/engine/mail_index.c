@@ -89,6 +89,7 @@ struct mail_index {
     size_t bucket;
     size_t sorted; /* entries below are in order */
     size_t next;
+    size_t done; /* steps of this slice */
     uint64_t bulk_upto;
     uint64_t bulk_messages;
     struct box box;
@@ -368,8 +369,10 @@ static int fill(struct mail_index *index)
     struct box *box = &index->box;
     struct row first = {0};
     int rc = SQLITE_OK;
-    for (int i = 0; rc == SQLITE_OK && i < INSERT_CHUNK && has_entry(index); i++)
+    for (int i = 0; rc == SQLITE_OK && i < INSERT_CHUNK && has_entry(index); i++) {
         rc = insert(index, box, &index->bulk.items[index->next++]);
+        index->done++;
+    }
     if (rc != SQLITE_OK || has_entry(index))
         return rc;
     box->step = CLOSED;
@@ -559,6 +562,7 @@ static int prune(struct mail_index *index)
 static int file_next(struct mail_index *index)
 {
     int rc = index->box.step == CLOSED ? open_box(index) : SQLITE_OK;
+    index->done++;
     if (rc != SQLITE_OK)
         return rc;
     switch (index->box.step) {
@@ -573,12 +577,14 @@ static int file_next(struct mail_index *index)
     return SQLITE_OK;
 }
 
-int mail_index_slice(struct mail_index *index, int64_t until_us, int64_t now_ms, uint64_t *ret_upto)
+int mail_index_slice(struct mail_index *index, int64_t until_us, size_t least, int64_t now_ms,
+                     uint64_t *ret_upto)
 {
     index->now_ms = now_ms;
+    index->done = 0;
     int rc = look_for_over(index);
     *ret_upto = 0;
-    while (rc == SQLITE_OK && index->busy && clock_mono_us() < until_us) {
+    while (rc == SQLITE_OK && index->busy && (index->done < least || clock_mono_us() < until_us)) {
         if (index->box.step != CLOSED || sort_next_bucket(index)) {
             rc = file_next(index);
         } else {

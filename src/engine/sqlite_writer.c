@@ -92,7 +92,7 @@ struct sqlite_writer {
     int64_t more_keys;               /* by this transaction */
     struct retention_look last_look; /* as far as the caller says it */
     uint64_t looked_upto;
-    size_t owed; /* steps of retention, for what was added since the last */
+    size_t owed; /* steps of housekeeping, for what was added since the last */
     int log_pages;
     int64_t log_length; /* in bytes, as far as is known */
 };
@@ -585,23 +585,26 @@ int sqlite_writer_look(struct sqlite_writer *writer, int64_t now_ms, uint64_t ke
     return err;
 }
 
+/* Whoever is behind does as much as was added, however little time there is: the index when the
+ * next bulk has gathered before this one is filed, or what stands in its way. What is not indexed
+ * cannot go, so retention is no faster than the index. */
+static size_t pace(const struct sqlite_writer *writer, bool behind)
+{
+    return behind ? min_u64(writer->owed, MAX_OWED) : 0;
+}
+
 /* Either the index or the tombstones has its turn, and only a whole bulk or all of the tombstones
  * ends it.
  */
 static int file_or_remove(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms,
                           uint64_t *ret_upto, uint64_t *pruned)
 {
+    size_t least = pace(writer, wants_bulk(writer, false));
     if (tombstones_busy(writer->tombstones))
-        return tombstones_slice(writer->tombstones, until_us, pruned);
+        return tombstones_slice(writer->tombstones, until_us, least, pruned);
     return mail_index_busy(writer->index)
-               ? mail_index_slice(writer->index, until_us, now_ms, ret_upto)
+               ? mail_index_slice(writer->index, until_us, least, now_ms, ret_upto)
                : SQLITE_OK;
-}
-
-/* Retention that is behind does as much as was added, however little time there is. */
-static size_t pace(const struct sqlite_writer *writer)
-{
-    return retention_is_behind(writer->retention) ? min_u64(writer->owed, MAX_OWED) : 0;
 }
 
 int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t now_ms, bool quiet)
@@ -618,7 +621,8 @@ int sqlite_writer_work(struct sqlite_writer *writer, int64_t until_us, int64_t n
         return err;
     int rc = file_or_remove(writer, until_us, now_ms, &upto, &gone.messages);
     if (rc == SQLITE_OK)
-        rc = retention_slice(writer->retention, until_us, pace(writer), &gone);
+        rc = retention_slice(writer->retention, until_us,
+                             pace(writer, retention_is_behind(writer->retention)), &gone);
     writer->owed = 0;
     writer->more_messages -= (int64_t)gone.messages;
     writer->more_keys -= (int64_t)gone.keys;

@@ -174,10 +174,13 @@ static int finish(struct tombstones *tombstones)
     return sqlite_file_run(tombstones->statements[EMPTY]);
 }
 
-int tombstones_slice(struct tombstones *tombstones, int64_t until_us, uint64_t *pruned)
+int tombstones_slice(struct tombstones *tombstones, int64_t until_us, size_t least,
+                     uint64_t *pruned)
 {
+    size_t first = tombstones->next;
     int rc = SQLITE_DONE;
-    while (rc == SQLITE_DONE && tombstones->busy && clock_mono_us() < until_us) {
+    while (rc == SQLITE_DONE && tombstones->busy &&
+           (tombstones->next - first < least || clock_mono_us() < until_us)) {
         for (int i = 0; rc == SQLITE_DONE && i < CHUNK && tombstones->next < tombstones->count; i++)
             rc = drop(tombstones, pruned);
         if (rc == SQLITE_DONE && tombstones->next == tombstones->count)

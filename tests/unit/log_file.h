@@ -13,7 +13,8 @@
 #include "engine/sqlite_file.h"
 #include "engine/sqlite_message.h"
 
-#define LATER INT64_MAX /* slices take all the time they want */
+#define LATER INT64_MAX /* slices take all the time they want, */
+#define PAST  0         /* or none */
 #define NOW   ((int64_t)1769860800000)
 
 static struct {

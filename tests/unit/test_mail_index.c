@@ -56,11 +56,11 @@ static uint64_t file_all(uint64_t expected_upto)
     uint64_t upto = 0, pruned = 0;
     assert_true(mail_index_begin(desk.index));
     while (mail_index_busy(desk.index))
-        assert_int_equal(mail_index_slice(desk.index, LATER, desk.now_ms, &upto), SQLITE_OK);
+        assert_int_equal(mail_index_slice(desk.index, LATER, 0, desk.now_ms, &upto), SQLITE_OK);
     assert_true(upto == expected_upto);
     tombstones_begin(desk.tombstones);
     while (tombstones_busy(desk.tombstones))
-        assert_int_equal(tombstones_slice(desk.tombstones, LATER, &pruned), SQLITE_OK);
+        assert_int_equal(tombstones_slice(desk.tombstones, LATER, 0, &pruned), SQLITE_OK);
     return pruned;
 }
 
@@ -96,6 +96,26 @@ static void what_comes_while_a_bulk_is_under_way_waits_for_the_next(void **state
     assert_int_equal(log_file_ask("SELECT max(id) FROM mail"), 1);
     file_all(2);
     assert_int_equal(log_file_ask("SELECT max(id) FROM mail"), 2);
+}
+
+static void at_least_so_many_are_filed_however_little_time_there_is(void **state)
+{
+    uint64_t upto = 0;
+    (void)state;
+
+    for (uint64_t id = 1; id <= 4; id++)
+        log_for("ada", id);
+    for (uint64_t id = 5; id <= 8; id++)
+        log_for("bob", id);
+    assert_true(mail_index_begin(desk.index));
+    assert_int_equal(mail_index_slice(desk.index, PAST, 0, desk.now_ms, &upto), SQLITE_OK);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 0);
+    assert_int_equal(mail_index_slice(desk.index, PAST, 3, desk.now_ms, &upto), SQLITE_OK);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 4); /* a topic is filed at once */
+    assert_int_equal(mail_index_slice(desk.index, PAST, 100, desk.now_ms, &upto), SQLITE_OK);
+    assert_int_equal(log_file_ask("SELECT count(*) FROM mail"), 8);
+    assert_int_equal(upto, 8);
+    assert_false(mail_index_busy(desk.index));
 }
 
 static void filing_again_after_a_crash_doubles_nothing(void **state)
@@ -374,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         desk_test(what_is_noted_is_filed_by_address),
         desk_test(what_comes_while_a_bulk_is_under_way_waits_for_the_next),
+        desk_test(at_least_so_many_are_filed_however_little_time_there_is),
         desk_test(filing_again_after_a_crash_doubles_nothing),
         desk_test(beyond_an_eighth_the_oldest_go_and_it_is_told),
         cmocka_unit_test(what_is_gone_counts_no_more),
