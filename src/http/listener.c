@@ -261,7 +261,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     }
     listener->announced = true;
     int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    struct deadline *deadline = malloc(sizeof *deadline);
+    struct deadline *deadline = calloc(1, sizeof *deadline);
     *context = deadline;
     metrics_add(&listener->requests.reactor->metrics.http_connections, 1);
     if (!deadline) { /* without one nobody may stay */
@@ -270,7 +270,6 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     }
     deadlines_add(deadlines, deadline, fd, clock_mono_ms());
     deadline->connection = connection;
-    deadline->looked_at = deadline->lay = deadline->parked = false;
 }
 
 /* Nothing has been answered in these phases, so these bytes cannot fall into another answer. */
