@@ -51,6 +51,10 @@ void sequencer_start(struct broker *broker);
 /* Writes what waits, and ends the thread. */
 void sequencer_stop(struct broker *broker);
 
+/* The lock. store_lock takes the same. */
+void sequencer_lock(struct broker *broker);
+void sequencer_unlock(struct broker *broker);
+
 /* Sequences a call, at once or later; not under the lock. */
 enum broker_end sequencer_take(struct broker *broker, struct call *call, enum job job);
 

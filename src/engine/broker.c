@@ -59,21 +59,11 @@ void broker_destroy(struct broker *broker)
 
 /* ---- members, and who is there ---- */
 
-static void lock(struct broker *broker)
-{
-    pthread_mutex_lock(&broker->mutex);
-}
-
-static void unlock(struct broker *broker)
-{
-    pthread_mutex_unlock(&broker->mutex);
-}
-
 int broker_join(struct broker *broker, struct inbox *inbox)
 {
-    lock(broker);
+    sequencer_lock(broker);
     int member = dispatcher_join(&broker->dispatcher, inbox);
-    unlock(broker);
+    sequencer_unlock(broker);
     return member;
 }
 
@@ -88,7 +78,7 @@ int broker_watch(struct broker *broker, int member, const struct topic *topics, 
                  int delta, uint64_t *ret_head)
 {
     int err = 0;
-    lock(broker);
+    sequencer_lock(broker);
     if (delta < 0) {
         dispatcher_unwatch(&broker->dispatcher, member, topics, count);
         for (size_t i = 0; i < count; i++)
@@ -98,23 +88,23 @@ int broker_watch(struct broker *broker, int member, const struct topic *topics, 
     }
     if (ret_head)
         *ret_head = broker->head;
-    unlock(broker);
+    sequencer_unlock(broker);
     return err;
 }
 
 void broker_linger(struct broker *broker, const struct topic *user)
 {
-    lock(broker);
+    sequencer_lock(broker);
     lingering_note(&broker->dispatcher.lingering, user->hash, broker->mono_ms());
     note_departure(broker, user);
-    unlock(broker);
+    sequencer_unlock(broker);
 }
 
 uint32_t broker_count(struct broker *broker, const struct topic *topic)
 {
-    lock(broker);
+    sequencer_lock(broker);
     uint32_t sessions = dispatcher_sessions(&broker->dispatcher, topic);
-    unlock(broker);
+    sequencer_unlock(broker);
     return sessions;
 }
 
@@ -129,7 +119,7 @@ static void begin(struct call *call, int member)
 /* A question was asked under the lock, and is answered by `end`. */
 static enum broker_end end_question(struct broker *broker, enum broker_end end)
 {
-    unlock(broker);
+    sequencer_unlock(broker);
     if (end == BROKER_PENDING && broker->store->ops->asked)
         broker->store->ops->asked(broker->store);
     return end;
@@ -138,9 +128,9 @@ static enum broker_end end_question(struct broker *broker, enum broker_end end)
 enum broker_end broker_control(struct broker *broker, int member, struct control_call *control)
 {
     begin(&control->call, member);
-    lock(broker);
+    sequencer_lock(broker);
     enum broker_end end = dispatcher_control(&broker->dispatcher, control);
-    unlock(broker);
+    sequencer_unlock(broker);
     return end;
 }
 
@@ -180,7 +170,7 @@ enum broker_end broker_read(struct broker *broker, int member, struct read_call 
         from->gap = false;
         from->known = max_u64(read->after, max_u64(from->from, from->told));
     }
-    lock(broker);
+    sequencer_lock(broker);
     read->head = broker->head;
     read->above_head = !read->descending && read->after > broker->head;
     return end_question(broker, read->above_head ? BROKER_ANSWERED
@@ -209,7 +199,7 @@ enum broker_end broker_inquire(struct broker *broker, int member, struct inquiry
 {
     struct store *store = broker->store;
     begin(&inquiry->call, member);
-    lock(broker);
+    sequencer_lock(broker);
     bool known = know_presence(broker, inquiry) || !store->ops->last_seen || !store->up;
     return end_question(broker, known ? BROKER_ANSWERED : store->ops->last_seen(store, inquiry));
 }
@@ -218,7 +208,7 @@ enum broker_end broker_device(struct broker *broker, int member, struct device_c
 {
     begin(&device->call, member);
     device->found = false;
-    lock(broker);
+    sequencer_lock(broker);
     device->cursor = min_u64(device->cursor, broker->head);
     return end_question(broker, broker->store->ops->device(broker->store, device));
 }
@@ -230,7 +220,7 @@ enum broker_end broker_lookup(struct broker *broker, int member, struct lookup *
     lookup->acks = NULL;
     lookup->ack_count = 0;
     lookup->durable = broker->store->durable;
-    lock(broker);
+    sequencer_lock(broker);
     return end_question(broker, broker->store->ops->find(broker->store, lookup));
 }
 
@@ -244,15 +234,15 @@ void broker_flush(struct broker *broker)
 
 void broker_tick(struct broker *broker)
 {
-    lock(broker);
+    sequencer_lock(broker);
     broker->store->ops->tick(broker->store);
-    unlock(broker);
+    sequencer_unlock(broker);
 }
 
 struct broker_stats broker_stats(struct broker *broker)
 {
     const struct store *store = broker->store;
-    lock(broker);
+    sequencer_lock(broker);
     struct broker_stats stats = {
         .messages = store->messages,
         .bytes = store->bytes,
@@ -260,6 +250,6 @@ struct broker_stats broker_stats(struct broker *broker)
         .up = store->up,
         .disk_free = store->disk_free,
     };
-    unlock(broker);
+    sequencer_unlock(broker);
     return stats;
 }

@@ -18,6 +18,16 @@ struct sequence {
     bool by_thread;       /* then whoever asked hears of it through the inbox */
 };
 
+void sequencer_lock(struct broker *broker)
+{
+    pthread_mutex_lock(&broker->mutex);
+}
+
+void sequencer_unlock(struct broker *broker)
+{
+    pthread_mutex_unlock(&broker->mutex);
+}
+
 /* ---- numbers and keys ---- */
 
 /* Did this publish's key come before? */
@@ -139,16 +149,16 @@ static void write_batch(struct broker *broker, struct sequence *sequence)
     const struct batch *batch = &sequence->batch;
     number_all(broker, sequence);
     broker->store->ops->write(broker->store, batch);
-    store_lock(broker->store);
+    sequencer_lock(broker);
     for (size_t i = 0; i < batch->count; i++) {
         conclude_and_answer(broker, sequence, batch->jobs[i]);
         if (i % LET_IN == LET_IN - 1) { /* whoever waits for the lock */
-            store_unlock(broker->store);
+            sequencer_unlock(broker);
             store_wake(broker->store);
-            store_lock(broker->store);
+            sequencer_lock(broker);
         }
     }
-    store_unlock(broker->store);
+    sequencer_unlock(broker);
     store_wake(broker->store);
 }
 
@@ -187,12 +197,12 @@ static void *sequence_loop(void *context)
     struct call *jobs[MAX_BATCH];
     for (;;) {
         struct sequence sequence = {.batch = {.jobs = jobs}, .by_thread = true};
-        store_lock(broker->store);
+        sequencer_lock(broker);
         if (!broker->stopping && list_empty(&broker->jobs))
             wait_for_jobs(broker);
         take_batch(broker, &sequence.batch);
         bool stop = broker->stopping && !sequence.batch.count;
-        store_unlock(broker->store);
+        sequencer_unlock(broker);
         if (stop)
             return NULL;
         write_batch(broker, &sequence);
@@ -222,12 +232,12 @@ static void sequence_now(struct broker *broker, struct call *call, enum job job)
 enum broker_end sequencer_take(struct broker *broker, struct call *call, enum job job)
 {
     bool waits = broker->store->ops->write != NULL;
-    store_lock(broker->store);
+    sequencer_lock(broker);
     if (waits)
         enqueue(broker, call, job);
     else
         sequence_now(broker, call, job);
-    store_unlock(broker->store);
+    sequencer_unlock(broker);
     return waits ? BROKER_PENDING : BROKER_ANSWERED;
 }
 
@@ -242,12 +252,12 @@ void sequencer_flush(struct broker *broker)
 
 void store_lock(struct store *store)
 {
-    pthread_mutex_lock(&store->broker->mutex);
+    sequencer_lock(store->broker);
 }
 
 void store_unlock(struct store *store)
 {
-    pthread_mutex_unlock(&store->broker->mutex);
+    sequencer_unlock(store->broker);
 }
 
 void store_wait(struct store *store, pthread_cond_t *condition)
@@ -345,9 +355,9 @@ void sequencer_stop(struct broker *broker)
 {
     if (!broker->store->ops->write)
         return;
-    store_lock(broker->store);
+    sequencer_lock(broker);
     broker->stopping = true;
     pthread_cond_broadcast(&broker->has_jobs);
-    store_unlock(broker->store);
+    sequencer_unlock(broker);
     pthread_join(broker->thread, NULL);
 }
