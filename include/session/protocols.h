@@ -22,10 +22,10 @@ struct protocol {
     void *(*create)(struct sessions *sessions);
     /* Every client has been freed. NULL: there is nothing to destroy. */
     void (*destroy)(void *state);
-    /* Closes every client; then, where time is up, ends whatever is still there. NULL: another
-     * protocol's do it, whose sockets its own are. */
-    void (*close_all)(struct sessions *sessions, enum err reason);
-    void (*abort_all)(struct sessions *sessions);
+    /* Closes every client of that state; then, where time is up, ends whatever is still there.
+     * NULL: another protocol's do it, whose sockets its own are. */
+    void (*close_all)(void *state, enum err reason);
+    void (*abort_all)(void *state);
 };
 
 /* X(ROW, the file's struct protocol, in how many forms it writes a message): in this order they are

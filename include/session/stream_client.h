@@ -68,9 +68,10 @@ void stream_clients_init(struct stream_clients *all, const struct stream_client_
                          size_t max_seconds, struct reactor *reactor);
 /* Every client has been freed. */
 void stream_clients_finish(struct stream_clients *all);
-/* Closes all that wait to be due; then, where time is up, whatever is still there. */
-void stream_clients_close_all(struct stream_clients *all, enum err reason);
-void stream_clients_abort_all(struct stream_clients *all);
+/* For a struct protocol, whose state is a struct stream_clients or begins with one. Closes all that
+ * wait to be due; then, where time is up, whatever is still there. */
+void stream_clients_close_all(void *state, enum err reason);
+void stream_clients_abort_all(void *state);
 
 /* Serves a request for a struct stream_client: what it asks for is read and admitted, its device
  * found; then it is open, and due in so many seconds, or the request is answered. */

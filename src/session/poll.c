@@ -37,7 +37,7 @@ struct poll_session {
 };
 
 struct polls {
-    struct stream_clients clients;
+    struct stream_clients clients; /* first: this is a protocol's state */
     struct reactor *reactor;
     struct list news; /* polls to be answered at the end of this turn */
     struct reactor_hook turn;
@@ -205,21 +205,6 @@ static void destroy(void *state)
     free(polls);
 }
 
-static struct stream_clients *clients_of(const struct sessions *sessions)
-{
-    return &((struct polls *)protocol_state(sessions, PROTOCOL_POLL))->clients;
-}
-
-static void close_all(struct sessions *sessions, enum err reason)
-{
-    stream_clients_close_all(clients_of(sessions), reason);
-}
-
-static void abort_all(struct sessions *sessions)
-{
-    stream_clients_abort_all(clients_of(sessions));
-}
-
 /* ---- asking ---- */
 
 /* What is known of a request until it is answered or waits. */
@@ -297,8 +282,8 @@ static void start_waiting(struct asked *asked)
 {
     const struct sessions *sessions = request_context(asked->request);
     struct poll_session *self = poll_session_create(asked->request);
-    int err = self ? stream_client_open(&self->base, clients_of(sessions), asked->request,
-                                        &asked->subscribe_request, asked->wait)
+    int err = self ? stream_client_open(&self->base, protocol_state(sessions, PROTOCOL_POLL),
+                                        asked->request, &asked->subscribe_request, asked->wait)
                    : ERR_OUT_OF_MEMORY;
     if (!err) {
         self->after = self->base.client.session.cursor;
@@ -424,6 +409,6 @@ const struct protocol poll_protocol = {
     .routes = {routes, sizeof routes / sizeof *routes},
     .create = create,
     .destroy = destroy,
-    .close_all = close_all,
-    .abort_all = abort_all,
+    .close_all = stream_clients_close_all,
+    .abort_all = stream_clients_abort_all,
 };

@@ -62,7 +62,7 @@ void protocols_close_all(struct sessions *sessions, enum err reason)
 {
     for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
         if (protocols[i]->close_all)
-            protocols[i]->close_all(sessions, reason);
+            protocols[i]->close_all(sessions->states[i], reason);
     }
 }
 
@@ -70,6 +70,6 @@ void protocols_abort_all(struct sessions *sessions)
 {
     for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
         if (protocols[i]->abort_all)
-            protocols[i]->abort_all(sessions);
+            protocols[i]->abort_all(sessions->states[i]);
     }
 }

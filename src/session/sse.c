@@ -18,7 +18,7 @@
 #define REFUSED_MS      60000 /* one with a bad token shall not come back soon */
 
 struct sse_streams {
-    struct stream_clients clients;
+    struct stream_clients clients; /* first: this is a protocol's state */
     struct chunk *comment;
 };
 
@@ -222,24 +222,10 @@ static void destroy(void *state)
     free(all);
 }
 
-static struct stream_clients *clients_of(const struct sessions *sessions)
-{
-    return &((struct sse_streams *)protocol_state(sessions, PROTOCOL_SSE))->clients;
-}
-
-static void close_all(struct sessions *sessions, enum err reason)
-{
-    stream_clients_close_all(clients_of(sessions), reason);
-}
-
-static void abort_all(struct sessions *sessions)
-{
-    stream_clients_abort_all(clients_of(sessions));
-}
-
 static void serve(struct request *request)
 {
-    stream_client_serve(request, clients_of(request_context(request)), COMMENT_SECONDS);
+    stream_client_serve(request, protocol_state(request_context(request), PROTOCOL_SSE),
+                        COMMENT_SECONDS);
 }
 
 static const struct route routes[] = {
@@ -252,6 +238,6 @@ const struct protocol sse_protocol = {
     .routes = {routes, sizeof routes / sizeof *routes},
     .create = create,
     .destroy = destroy,
-    .close_all = close_all,
-    .abort_all = abort_all,
+    .close_all = stream_clients_close_all,
+    .abort_all = stream_clients_abort_all,
 };

@@ -252,8 +252,9 @@ void stream_clients_finish(struct stream_clients *all)
     timer_wheel_finish(&all->due);
 }
 
-void stream_clients_close_all(struct stream_clients *all, enum err reason)
+void stream_clients_close_all(void *state, enum err reason)
 {
+    struct stream_clients *all = state;
     struct list open;
     list_init(&open);
     timer_wheel_empty(&all->due, &open);
@@ -261,8 +262,9 @@ void stream_clients_close_all(struct stream_clients *all, enum err reason)
         session_close(&client->client.session, reason); /* which takes it off this list */
 }
 
-void stream_clients_abort_all(struct stream_clients *all)
+void stream_clients_abort_all(void *state)
 {
+    struct stream_clients *all = state;
     stream_clients_close_all(all, ERR_STOPPING);
     list_for_each_safe(client, &all->closing, struct stream_client, link)
         stream_client_end(client);

@@ -520,14 +520,19 @@ static void serve(struct request *request)
 
 /* ---- all WebSockets, those of rooms and echoes among them ---- */
 
-static void close_all(struct sessions *sessions, enum err reason)
+static void *create(struct sessions *sessions)
 {
-    websockets_close_all(sessions->websockets, reason);
+    return sessions->websockets; /* the worker's own */
 }
 
-static void abort_all(struct sessions *sessions)
+static void close_all(void *state, enum err reason)
 {
-    websockets_abort_all(sessions->websockets);
+    websockets_close_all(state, reason);
+}
+
+static void abort_all(void *state)
+{
+    websockets_abort_all(state);
 }
 
 static const struct route routes[] = {
@@ -537,6 +542,7 @@ static const struct route routes[] = {
 const struct protocol websocket_session_protocol = {
     .session_ops = &ops.session,
     .routes = {routes, sizeof routes / sizeof *routes},
+    .create = create,
     .close_all = close_all,
     .abort_all = abort_all,
 };

@@ -118,16 +118,6 @@ static void destroy(void *state)
     free(state);
 }
 
-static void close_all(struct sessions *sessions, enum err reason)
-{
-    stream_clients_close_all(protocol_state(sessions, PROTOCOL_NDJSON), reason);
-}
-
-static void abort_all(struct sessions *sessions)
-{
-    stream_clients_abort_all(protocol_state(sessions, PROTOCOL_NDJSON));
-}
-
 static void serve(struct request *request)
 {
     stream_client_serve(request, protocol_state(request_context(request), PROTOCOL_NDJSON),
@@ -143,6 +133,6 @@ const struct protocol ndjson_protocol = {
     .routes = {routes, sizeof routes / sizeof *routes},
     .create = create,
     .destroy = destroy,
-    .close_all = close_all,
-    .abort_all = abort_all,
+    .close_all = stream_clients_close_all,
+    .abort_all = stream_clients_abort_all,
 };
