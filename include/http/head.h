@@ -51,6 +51,8 @@ enum err head_check(const struct head *head, size_t max_size, struct head_body *
  */
 const char *head_find(const struct head *head, const char *name);
 
+bool head_is_http_1_1(const struct head *head);
+
 /* Several fields of a list header count as one, joined by commas (RFC 9110 section 5.3): all of
  * them, and a NUL, are added to the list; is the token in any of them? */
 void head_join(const struct head *head, const char *name, struct buf *list);

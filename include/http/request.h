@@ -19,10 +19,13 @@
 
 struct access;
 struct byte_quota;
+struct head;
 struct identity;
 struct reactor;
 struct request;
+struct response;
 struct sockaddr;
+struct target;
 
 /* ---- for a route's serve() ---- */
 
@@ -31,22 +34,12 @@ struct reactor *request_reactor(const struct request *request);
 /* When its head was whole, on the monotonic clock. */
 int64_t request_began_us(const struct request *request);
 
-/* As it came, without the query. */
-const char *request_path(const struct request *request);
-/* The decoded `:id` segment, proper by topic_is_name; a NUL follows. */
-const char *request_path_id(const struct request *request, size_t *ret_length);
-/* The second such segment. */
-const char *request_path_name(const struct request *request, size_t *ret_length);
+/* What it is asked by: the fields of its head, the words and the query of its target. */
+const struct head *request_head(const struct request *request);
+const struct target *request_target(const struct request *request);
+/* The response to come, for fields to be added to it. */
+struct response *request_response(struct request *request);
 
-/* A query parameter, decoded, borrowed; NULL: not there. */
-const char *request_query(struct request *request, const char *name);
-/* The next one of that name after the value `last`; NULL: from the first. */
-const char *request_query_next(struct request *request, const char *name, const char *last);
-
-/* A request header that came once, or NULL; and whether a list header has a token. */
-const char *request_header(const struct request *request, const char *name);
-bool request_header_has(const struct request *request, const char *name, const char *token);
-bool request_is_http_1_1(const struct request *request);
 /* Did the head announce a body, of one byte at least or by chunks? */
 bool request_has_body(const struct request *request);
 
@@ -63,19 +56,12 @@ const struct access *request_access(const struct request *request);
 bool request_has_credentials(struct request *request);
 int request_identify(struct request *request, const char **ret_why);
 struct identity *request_take_who(struct request *request);
-/* A word of Sec-WebSocket-Protocol that begins so: what follows there, or NULL. */
-const char *request_subprotocol(const struct request *request, const char *beginning,
-                                size_t *ret_length);
 
 /* What counts the bytes of this worker's requests. */
 struct byte_quota *request_quota(const struct request *request);
 /* How long the answer may be, where it can be cut into pages: as long as wished for, or less while
  * others hold much. It is counted as such until it is made. */
 size_t request_reserve(struct request *request, size_t wish);
-
-/* Adds a header to the answer to come. name and value live until then. At most
- * RESPONSE_MAX_FIELDS. */
-void request_add_header(struct request *request, const char *name, const char *value);
 
 /* Answers with these bytes, which change hands (a failed buffer becomes 503). */
 void request_answer(struct request *request, int status, const char *content_type,

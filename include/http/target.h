@@ -44,6 +44,10 @@ bool target_fits(struct target *target, const char *pattern);
 /* Decodes the words of the path that fitted last. False: one is not proper by topic_is_name. */
 bool target_decode_words(struct target *target);
 
+/* The first of these words, decoded, a NUL follows; and the second. */
+const char *target_id(const struct target *target, size_t *ret_length);
+const char *target_name(const struct target *target, size_t *ret_length);
+
 /* A query parameter, decoded, borrowed; NULL: not there. */
 const char *target_query(const struct target *target, const char *name);
 /* The next one of that name after the value `last`; NULL: from the first. */

@@ -6,11 +6,12 @@
 #include "engine/reactor.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "http/target.h"
 
 static void channels_describe_serve(struct request *request)
 {
     size_t length;
-    const char *name = request_path_id(request, &length);
+    const char *name = target_id(request_target(request), &length);
     struct topic channel = topic_make(TOPIC_CHANNEL, name, length);
     struct buf body;
     buf_init(&body);

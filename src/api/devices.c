@@ -11,6 +11,7 @@
 #include "http/json_body.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "http/target.h"
 #include "session/subscribe_request.h"
 
 #define RETRY "Try again in a moment."
@@ -31,7 +32,7 @@ static struct asking *asking_create(struct request *request, const char *device,
         return NULL;
     }
     size_t user_length;
-    const char *user = request_path_id(request, &user_length);
+    const char *user = target_id(request_target(request), &user_length);
     memcpy(asking->user, user, user_length);
     memcpy(asking->device, device, length);
     asking->request = request;
@@ -128,7 +129,7 @@ static void devices_ack_serve(struct request *request)
 static void devices_forget_serve(struct request *request)
 {
     size_t length;
-    const char *device = request_path_name(request, &length);
+    const char *device = target_name(request_target(request), &length);
     struct asking *asking =
         request_may_ask(request) ? asking_create(request, device, length) : NULL;
     if (!asking)

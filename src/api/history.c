@@ -8,6 +8,7 @@
 #include "engine/broker.h"
 #include "engine/reactor.h"
 #include "http/request.h"
+#include "http/target.h"
 #include "model/message.h"
 
 #define JSON_TYPE     "application/json"
@@ -16,7 +17,7 @@
 
 bool history_read_limit(struct request *request, size_t *ret_limit)
 {
-    const char *text = request_query(request, "limit");
+    const char *text = target_query(request_target(request), "limit");
     uint64_t limit = DEFAULT_LIMIT;
     if (text &&
         (!text_parse_u64(text, strlen(text), &limit) || !limit || limit > HISTORY_MAX_LIMIT)) {
@@ -40,7 +41,7 @@ struct history {
 static bool read_id(struct request *request, const char *name, bool may_be_empty, bool *ret_given,
                     uint64_t *ret_id)
 {
-    const char *text = request_query(request, name);
+    const char *text = target_query(request_target(request), name);
     *ret_given = text != NULL;
     if (!text || (may_be_empty && !*text) ||
         (strlen(text) < TEXT_ID_SIZE && text_parse_u64(text, strlen(text), ret_id)))
@@ -133,7 +134,7 @@ void history_serve(struct request *request, enum topic_kind kind)
     }
     history->request = request;
     size_t length;
-    const char *name = request_path_id(request, &length);
+    const char *name = target_id(request_target(request), &length);
     history->topic.topic = topic_make(kind, name, length);
     history->read = (struct read_call){
         .call = {.done = on_page},

@@ -10,6 +10,7 @@
 #include "engine/reactor.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "http/target.h"
 #include "model/identity.h"
 #include "model/message.h"
 #include "session/subscribe_request.h"
@@ -86,7 +87,7 @@ static void messages_describe_serve(struct request *request)
     size_t length;
     if (!request_may_ask(request))
         return;
-    if (!subscribe_request_parse_cursor(request_path_id(request, &length), &id)) {
+    if (!subscribe_request_parse_cursor(target_id(request_target(request), &length), &id)) {
         request_problem(request, ERR_BAD_ID, NULL, "A message's id is a number.");
         return;
     }

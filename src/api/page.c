@@ -4,25 +4,29 @@
 #include <string.h>
 
 #include "api/embedded.h"
+#include "http/head.h"
 #include "http/request.h"
+#include "http/response.h"
 #include "http/route.h"
+#include "http/target.h"
 
 static void serve(struct request *request, const struct embedded *file)
 {
-    bool zipped = request_header_has(request, "Accept-Encoding", "gzip");
+    bool zipped = head_list_has(request_head(request), "Accept-Encoding", "gzip");
     const struct embedded_form *form = zipped ? &file->gzip : &file->plain;
-    const char *known = request_header(request, "If-None-Match");
-    request_add_header(request, "ETag", form->etag);
-    request_add_header(request, "Cache-Control", "no-cache"); /* ask, and be told 304 */
-    request_add_header(request, "Vary", "Accept-Encoding");
+    const char *known = head_find(request_head(request), "If-None-Match");
+    response_add_field(request_response(request), "ETag", form->etag);
+    response_add_field(request_response(request), "Cache-Control",
+                       "no-cache"); /* ask, and be told 304 */
+    response_add_field(request_response(request), "Vary", "Accept-Encoding");
     if (known && strstr(known, form->etag)) {
         request_answer_static(request, 304, NULL, "", 0);
         return;
     }
-    request_add_header(request, "Content-Security-Policy", file->csp);
-    request_add_header(request, "X-Content-Type-Options", "nosniff");
+    response_add_field(request_response(request), "Content-Security-Policy", file->csp);
+    response_add_field(request_response(request), "X-Content-Type-Options", "nosniff");
     if (zipped)
-        request_add_header(request, "Content-Encoding", "gzip");
+        response_add_field(request_response(request), "Content-Encoding", "gzip");
     request_answer_static(request, 200, file->content_type, form->bytes, form->size);
 }
 
@@ -48,8 +52,8 @@ static int compare_path(const void *path, const void *file)
 static void page_site_serve(struct request *request)
 {
     const struct embedded_file *found =
-        bsearch(request_path(request), embedded_site, embedded_site_size, sizeof *embedded_site,
-                compare_path);
+        bsearch(request_target(request)->path, embedded_site, embedded_site_size,
+                sizeof *embedded_site, compare_path);
     if (found)
         serve(request, &found->file);
     else

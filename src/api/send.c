@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/json_body.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -48,7 +49,7 @@ static void publish(struct request *request, struct publish_request *publish_req
 static void send_message_serve(struct request *request)
 {
     struct publish_source source = {
-        .key = request_header(request, "Idempotency-Key"),
+        .key = head_find(request_head(request), "Idempotency-Key"),
         .who = request_who(request),
     };
     struct publish_problem problem;

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "engine/broker.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/json_body.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -326,7 +327,7 @@ static void *open_batch(struct request *request)
 {
     if (!request_may_ask(request) || !json_body_is_lines(request))
         return NULL;
-    if (request_header(request, "Idempotency-Key")) {
+    if (head_find(request_head(request), "Idempotency-Key")) {
         request_problem(request, ERR_BAD_FIELD, "key", "Give each line its own \"key\".");
         return NULL;
     }

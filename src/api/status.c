@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "engine/broker.h"
 #include "http/request.h"
+#include "http/response.h"
 #include "http/route.h"
 #include "session/protocols.h"
 #include "model/access.h"
@@ -18,7 +19,7 @@
 
 static void answer(struct request *request, const char *text, size_t size)
 {
-    request_add_header(request, "Cache-Control", "no-store");
+    response_add_field(request_response(request), "Cache-Control", "no-store");
     request_answer_static(request, 200, "application/json", text, size);
 }
 

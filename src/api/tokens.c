@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/response.h"
 #include "http/route.h"
 #include "model/access.h"
 #include "model/identity.h"
@@ -116,7 +117,7 @@ static void answer(const struct asked *asked, const char *token)
     buf_add_format(&body, "{\"token\":\"%s\",\"user\":", token);
     buf_add_json(&body, draft->user, strlen(draft->user));
     buf_add_format(&body, ",\"expires_at\":\"%s\"}\n", expires);
-    request_add_header(asked->request, "Cache-Control", "no-store");
+    response_add_field(request_response(asked->request), "Cache-Control", "no-store");
     request_answer(asked->request, 200, "application/json", &body);
 }
 

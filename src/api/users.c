@@ -17,6 +17,7 @@
 #include "http/json_body.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "http/target.h"
 #include "model/access.h"
 #include "model/identity.h"
 #include "model/revocations.h"
@@ -39,7 +40,7 @@ static void out_of_memory(struct request *request)
 static struct topic user_of(const struct request *request)
 {
     size_t length;
-    const char *name = request_path_id(request, &length);
+    const char *name = target_id(request_target(request), &length);
     return topic_make(TOPIC_USER, name, length);
 }
 
@@ -294,8 +295,8 @@ static void answer_list(struct asking *asking)
 
 static void users_list_serve(struct request *request)
 {
-    const char *online = request_query(request, "online");
-    const char *from = request_query(request, "from");
+    const char *online = target_query(request_target(request), "online");
+    const char *from = target_query(request_target(request), "from");
     size_t limit;
     if (!history_read_limit(request, &limit))
         return;

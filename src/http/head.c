@@ -21,6 +21,11 @@ static size_t count_named(const struct head *head, const char *name,
     return count;
 }
 
+bool head_is_http_1_1(const struct head *head)
+{
+    return strcmp(head->version, "HTTP/1.1") == 0;
+}
+
 const char *head_find(const struct head *head, const char *name)
 {
     const struct head_field *field;

@@ -6,6 +6,7 @@
 
 #include "base/json_text.h"
 #include "base/text.h"
+#include "http/head.h"
 #include "http/request.h"
 
 #define CURL_DEFAULT "application/x-www-form-urlencoded"
@@ -32,7 +33,8 @@ static bool is_json_type(const char *type)
  * only clients that are no browsers may leave the right one out. */
 static bool may_omit_type(const struct request *request, const char *type)
 {
-    return !request_header(request, "Origin") && !request_header(request, "Sec-Fetch-Site") &&
+    return !head_find(request_head(request), "Origin") &&
+           !head_find(request_head(request), "Sec-Fetch-Site") &&
            (!type || text_equal_nocase(type, media_type_length(type), CURL_DEFAULT));
 }
 
@@ -49,7 +51,7 @@ static bool is_accepted(const struct request *request)
 {
     size_t size;
     const char *body = request_body(request, &size);
-    const char *type = request_header(request, "Content-Type");
+    const char *type = head_find(request_head(request), "Content-Type");
     return (type && is_json_type(type)) ||
            (may_omit_type(request, type) && starts_like_object(body, size));
 }
@@ -58,7 +60,7 @@ bool json_body_is_lines(struct request *request)
 {
     static const char *const names[] = {"application/x-ndjson", "application/ndjson",
                                         "application/jsonl"};
-    const char *type = request_header(request, "Content-Type");
+    const char *type = head_find(request_head(request), "Content-Type");
     bool fits = may_omit_type(request, type);
     for (size_t i = 0; !fits && i < sizeof names / sizeof *names; i++)
         fits = type && text_equal_nocase(type, media_type_length(type), names[i]);

@@ -29,6 +29,21 @@ size_t request_max_body(const struct request *request)
     return request->all->limits.max_body;
 }
 
+const struct head *request_head(const struct request *request)
+{
+    return &request->head;
+}
+
+const struct target *request_target(const struct request *request)
+{
+    return &request->target;
+}
+
+struct response *request_response(struct request *request)
+{
+    return &request->response;
+}
+
 void *request_context(const struct request *request)
 {
     return request->route->state;
@@ -42,32 +57,6 @@ struct reactor *request_reactor(const struct request *request)
 int64_t request_began_us(const struct request *request)
 {
     return request->began_us;
-}
-
-const char *request_path(const struct request *request)
-{
-    return request->target.path;
-}
-
-const char *request_path_id(const struct request *request, size_t *ret_length)
-{
-    *ret_length = request->target.id_length;
-    return request->target.id;
-}
-
-const char *request_header(const struct request *request, const char *name)
-{
-    return head_find(&request->head, name);
-}
-
-bool request_header_has(const struct request *request, const char *name, const char *token)
-{
-    return head_list_has(&request->head, name, token);
-}
-
-bool request_is_http_1_1(const struct request *request)
-{
-    return strcmp(request->head.version, "HTTP/1.1") == 0;
 }
 
 bool request_has_body(const struct request *request)
@@ -94,28 +83,6 @@ const struct access *request_access(const struct request *request)
     return request->all->access;
 }
 
-const char *request_subprotocol(const struct request *request, const char *beginning,
-                                size_t *ret_length)
-{
-    return head_list_find(&request->head, "Sec-WebSocket-Protocol", beginning, ret_length);
-}
-
-const char *request_path_name(const struct request *request, size_t *ret_length)
-{
-    *ret_length = request->target.name_length;
-    return request->target.name;
-}
-
-const char *request_query(struct request *request, const char *name)
-{
-    return target_query(&request->target, name);
-}
-
-const char *request_query_next(struct request *request, const char *name, const char *last)
-{
-    return target_query_next(&request->target, name, last);
-}
-
 struct byte_quota *request_quota(const struct request *request)
 {
     return request->all->quota;
@@ -126,11 +93,6 @@ size_t request_reserve(struct request *request, size_t wish)
     size_t share = byte_quota_share(request->all->quota, wish);
     byte_quota_set(request->all->quota, &request->answer_held, byte_quota_counted(share));
     return share;
-}
-
-void request_add_header(struct request *request, const char *name, const char *value)
-{
-    response_add_field(&request->response, name, value);
 }
 
 /* ---- answering ---- */
@@ -159,7 +121,7 @@ static bool body_is_left(const struct request *request)
     const struct head_body *body = &request->announced;
     return request->state == REQUEST_BODY && body->any && !request->close &&
            (body->chunked || body->length > REQUESTS_SHORT_BODY) &&
-           !request_header(request, "Expect");
+           !head_find(&request->head, "Expect");
 }
 
 /* libmicrohttpd answers after the body only, or closes the socket over bytes that are unread, and
@@ -261,7 +223,7 @@ void request_problem(struct request *request, enum err err, const char *field, c
 /* `Bearer x` (RFC 6750 section 2.1), or NULL. */
 static const char *bearer(const struct request *request)
 {
-    const char *value = request_header(request, "Authorization");
+    const char *value = head_find(&request->head, "Authorization");
     if (!value || strncasecmp(value, "Bearer ", 7) != 0)
         return NULL;
     return value + 7 + strspn(value + 7, " ");
@@ -273,10 +235,10 @@ static const char *find_credentials(struct request *request, size_t *ret_length)
 {
     const char *text = bearer(request);
     if (!text && request->route->right == RIGHT_RECEIVE) {
-        text = request_subprotocol(request, REQUEST_BEARER, ret_length);
+        text = head_list_find(&request->head, "Sec-WebSocket-Protocol", REQUEST_BEARER, ret_length);
         if (text)
             return text;
-        text = request_query(request, "token");
+        text = target_query(&request->target, "token");
     }
     *ret_length = text ? strlen(text) : 0;
     return text;
@@ -324,7 +286,7 @@ void request_refuse(struct request *request, enum err err, const char *why)
 {
     request_note_refusal(request, err, why);
     if (err_status(err) == 401)
-        request_add_header(request, "WWW-Authenticate", "Bearer");
+        response_add_field(&request->response, "WWW-Authenticate", "Bearer");
     request_problem(request, err, NULL,
                     err_status(err) == 401 ? "Send Authorization: Bearer and a key or token: %s."
                                            : "This needs %s.",

@@ -14,9 +14,11 @@
 #include "base/origin.h"
 #include "base/text.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/parser.h"
 #include "http/request.h"
 #include "http/requests.h"
+#include "http/response.h"
 #include "http/route.h"
 #include "model/access.h"
 #include "model/identity.h"
@@ -34,7 +36,7 @@ static enum err judge_head(struct request *request, const char **ret_detail)
 /* Taken from the client if it is plain, else made. */
 static void set_request_id(struct request *request)
 {
-    const char *given = request_header(request, "X-Request-Id");
+    const char *given = head_find(request_head(request), "X-Request-Id");
     size_t length = given ? strlen(given) : 0;
     if (length && length < RESPONSE_REQUEST_ID_SIZE && text_is_token(given, length))
         memcpy(request->response.request_id, given, length + 1);
@@ -48,11 +50,12 @@ static void set_request_id(struct request *request)
  * origin asks for it gets. */
 static void answer_preflight(struct request *request)
 {
-    const char *headers = request_header(request, "Access-Control-Request-Headers");
-    request_add_header(request, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+    const char *headers = head_find(request_head(request), "Access-Control-Request-Headers");
+    response_add_field(request_response(request), "Access-Control-Allow-Methods",
+                       "GET, POST, DELETE");
     if (headers && text_is_token_list(headers))
-        request_add_header(request, "Access-Control-Allow-Headers", headers);
-    request_add_header(request, "Access-Control-Max-Age", "600");
+        response_add_field(request_response(request), "Access-Control-Allow-Headers", headers);
+    response_add_field(request_response(request), "Access-Control-Max-Age", "600");
     request_answer_static(request, MHD_HTTP_NO_CONTENT, NULL, "", 0);
 }
 
@@ -66,11 +69,11 @@ static void answer_methods(struct request *request, struct buf *allow)
     }
     bool options = strcmp(request->head.method, "OPTIONS") == 0;
     if (options && request->response.origin &&
-        request_header(request, "Access-Control-Request-Method")) {
+        head_find(request_head(request), "Access-Control-Request-Method")) {
         answer_preflight(request);
         return;
     }
-    request_add_header(request, "Allow", allow->data);
+    response_add_field(request_response(request), "Allow", allow->data);
     if (options)
         request_answer_static(request, MHD_HTTP_NO_CONTENT, NULL, "", 0);
     else
@@ -81,7 +84,7 @@ static void answer_methods(struct request *request, struct buf *allow)
  * credentials it would take cursors and sessions of others. */
 static bool is_slipped_in(const struct request *request)
 {
-    const char *site = request_header(request, "Sec-Fetch-Site");
+    const char *site = head_find(request_head(request), "Sec-Fetch-Site");
     return access_is_open(request->all->access) && !request->response.origin && site &&
            strcasecmp(site, "cross-site") == 0;
 }
@@ -160,9 +163,9 @@ static void refuse_origin(struct request *request, const char *origin)
 static bool check_access(struct request *request)
 {
     const char *host = request->target.authority; /* RFC 9112 section 3.2.2: before Host */
-    const char *origin = request_header(request, "Origin");
+    const char *origin = head_find(request_head(request), "Origin");
     if (!host)
-        host = request_header(request, "Host");
+        host = head_find(request_head(request), "Host");
     if (!access_host_allowed(request->all->access, host ? host : "localhost")) {
         request_problem(request, ERR_HOST_NOT_ALLOWED, NULL,
                         "Use localhost, 127.0.0.1 or [::1]; --insecure-open serves any name.");
@@ -205,7 +208,7 @@ static void refuse_body(struct request *request)
 /* Nobody here unpacks what is packed (RFC 9110 section 15.5.16). */
 static bool is_packed(const struct request *request)
 {
-    const char *coding = request_header(request, "Content-Encoding");
+    const char *coding = head_find(request_head(request), "Content-Encoding");
     return request->announced.any && coding && strcasecmp(coding, "identity") != 0;
 }
 
@@ -214,7 +217,7 @@ static void judge_body(struct request *request)
 {
     const struct body_handler *body_handler = request->route->body_handler;
     if (is_packed(request)) {
-        request_add_header(request, "Accept-Encoding", "identity");
+        response_add_field(request_response(request), "Accept-Encoding", "identity");
         request_problem(request, ERR_UNSUPPORTED_MEDIA_TYPE, NULL,
                         "Send the body as it is, without Content-Encoding.");
     } else if (request->announced.length > max_body(request)) {
@@ -281,7 +284,7 @@ static void gather(struct request *request, const char *bytes, size_t size)
         buf_add(&request->body, bytes, size);
     } else {
         drop_body(request);
-        request_add_header(request, "Retry-After", "5");
+        response_add_field(request_response(request), "Retry-After", "5");
         request_problem(request, ERR_OVERLOADED, NULL, "Try again in a moment.");
     }
 }
@@ -341,7 +344,8 @@ static void serve(struct request *request)
 static bool may_end(const struct request *request)
 {
     return request->state != REQUEST_CUT && !request->close &&
-           request->announced.length <= REQUESTS_SHORT_BODY && !request_header(request, "Expect");
+           request->announced.length <= REQUESTS_SHORT_BODY &&
+           !head_find(request_head(request), "Expect");
 }
 
 static int first_call(struct request *request, const char *method, const char *version)

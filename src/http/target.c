@@ -105,6 +105,18 @@ bool target_split(struct target *target)
     return decode_query(target->query, mark + 1);
 }
 
+const char *target_id(const struct target *target, size_t *ret_length)
+{
+    *ret_length = target->id_length;
+    return target->id;
+}
+
+const char *target_name(const struct target *target, size_t *ret_length)
+{
+    *ret_length = target->name_length;
+    return target->name;
+}
+
 const char *target_query(const struct target *target, const char *name)
 {
     return target_query_next(target, name, NULL);

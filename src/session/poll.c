@@ -12,6 +12,8 @@
 #include "engine/broker.h"
 #include "engine/reactor.h"
 #include "http/request.h"
+#include "http/response.h"
+#include "http/target.h"
 #include "model/connection_manager.h"
 #include "model/message.h"
 #include "session/protocols.h"
@@ -261,7 +263,7 @@ static void answer_page(struct asked *asked)
     metrics_add(&sessions->reactor->metrics.delivered[PROTOCOL_POLL], (int64_t)read->count);
     if (!sessions->stopping)
         broker_linger(sessions->reactor->broker, &asked->subscribe_request.start.user);
-    request_add_header(asked->request, "Cache-Control", "no-store");
+    response_add_field(request_response(asked->request), "Cache-Control", "no-store");
     request_answer(asked->request, 200, JSON_TYPE, &body);
 }
 
@@ -318,7 +320,7 @@ static void on_page(struct call *call)
 static bool read_wait(struct request *request, size_t *ret_wait)
 {
     const struct sessions *sessions = request_context(request);
-    const char *text = request_query(request, "wait");
+    const char *text = target_query(request_target(request), "wait");
     uint64_t wait = (uint64_t)(sessions->poll_wait_ms + 999) / 1000;
     if (text && (!text_parse_u64(text, strlen(text), &wait) || wait > MAX_WAIT)) {
         request_problem(request, ERR_BAD_PARAMETER, "wait",

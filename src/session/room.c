@@ -11,7 +11,9 @@
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/request.h"
+#include "http/target.h"
 #include "model/access.h"
 #include "model/connection_manager.h"
 #include "model/identity.h"
@@ -273,7 +275,7 @@ static int admit(struct request *request, struct guest *self)
 /* A browser that offers words wants one back. */
 static const char *protocol_of(const struct request *request)
 {
-    return request_header_has(request, "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)
+    return head_list_has(request_head(request), "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)
                ? TEXT_FORM_PROTOCOL
                : NULL;
 }
@@ -327,8 +329,8 @@ static void serve_lobby(struct request *request)
 static void serve_room(struct request *request)
 {
     size_t room_length;
-    const char *room = request_path_id(request, &room_length);
-    const char *name = request_query(request, "name");
+    const char *room = target_id(request_target(request), &room_length);
+    const char *name = target_query(request_target(request), "name");
     bool named = access_is_open(request_access(request)); /* else the token says who it is */
     if (named && (!name || !topic_is_name(name, strlen(name)))) {
         request_problem(request, ERR_BAD_PARAMETER, "name",

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "http/request.h"
+#include "http/response.h"
 
 int64_t sessions_retry_ms(const struct sessions *sessions)
 {
@@ -15,6 +16,6 @@ int64_t sessions_retry_ms(const struct sessions *sessions)
 
 void sessions_refuse(struct request *request, int err)
 {
-    request_add_header(request, "Retry-After", "5");
+    response_add_field(request_response(request), "Retry-After", "5");
     request_problem(request, (enum err)err, NULL, "Try again later.");
 }

@@ -173,7 +173,7 @@ static void refuse(struct request *request, enum err err, const char *why)
     request_note_refusal(request, err, why);
     buf_init(&body);
     write_bye(&body, err, REFUSED_MS);
-    request_add_header(request, "Cache-Control", RESPONSE_STREAM_CACHE);
+    response_add_field(request_response(request), "Cache-Control", RESPONSE_STREAM_CACHE);
     request_answer(request, 200, RESPONSE_STREAM_TYPE, &body);
 }
 

@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "engine/broker.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/target.h"
 #include "model/identity.h"
 
 /* Of ?max=. */
@@ -26,10 +28,10 @@ bool subscribe_request_parse_cursor(const char *text, uint64_t *ret_cursor)
  * URL as it was at first; else what the URL says. */
 static const char *find_after(struct request *request)
 {
-    const char *last = request_header(request, "Last-Event-ID");
+    const char *last = head_find(request_head(request), "Last-Event-ID");
     if (!last || !*last)
-        last = request_query(request, "lastEventId");
-    return last && *last ? last : request_query(request, "after");
+        last = target_query(request_target(request), "lastEventId");
+    return last && *last ? last : target_query(request_target(request), "after");
 }
 
 static bool read_after(struct request *request, struct catch_up_start *start)
@@ -46,7 +48,7 @@ static bool read_after(struct request *request, struct catch_up_start *start)
 /* What is told in a message's place must fit in. */
 static bool read_max(struct request *request, struct subscribe_request *subscribe_request)
 {
-    const char *text = request_query(request, "max");
+    const char *text = target_query(request_target(request), "max");
     uint64_t max = 0;
     if (text &&
         (!text_parse_u64(text, strlen(text), &max) || max < MAX_LOWEST || max > MAX_HIGHEST)) {
@@ -71,7 +73,8 @@ static size_t count_channels(struct request *request, const char *list, size_t *
 {
     size_t count = count_words(list);
     *ret_size = strlen(list) + 1;
-    for (const char *name = NULL; (name = request_query_next(request, "channel", name)); count++)
+    for (const char *name = NULL;
+         (name = target_query_next(request_target(request), "channel", name)); count++)
         *ret_size += strlen(name) + 1;
     return count;
 }
@@ -111,7 +114,8 @@ static bool add_channels(struct request *request, struct subscribe_request *subs
         to += length;
     }
     to++;
-    for (const char *name = NULL; (name = request_query_next(request, "channel", name));) {
+    for (const char *name = NULL;
+         (name = target_query_next(request_target(request), "channel", name));) {
         size_t length = strlen(name);
         memcpy(to, name, length + 1);
         if (!add_channel(subscribe_request, to, length))
@@ -126,7 +130,7 @@ static bool copy_names(struct request *request, struct subscribe_request *subscr
                        const char *list, const char *device)
 {
     size_t length, size, device_length = strlen(device);
-    const char *user = request_path_id(request, &length);
+    const char *user = target_id(request_target(request), &length);
     size_t words = count_channels(request, list, &size);
     if (words > CATCH_UP_MAX_CHANNELS) {
         request_problem(request, ERR_TOO_MANY_CHANNELS, "channels",
@@ -223,8 +227,8 @@ static bool read_body(struct request *request, struct subscribe_request *subscri
 bool subscribe_request_read(struct request *request, struct subscribe_request *ret_request)
 {
     struct subscribe_request *subscribe_request = ret_request;
-    const char *list = request_query(request, "channels");
-    const char *device = request_query(request, "device");
+    const char *list = target_query(request_target(request), "channels");
+    const char *device = target_query(request_target(request), "device");
     *subscribe_request = (struct subscribe_request){0};
     if (device && !topic_is_name(device, strlen(device))) {
         request_problem(request, ERR_BAD_PARAMETER, "device",

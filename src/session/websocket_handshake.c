@@ -2,13 +2,15 @@
 
 #include <string.h>
 
+#include "http/head.h"
 #include "http/request.h"
+#include "http/response.h"
 #include "socket/websocket.h"
 
 static bool ask_for_upgrade(struct request *request)
 {
-    request_add_header(request, "Upgrade", "websocket");
-    request_add_header(request, "Sec-WebSocket-Version", "13");
+    response_add_field(request_response(request), "Upgrade", "websocket");
+    response_add_field(request_response(request), "Sec-WebSocket-Version", "13");
     request_problem(request, ERR_UPGRADE_REQUIRED, NULL,
                     "Open a WebSocket here (RFC 6455, version 13).");
     return false;
@@ -22,11 +24,12 @@ static bool refuse(struct request *request, const char *detail)
 
 bool websocket_handshake_check(struct request *request, char ret_accept[static DIGEST_ACCEPT_SIZE])
 {
-    const char *version = request_header(request, "Sec-WebSocket-Version");
-    const char *key = request_header(request, "Sec-WebSocket-Key");
-    if (!request_is_http_1_1(request) || !request_header_has(request, "Upgrade", "websocket"))
+    const char *version = head_find(request_head(request), "Sec-WebSocket-Version");
+    const char *key = head_find(request_head(request), "Sec-WebSocket-Key");
+    if (!head_is_http_1_1(request_head(request)) ||
+        !head_list_has(request_head(request), "Upgrade", "websocket"))
         return ask_for_upgrade(request);
-    if (!request_header_has(request, "Connection", "Upgrade"))
+    if (!head_list_has(request_head(request), "Connection", "Upgrade"))
         return refuse(request, "The Connection header must list Upgrade.");
     if (!version || strcmp(version, "13") != 0)
         return ask_for_upgrade(request);

@@ -6,8 +6,10 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "engine/reactor.h"
+#include "http/head.h"
 #include "http/json_body.h"
 #include "http/request.h"
+#include "http/target.h"
 #include "model/access.h"
 #include "model/connection_manager.h"
 #include "model/identity.h"
@@ -394,22 +396,23 @@ static const struct websocket_role role = {
 /* Chosen by subprotocol, else by ?format=, else text. False: a problem was answered. */
 static bool choose_format(struct request *request, bool *ret_json, const char **ret_protocol)
 {
-    const char *format = request_query(request, "format");
+    const char *format = target_query(request_target(request), "format");
     if (format && strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
         request_problem(request, ERR_BAD_PARAMETER, "format", "format is json or text.");
         return false;
     }
     *ret_json = format && strcmp(format, "json") == 0;
     *ret_protocol = NULL;
-    if (request_header_has(request, "Sec-WebSocket-Protocol", PROTOCOL_JSON)) {
+    if (head_list_has(request_head(request), "Sec-WebSocket-Protocol", PROTOCOL_JSON)) {
         *ret_json = true;
         *ret_protocol = PROTOCOL_JSON;
-    } else if (request_header_has(request, "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)) {
+    } else if (head_list_has(request_head(request), "Sec-WebSocket-Protocol", TEXT_FORM_PROTOCOL)) {
         *ret_json = false;
         *ret_protocol = TEXT_FORM_PROTOCOL;
     }
     size_t length;
-    if (*ret_protocol || !request_subprotocol(request, REQUEST_BEARER, &length))
+    if (*ret_protocol ||
+        !head_list_find(request_head(request), "Sec-WebSocket-Protocol", REQUEST_BEARER, &length))
         return true;
     request_problem(request, ERR_BAD_HANDSHAKE, NULL,
                     "Offer " PROTOCOL_JSON " or " TEXT_FORM_PROTOCOL " beside the token: a browser "
@@ -435,7 +438,7 @@ static struct websocket_session *session_create(bool json)
 /* Does it say that a frame follows with what the handshake has no room for? */
 static bool wants_frame(struct request *request)
 {
-    const char *by = request_query(request, "auth");
+    const char *by = target_query(request_target(request), "auth");
     return by && strcmp(by, "frame") == 0;
 }
 

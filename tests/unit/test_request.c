@@ -8,6 +8,8 @@
 
 #include "base/buf.h"
 #include "desk.h"
+#include "http/head.h"
+#include "http/target.h"
 
 #define MAX_BODY 100
 #define MAX_LATE 256
@@ -55,11 +57,12 @@ static void serve_body(struct request *request)
 static void serve_words(struct request *request)
 {
     size_t length;
-    const char *id = request_path_id(request, &length);
-    const char *a = request_query(request, "a"), *lone = request_query(request, "lone");
+    const char *id = target_id(request_target(request), &length);
+    const char *a = target_query(request_target(request), "a"),
+               *lone = target_query(request_target(request), "lone");
     book.served++;
     snprintf(book.said, sizeof book.said, "%.*s|%s|%s|%s", (int)length, id, a ? a : "-",
-             lone ? lone : "-", request_query(request, "none") ? "?" : "-");
+             lone ? lone : "-", target_query(request_target(request), "none") ? "?" : "-");
     serve_now(request);
 }
 
@@ -81,7 +84,7 @@ static void serve_upgrade(struct request *request)
 
 static void *open_body_reader(struct request *request)
 {
-    if (request_header(request, "X-Refuse")) {
+    if (head_find(request_head(request), "X-Refuse")) {
         request_problem(request, ERR_FORBIDDEN, NULL, "No.");
         return NULL;
     }
