@@ -17,6 +17,9 @@ struct buf;
 bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
                       size_t *ret_size);
 
+/* How long the value is that begins at the first byte. */
+size_t json_text_value_size(const char *json, size_t size);
+
 /* Is there no white space between its tokens? */
 bool json_text_is_compact(const char *json, size_t size);
 

@@ -34,6 +34,9 @@ bool text_equal_nocase(const char *text, size_t length, const char *word);
 /* Decimal digits only, no sign, no overflow; false otherwise. */
 bool text_parse_u64(const char *text, size_t length, uint64_t *ret_number);
 
+/* Base64 with its padding (RFC 4648 section 4)? Nothing is so, too. */
+bool text_is_base64(const char *text, size_t length);
+
 /* How many single-character edits lead from one word to the other; for "did you mean". */
 size_t text_distance(const char *a, const char *b);
 
@@ -44,5 +47,7 @@ void text_format_id(uint64_t id, char ret_text[static TEXT_ID_SIZE]);
 /* 17 bytes: 16 hex digits and a NUL. */
 #define TEXT_HEX_SIZE 17
 void text_format_hex(uint64_t number, char ret_text[static TEXT_HEX_SIZE]);
+/* Exactly 16 hex digits; false otherwise. */
+bool text_parse_hex(const char *text, size_t length, uint64_t *ret_number);
 
 #endif

@@ -1,8 +1,8 @@
 /* json_body.h - the JSON object that a request brings.
  *
  * Shared by every route that takes one, and by the frames of clients. A member that is null, and a
- * null in a list, is as if it were not there: it is not in the object. `message` alone may be null.
- * Worker's thread only. */
+ * null in a list, is as if it were not there: it is not in the object. Only `message` may be null,
+ * and what stands in `args`. Worker's thread only. */
 #ifndef HTTP_JSON_BODY_H
 #define HTTP_JSON_BODY_H
 

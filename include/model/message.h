@@ -14,8 +14,13 @@
 #include "model/topic.h"
 
 struct buf;
+struct event_body;
 
-enum message_kind { MESSAGE_NOTIFICATION };
+enum message_kind {
+    MESSAGE_NOTIFICATION, /* the body is any JSON */
+    MESSAGE_EVENT,        /* it is as model/event_body.h says */
+    MESSAGE_KINDS
+};
 
 /* Everything a publisher brings; all borrowed until the call it is handed to returns. */
 struct draft {
@@ -70,15 +75,20 @@ void message_unref(struct message *message);
 /* Is it past its ttl? */
 bool message_expired(const struct message *message, int64_t wall_ms);
 
+/* The parts of the body of an event, borrowed from the message. */
+void message_split(const struct message *message, struct event_body *ret_event);
+
 /* What it costs to keep: the message and one ready frame. */
 size_t message_footprint(const struct message *message);
 
 /* Writes the members `"id":…,"sender":…,"message":…,"sent_at":…` without braces, and
- * `"channel":…` when it went to one. */
+ * `"channel":…` when it went to one. An event has `"event":…` before its message, which is the one
+ * argument, or `"args":[…]` in its place, and may have `"attachments":[…]`. */
 void message_write_members(const struct message *message, struct buf *buf);
 
-/* What is told of a message to who cannot take it: `"type":"too_large"`, all members but `message`,
- * and how many bytes that has, after which cursor it is to be found, and whether it is kept. */
+/* What is told of a message to who cannot take it: `"type":"too_large"`, all members but what it
+ * says, and how many bytes that has, after which cursor it is to be found, and whether it is kept.
+ */
 void message_write_outline(const struct message *message, struct buf *buf);
 
 /* A way to write a message on the wire. The slot is its index below MESSAGE_FORMATS; make returns

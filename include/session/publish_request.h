@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "engine/broker.h"
 #include "model/idempotency.h"
+#include "session/publish_problem.h"
 
 struct identity;
 
@@ -23,17 +24,10 @@ struct publish_options {
     int64_t ttl_max_ms;
 };
 
-/* Why an object is no message. */
-struct publish_problem {
-    enum err err;
-    const char *field; /* or NULL */
-    char detail[160];
-};
-
 struct publish_request {
     struct publish_call publish; /* first: done() finds the rest */
     json_t *body;                /* owned; names are borrowed from it */
-    struct buf message;
+    struct buf content;          /* the draft's body, where the object has it not as it is to be */
     struct idempotency_key key;
     bool many; /* it came with `receivers` */
     size_t count;

@@ -1,7 +1,7 @@
 /* wire_text.h - messages as plain text, for WebSocket clients that know no JSON.
  *
  * Frames ready to be written, in three forms. A message that is a JSON string shows as its text,
- * anything else as compact JSON. Any thread. */
+ * anything else as compact JSON; an event as its one argument, or the list. Any thread. */
 #ifndef SESSION_WIRE_TEXT_H
 #define SESSION_WIRE_TEXT_H
 

@@ -24,8 +24,9 @@ static void write_receivers(struct buf *buf, const struct publish_request *publi
 
 static bool is_known(const char *name)
 {
-    static const char *const known[] = {"sender",    "receiver", "receivers", "channel",
-                                        "broadcast", "message",  "ttl",       "key"};
+    static const char *const known[] = {"sender",    "receiver", "receivers",   "channel",
+                                        "broadcast", "message",  "ttl",         "key",
+                                        "event",     "args",     "attachments", "except"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(name, known[i]) == 0)
             return true;

@@ -116,6 +116,11 @@ bool json_text_member(const char *json, size_t size, const char *name, const cha
     return false;
 }
 
+size_t json_text_value_size(const char *json, size_t size)
+{
+    return (size_t)(skip_value(json, json + size) - json);
+}
+
 bool json_text_is_compact(const char *json, size_t size)
 {
     const char *end = json + size;

@@ -160,6 +160,20 @@ bool text_parse_u64(const char *text, size_t length, uint64_t *ret_number)
     return true;
 }
 
+bool text_is_base64(const char *text, size_t length)
+{
+    if (length % 4)
+        return false;
+    for (int padding = 0; padding < 2 && length && text[length - 1] == '='; padding++)
+        length--;
+    for (size_t i = 0; i < length; i++) {
+        bool is_letter = (text[i] >= 'A' && text[i] <= 'Z') || (text[i] >= 'a' && text[i] <= 'z');
+        if (!is_letter && !(text[i] >= '0' && text[i] <= '9') && text[i] != '+' && text[i] != '/')
+            return false;
+    }
+    return true;
+}
+
 size_t text_distance(const char *a, const char *b)
 {
     enum { LONGEST = 64 };
@@ -197,4 +211,19 @@ void text_format_hex(uint64_t number, char ret_text[static TEXT_HEX_SIZE])
     for (int i = TEXT_HEX_SIZE - 2; i >= 0; i--, number >>= 4)
         ret_text[i] = "0123456789abcdef"[number & 0xf];
     ret_text[TEXT_HEX_SIZE - 1] = '\0';
+}
+
+bool text_parse_hex(const char *text, size_t length, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    if (length != TEXT_HEX_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        int digit = hex_value(text[i]);
+        if (digit < 0)
+            return false;
+        number = number << 4 | (uint64_t)digit;
+    }
+    *ret_number = number;
+    return true;
 }

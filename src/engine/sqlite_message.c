@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "model/event_body.h"
 #include "model/message.h"
 #include "model/topic.h"
 
@@ -81,6 +82,15 @@ static size_t read_topics(const unsigned char *at, size_t size, size_t most,
     return count;
 }
 
+/* What later versions may know is none of ours. */
+static bool is_readable(const struct draft *draft)
+{
+    struct event_body event;
+    return (unsigned)draft->kind < MESSAGE_KINDS &&
+           (draft->kind != MESSAGE_EVENT ||
+            event_body_split(draft->body, draft->body_length, &event));
+}
+
 /* False: something is missing, or memory. */
 static bool read_draft(sqlite3_stmt *statement, struct topic *topics, size_t most,
                        struct draft *ret_draft)
@@ -98,7 +108,7 @@ static bool read_draft(sqlite3_stmt *statement, struct topic *topics, size_t mos
         .own_ttl = sqlite3_column_int(statement, OWN_TTL),
         .except = (uint64_t)sqlite3_column_int64(statement, EXEMPT),
     };
-    return ret_draft->topic_count && ret_draft->sender && ret_draft->body;
+    return ret_draft->topic_count && ret_draft->sender && ret_draft->body && is_readable(ret_draft);
 }
 
 /* Of a row that could not be read: not for want of memory? */

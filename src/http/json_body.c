@@ -99,7 +99,8 @@ static void close_ranks(json_t *list)
         json_array_remove(list, json_array_size(list) - 1);
 }
 
-/* Many a program writes null for what it has not. What a message says may be any JSON. */
+/* Many a program writes null for what it has not. What a message says may be any JSON, and so may
+ * each of its arguments. */
 static json_t *without_nulls(json_t *root)
 {
     void *next;
@@ -111,7 +112,7 @@ static json_t *without_nulls(json_t *root)
             continue;
         if (json_is_null(value))
             json_object_del(root, name);
-        else
+        else if (strcmp(name, "args") != 0)
             close_ranks(value);
     }
     return root;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/event_body.h"
 
 /* Room for what a frame adds around sender and body: id, time, names, quotes, header. */
 #define FRAME_OVERHEAD 160
@@ -84,6 +85,13 @@ bool message_expired(const struct message *message, int64_t wall_ms)
     return wall_ms >= message->expires_at_ms;
 }
 
+void message_split(const struct message *message, struct event_body *ret_event)
+{
+    bool is_event = message->kind == MESSAGE_EVENT &&
+                    event_body_split(message->body, message->body_length, ret_event);
+    assert(is_event); /* who makes a message of bytes from outside looks at them before */
+}
+
 size_t message_footprint(const struct message *message)
 {
     return message->size + message->sender_length + message->body_length + FRAME_OVERHEAD;
@@ -103,6 +111,22 @@ static void write_first(const struct message *message, struct buf *buf)
     }
 }
 
+static void write_event(const struct message *message, struct buf *buf)
+{
+    struct event_body event;
+    message_split(message, &event);
+    bool single = event_body_is_single(&event);
+    buf_add_text(buf, ",\"event\":");
+    buf_add(buf, event.name, event.name_length);
+    buf_add_text(buf, single ? ",\"message\":" : ",\"args\":[");
+    buf_add(buf, event.args, event.args_length);
+    buf_add_text(buf, single ? "" : "]");
+    if (event.attachments) {
+        buf_add_text(buf, ",\"attachments\":");
+        buf_add(buf, event.attachments, event.attachments_length);
+    }
+}
+
 static void write_last(const struct message *message, struct buf *buf)
 {
     char sent_at[CLOCK_TEXT_SIZE];
@@ -116,8 +140,12 @@ void message_write_members(const struct message *message, struct buf *buf)
 {
     buf_reserve(buf, message->sender_length + message->body_length + FRAME_OVERHEAD);
     write_first(message, buf);
-    buf_add_text(buf, ",\"message\":");
-    buf_add(buf, message->body, message->body_length);
+    if (message->kind == MESSAGE_EVENT) {
+        write_event(message, buf);
+    } else {
+        buf_add_text(buf, ",\"message\":");
+        buf_add(buf, message->body, message->body_length);
+    }
     write_last(message, buf);
 }
 
@@ -127,6 +155,12 @@ void message_write_outline(const struct message *message, struct buf *buf)
     text_format_id(message->id - 1, after);
     buf_add_text(buf, "\"type\":\"too_large\",");
     write_first(message, buf);
+    if (message->kind == MESSAGE_EVENT) {
+        struct event_body event;
+        message_split(message, &event);
+        buf_add_text(buf, ",\"event\":");
+        buf_add(buf, event.name, event.name_length);
+    }
     buf_add_format(buf, ",\"size\":%u,\"after\":\"%s\",\"kept\":%s", (unsigned)message->body_length,
                    after, message->expires_at_ms > message->sent_at_ms ? "true" : "false");
     write_last(message, buf);

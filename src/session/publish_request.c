@@ -1,15 +1,14 @@
 #include "session/publish_request.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "base/hash.h"
-#include "base/json_text.h"
+#include "base/text.h"
 #include "model/identity.h"
 #include "model/topic.h"
+#include "session/publish_content.h"
 
 #define MAX_RECEIVERS 1000
 #define MAX_KEY       128
@@ -23,31 +22,19 @@ struct reading {
     struct publish_problem *problem;
 };
 
-__attribute__((format(printf, 4, 5))) static bool refuse(struct reading *reading, enum err err,
-                                                         const char *field, const char *detail, ...)
-{
-    va_list args;
-    va_start(args, detail);
-    reading->problem->err = err;
-    reading->problem->field = field;
-    vsnprintf(reading->problem->detail, sizeof reading->problem->detail, detail, args);
-    va_end(args);
-    return false;
-}
-
 static bool missing(struct reading *reading, const char *field, const char *detail)
 {
-    return refuse(reading, ERR_MISSING_FIELD, field, "%s", detail);
+    return publish_missing(reading->problem, field, detail);
 }
 
 static bool wrong(struct reading *reading, const char *field, const char *detail)
 {
-    return refuse(reading, ERR_BAD_FIELD, field, "%s", detail);
+    return publish_wrong(reading->problem, field, detail);
 }
 
 static bool out_of_memory(struct reading *reading)
 {
-    return refuse(reading, ERR_OUT_OF_MEMORY, NULL, "Try again in a moment.");
+    return publish_out_of_memory(reading->problem);
 }
 
 static const json_t *field_of(const struct reading *reading, const char *name)
@@ -68,8 +55,8 @@ static bool use_fixed_sender(struct reading *reading, const char *fixed, const j
     draft->sender = fixed;
     draft->sender_length = strlen(fixed);
     if (sender && (!json_is_string(sender) || strcmp(json_string_value(sender), fixed) != 0))
-        return refuse(reading, ERR_FORBIDDEN, "sender", "These credentials send as %s only.",
-                      fixed);
+        return publish_refuse(reading->problem, ERR_FORBIDDEN, "sender",
+                              "These credentials send as %s only.", fixed);
     return !strchr(fixed, ']') || wrong(reading, "sender", "A user whose id has a ] cannot send.");
 }
 
@@ -113,9 +100,9 @@ static bool add_topic(struct reading *reading, enum topic_kind kind, const json_
 {
     struct publish_request *publish_request = reading->publish_request;
     if (!is_name(name))
-        return refuse(reading, ERR_BAD_FIELD, field,
-                      "%s is 1 to 128 bytes of UTF-8 without control characters or /.",
-                      kind == TOPIC_CHANNEL ? "A channel's name" : "A user id");
+        return publish_refuse(reading->problem, ERR_BAD_FIELD, field,
+                              "%s is 1 to 128 bytes of UTF-8 without control characters or /.",
+                              kind == TOPIC_CHANNEL ? "A channel's name" : "A user id");
     struct topic topic = topic_make(kind, json_string_value(name), json_string_length(name));
     if (!has_topic(publish_request, &topic)) /* named twice is meant once */
         publish_request->topics[publish_request->count++] = topic;
@@ -211,48 +198,36 @@ static bool check_right(struct reading *reading)
         const struct topic *topic = &publish_request->topics[i];
         int err = identity_may_send(reading->source->who, topic);
         if (err && topic->kind == TOPIC_ALL)
-            return refuse(reading, (enum err)err, "broadcast", "This needs %s.",
-                          identity_need(RIGHT_MANAGE_ALL));
+            return publish_refuse(reading->problem, (enum err)err, "broadcast", "This needs %s.",
+                                  identity_need(RIGHT_MANAGE_ALL));
         if (err)
-            return refuse(reading, (enum err)err,
-                          topic->kind == TOPIC_CHANNEL ? "channel" : "receiver",
-                          "These credentials do not reach %.*s.", (int)topic->length, topic->name);
+            return publish_refuse(reading->problem, (enum err)err,
+                                  topic->kind == TOPIC_CHANNEL ? "channel" : "receiver",
+                                  "These credentials do not reach %.*s.", (int)topic->length,
+                                  topic->name);
     }
     return true;
 }
 
 /* ---- what it says ---- */
 
-/* The value as it was written, so that no number changes on its way; borrowed from the source
- * where it has no white space to lose. */
-static bool cut_message(struct reading *reading)
+static bool read_content(struct reading *reading)
 {
     struct publish_request *publish_request = reading->publish_request;
-    struct draft *draft = &publish_request->publish.draft;
-    if (!json_text_member(reading->source->text, reading->source->size, "message", &draft->body,
-                          &draft->body_length))
-        return false; /* cannot be: it has been parsed */
-    if (json_text_is_compact(draft->body, draft->body_length))
-        return true;
-    json_text_compact(&publish_request->message, draft->body, draft->body_length);
-    draft->body = publish_request->message.data;
-    draft->body_length = publish_request->message.size;
-    return buf_ok(&publish_request->message);
+    return publish_content_read(publish_request->body, reading->source->text, reading->source->size,
+                                reading->options->max_message, &publish_request->content,
+                                &publish_request->publish.draft, reading->problem);
 }
 
-static bool read_message(struct reading *reading)
+/* A session that must not get it. */
+static bool read_except(struct reading *reading)
 {
-    const json_t *message = field_of(reading, "message");
-    if (!message)
-        return missing(reading, "message", "Say what to send: \"message\":\"hi\".");
-    if (!cut_message(reading))
-        return out_of_memory(reading);
-    size_t size = reading->publish_request->publish.draft.body_length;
-    if (size <= reading->options->max_message)
-        return true;
-    return refuse(reading, ERR_MESSAGE_TOO_LARGE, "message",
-                  "The message is %zu bytes of JSON, max_message is %zu.", size,
-                  reading->options->max_message);
+    const json_t *except = field_of(reading, "except");
+    return !except ||
+           (json_is_string(except) &&
+            text_parse_hex(json_string_value(except), json_string_length(except),
+                           &reading->publish_request->publish.draft.except)) ||
+           wrong(reading, "except", "except is the id of a session, 16 hex digits.");
 }
 
 static bool read_ttl(struct reading *reading)
@@ -267,9 +242,9 @@ static bool read_ttl(struct reading *reading)
         return true;
     if (!json_is_number(ttl) || seconds < 0 || seconds * 1000 > (double)max_ms ||
         seconds != (double)(int64_t)seconds)
-        return refuse(reading, ERR_BAD_FIELD, "ttl",
-                      "ttl is a whole number of seconds from 0 to %lld.",
-                      (long long)(max_ms / 1000));
+        return publish_refuse(reading->problem, ERR_BAD_FIELD, "ttl",
+                              "ttl is a whole number of seconds from 0 to %lld.",
+                              (long long)(max_ms / 1000));
     draft->ttl_ms = (int64_t)seconds * 1000;
     return true;
 }
@@ -297,7 +272,8 @@ static bool find_key(struct reading *reading, const char **ret_key, size_t *ret_
 }
 
 /* What a retry must repeat: from whom, to whom and what. Not how it was written, nor the way it
- * came: a frame has fields that a request has not. A default ttl may be another by then. */
+ * came: a frame has fields that a request has not. A default ttl may be another by then, and so may
+ * the session that is left out: a client that tries again may have come back meanwhile. */
 static bool digest_meaning(struct reading *reading)
 {
     struct publish_request *publish_request = reading->publish_request;
@@ -311,7 +287,7 @@ static bool digest_meaning(struct reading *reading)
     }
     if (draft->own_ttl)
         buf_add_format(&buf, ",%lld", (long long)draft->ttl_ms);
-    buf_add_text(&buf, "=");
+    buf_add_text(&buf, draft->kind == MESSAGE_EVENT ? "!" : "=");
     buf_add(&buf, draft->body, draft->body_length);
     bool done = buf_ok(&buf) && digest_sha256(buf.data, buf.size, publish_request->key.body);
     buf_finish(&buf);
@@ -353,14 +329,14 @@ int publish_request_read(struct publish_request *ret_request, json_t *body,
     struct publish_request *publish_request = ret_request;
     struct reading reading = {publish_request, source, options, ret_problem};
     memset(publish_request, 0, sizeof *publish_request);
-    buf_init(&publish_request->message);
+    buf_init(&publish_request->content);
     publish_request->body = body;
     if (!read_sender(&reading) || !read_destination(&reading) || !check_right(&reading) ||
-        !read_message(&reading) || !read_ttl(&reading) || !read_key(&reading))
+        !read_content(&reading) || !read_except(&reading) || !read_ttl(&reading) ||
+        !read_key(&reading))
         return (int)ret_problem->err;
     struct publish_call *publish = &publish_request->publish;
     publish->delivered = publish_request->delivered;
-    publish->draft.kind = MESSAGE_NOTIFICATION;
     publish->draft.topics = publish_request->topics;
     publish->draft.topic_count = publish_request->count;
     return 0;
@@ -369,7 +345,7 @@ int publish_request_read(struct publish_request *ret_request, json_t *body,
 void publish_request_finish(struct publish_request *publish_request)
 {
     json_decref(publish_request->body);
-    buf_finish(&publish_request->message);
+    buf_finish(&publish_request->content);
     if (publish_request->topics != &publish_request->one_topic) {
         free(publish_request->topics);
         free(publish_request->delivered);

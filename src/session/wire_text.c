@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/text.h"
+#include "model/event_body.h"
 #include "session/protocols.h"
 #include "socket/websocket.h"
 
@@ -30,18 +32,42 @@ static struct chunk *frame_of(const struct message *message, const struct form *
     return frame;
 }
 
+static struct chunk *frame_of_json(const struct message *message, const struct form *form,
+                                   const char *json, size_t length)
+{
+    if (json[0] != '"')
+        return frame_of(message, form, json, length);
+    if (!memchr(json, '\\', length))
+        return frame_of(message, form, json + 1, length - 2);
+    json_t *text = json_loadb(json, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    struct chunk *frame =
+        text ? frame_of(message, form, json_string_value(text), json_string_length(text)) : NULL;
+    json_decref(text);
+    return frame;
+}
+
+/* Of an event its one argument, or the list of them. */
+static struct chunk *frame_of_event(const struct message *message, const struct form *form)
+{
+    struct event_body event;
+    struct buf list;
+    message_split(message, &event);
+    if (event_body_is_single(&event))
+        return frame_of_json(message, form, event.args, event.args_length);
+    buf_init(&list);
+    buf_add_text(&list, "[");
+    buf_add(&list, event.args, event.args_length);
+    buf_add_text(&list, "]");
+    struct chunk *frame = buf_ok(&list) ? frame_of(message, form, list.data, list.size) : NULL;
+    buf_finish(&list);
+    return frame;
+}
+
 static struct chunk *make(const struct message *message, const struct form *form)
 {
-    if (message->body[0] != '"')
-        return frame_of(message, form, message->body, message->body_length);
-    if (!memchr(message->body, '\\', message->body_length))
-        return frame_of(message, form, message->body + 1, message->body_length - 2);
-    json_t *body =
-        json_loadb(message->body, message->body_length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    struct chunk *frame =
-        body ? frame_of(message, form, json_string_value(body), json_string_length(body)) : NULL;
-    json_decref(body);
-    return frame;
+    return message->kind == MESSAGE_EVENT
+               ? frame_of_event(message, form)
+               : frame_of_json(message, form, message->body, message->body_length);
 }
 
 static struct chunk *make_session(const struct message *message)

@@ -103,7 +103,8 @@ const struct command commands[] = {
         .most = 1,
         .help = "print a user's messages as they come",
         .details = "Comes back by itself after everything it has. --exec finds the message in\n"
-                   "$MESSAGE, $MESSAGE_ID, $MESSAGE_SENDER, $MESSAGE_CHANNEL and $MESSAGE_JSON.\n"
+                   "$MESSAGE, $MESSAGE_ID, $MESSAGE_SENDER, $MESSAGE_CHANNEL, $MESSAGE_EVENT\n"
+                   "and $MESSAGE_JSON.\n"
                    "With a --key of the scope token it asks for the user's token itself.",
         .run = listen_command,
         .flags = listen_flags,

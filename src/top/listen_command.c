@@ -34,6 +34,13 @@ struct listening {
 
 /* ---- a message ---- */
 
+/* What it says: of an event the one argument, or the list of them. */
+static const json_t *content_of(const json_t *frame)
+{
+    const json_t *args = json_object_get(frame, "args");
+    return args ? args : json_object_get(frame, "message");
+}
+
 /* A message of one line, for a terminal: an object or a list as JSON. */
 static char *readable(const json_t *message)
 {
@@ -49,7 +56,7 @@ static void print_message(const struct listening *listening, const json_t *frame
     if (listening->json) {
         puts(data);
     } else {
-        char *text = readable(json_object_get(frame, "message"));
+        char *text = readable(content_of(frame));
         const char *sender = json_string_value(json_object_get(frame, "sender"));
         char *from = config_printable(sender ? sender : "", LONGEST_TEXT);
         printf("[%s]: %s\n", from, text);
@@ -70,13 +77,14 @@ static void run_exec(const struct listening *listening, const json_t *frame, con
 {
     pid_t child = fork();
     if (child == 0) {
-        const json_t *message = json_object_get(frame, "message");
+        const json_t *message = content_of(frame);
         const char *text = json_string_value(message);
         char *dumped = text ? NULL : json_dumps(message, JSON_ENCODE_ANY | JSON_COMPACT);
         set("MESSAGE", text ? text : dumped);
         set("MESSAGE_ID", json_string_value(json_object_get(frame, "id")));
         set("MESSAGE_SENDER", json_string_value(json_object_get(frame, "sender")));
         set("MESSAGE_CHANNEL", json_string_value(json_object_get(frame, "channel")));
+        set("MESSAGE_EVENT", json_string_value(json_object_get(frame, "event")));
         set("MESSAGE_JSON", data);
         execl("/bin/sh", "sh", "-c", listening->exec, (char *)NULL);
         _exit(127);

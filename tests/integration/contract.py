@@ -66,11 +66,11 @@ def closed(schema):
 
 
 def without_nulls(body):
-    """As the server reads it: what is null is not there, but for a message."""
+    """As the server reads it: what is null is not there, but for a message and arguments."""
     if not isinstance(body, dict):
         return body
     plain = {k: v for k, v in body.items() if v is not None or k == "message"}
-    return {k: [i for i in v if i is not None] if isinstance(v, list) and k != "message" else v
+    return {k: [i for i in v if i is not None] if isinstance(v, list) and k not in ("message", "args") else v
             for k, v in plain.items()}
 
 

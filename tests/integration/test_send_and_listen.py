@@ -51,6 +51,11 @@ class Listening:
         self.process.stderr.close()
 
 
+def tell(server, **fields):
+    answer = server.http.post("/send-message", json={"sender": "bob", **fields})
+    assert answer.status_code == 200, answer.text
+
+
 def sessions(server, user):
     return server.http.get(f"/users/{user}").json()["sessions"]
 
@@ -151,6 +156,18 @@ def test_messages_are_printed_as_they_come(shared):
         shared.send("ida", "\x1b[2Jred", sender="bob")  # a terminal would obey
         wait_until(lambda: len(listening.lines) == 3)
     assert listening.lines == ["[bob]: hi", '[bob]: {"a":[1,2]}', "[bob]: ?[2Jred"]
+
+
+def test_an_event_is_printed_as_its_argument_or_the_list(shared):
+    for args in ["hi"], ["hi", 2], []:
+        tell(shared, receiver="ines", event="said", args=args)
+    with Listening(shared, "ines", "--after", "0", "--count", "3") as listening:
+        assert listening.wait() == 0
+    assert listening.lines == ["[bob]: hi", '[bob]: ["hi",2]', "[bob]: []"]
+    command = 'echo "$MESSAGE_EVENT $MESSAGE"'
+    with Listening(shared, "ines", "--after", "0", "--count", "1", "--exec", command) as listening:
+        assert listening.wait() == 0
+    assert listening.lines == ["said hi"]
 
 
 def test_what_is_kept_comes_first_and_as_json_if_wished(shared):

@@ -40,6 +40,8 @@ static void null_is_as_if_it_were_not_there(void **state)
         {"{\"a\":[null,1.5,null,null,\"b\",null]}", "{\"a\":[1.5,\"b\"]}"},
         {"{\"message\":null,\"a\":null}", "{\"message\":null}"},
         {"{\"message\":[null],\"a\":[]}", "{\"a\":[],\"message\":[null]}"},
+        {"{\"args\":[null,1.5],\"event\":null}", "{\"args\":[null,1.5]}"},
+        {"{\"args\":null}", "{}"},
         {"{\"a\":{\"b\":null}}", "{\"a\":{\"b\":null}}"}, /* nothing of ours is so deep */
         {"[null]", "[null]"},
     };

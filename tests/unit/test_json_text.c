@@ -283,12 +283,25 @@ static void many_texts_mean_what_jansson_reads(void **state)
     }
 }
 
+static void a_value_ends_where_it_ends(void **state)
+{
+    static const struct {
+        const char *json;
+        size_t size;
+    } cases[] = {{"1", 1}, {"1,2", 1}, {"\"a,]\",2", 5}, {"[1,[2]],3", 7}, {"{\"a\":1}]", 7},
+                 {"", 0},  {"]", 0},   {"[[", 2},        {"\"a", 2},       {"\"a\\\"b\"}", 6}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(json_text_value_size(cases[i].json, strlen(cases[i].json)), cases[i].size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_value_is_cut_as_it_was_written),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(any_part_of_a_text_is_safe_to_ask),
+        cmocka_unit_test(a_value_ends_where_it_ends),
         cmocka_unit_test(compact_loses_only_white_space_between_tokens),
         cmocka_unit_test(only_numbers_that_overflow_are_tamed),
         cmocka_unit_test(taming_makes_nothing_proper),

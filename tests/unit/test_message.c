@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -76,6 +77,53 @@ static void members_are_written_as_the_contract_says(void **state)
     buf_finish(&buf);
     message_unref(mail);
     message_unref(news);
+}
+
+static void expect_event(const char *body, const char *said, const char *outline)
+{
+    struct topic alice = a_user("alice");
+    struct draft draft = a_draft(&alice, 1, 60000);
+    struct buf buf;
+    draft.kind = MESSAGE_EVENT;
+    draft.body = body;
+    draft.body_length = strlen(body);
+    struct message *message = message_create(5, 1769860800000, &draft);
+    char wanted[320];
+
+    buf_init(&buf);
+    message_write_members(message, &buf);
+    buf_add(&buf, "", 1);
+    snprintf(wanted, sizeof wanted,
+             "\"id\":\"0000000000000000005\",\"sender\":\"bob\",%s,"
+             "\"sent_at\":\"2026-01-31T12:00:00.000Z\"",
+             said);
+    assert_string_equal(buf.data, wanted);
+    buf_consume(&buf, buf.size);
+    message_write_outline(message, &buf);
+    buf_add(&buf, "", 1);
+    snprintf(wanted, sizeof wanted,
+             "\"type\":\"too_large\",\"id\":\"0000000000000000005\",\"sender\":\"bob\",%s,"
+             "\"after\":\"0000000000000000004\",\"kept\":true,"
+             "\"sent_at\":\"2026-01-31T12:00:00.000Z\"",
+             outline);
+    assert_string_equal(buf.data, wanted);
+    buf_finish(&buf);
+    message_unref(message);
+}
+
+static void an_event_has_its_name_and_its_arguments(void **state)
+{
+    (void)state;
+    expect_event("[\"order\",{\"n\":1.50}]", "\"event\":\"order\",\"message\":{\"n\":1.50}",
+                 "\"event\":\"order\",\"size\":20");
+    expect_event("[\"a\\\"b\"]", "\"event\":\"a\\\"b\",\"args\":[]",
+                 "\"event\":\"a\\\"b\",\"size\":8");
+    expect_event("[\"two\",1,null]", "\"event\":\"two\",\"args\":[1,null]",
+                 "\"event\":\"two\",\"size\":14");
+    expect_event("[[\"p\",{\"_placeholder\":true,\"num\":0}],[\"AQID\"]]",
+                 "\"event\":\"p\",\"message\":{\"_placeholder\":true,\"num\":0},"
+                 "\"attachments\":[\"AQID\"]",
+                 "\"event\":\"p\",\"size\":46");
 }
 
 static int made;
@@ -200,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_message_owns_a_copy_of_everything),
         cmocka_unit_test(it_expires_at_the_end_of_its_time),
         cmocka_unit_test(members_are_written_as_the_contract_says),
+        cmocka_unit_test(an_event_has_its_name_and_its_arguments),
         cmocka_unit_test(a_frame_is_made_once_for_all),
         cmocka_unit_test(a_frame_too_large_for_its_reader_is_replaced),
         cmocka_unit_test(an_outline_says_where_it_is),

@@ -246,6 +246,163 @@ static void a_message_must_be_there_and_fit(void **state)
     expect_body("[1]");
 }
 
+/* ---- events ---- */
+
+static const struct publish_options roomy = {
+    .max_message = 100, .ttl_ms = 7000, .ttl_max_ms = 60000};
+
+/* An event to ann from bob, with these members. */
+static int read_event(const char *members)
+{
+    static char text[4096];
+    begin();
+    int size = snprintf(text, sizeof text, "{\"sender\":\"bob\",\"receiver\":\"ann\",%s}", members);
+    assert_true(size < (int)sizeof text);
+    json_t *body = json_loads(text, 0, NULL);
+    assert_non_null(body);
+    const struct publish_source source = {
+        .text = text, .size = strlen(text), .who = &identity_anyone};
+    return publish_request_read(&publish_request, body, &source, &roomy, &problem);
+}
+
+static void expect_event(const char *members, const char *body)
+{
+    assert_int_equal(read_event(members), 0);
+    assert_int_equal(publish_request.publish.draft.kind, MESSAGE_EVENT);
+    expect_body(body);
+}
+
+static void an_event_is_a_name_and_its_arguments(void **state)
+{
+    (void)state;
+
+    expect_event("\"event\":\"order\",\"message\":{ \"n\": 1.50 }", "[\"order\",{\"n\":1.50}]");
+    expect_event("\"event\":\"\\u00e4\\n\",\"message\":null", "[\"\xc3\xa4\\n\",null]");
+    expect_event("\"event\":\"a\",\"args\":[]", "[\"a\"]");
+    expect_event("\"event\":\"a\",\"args\":[ ]", "[\"a\"]");
+    expect_event("\"event\":\"a\",\"args\":[ null, 1.50, \"x y\" ]", "[\"a\",null,1.50,\"x y\"]");
+    expect_event("\"event\":\"a\",\"attachments\":[],\"message\":1", "[\"a\",1]");
+}
+
+static void an_event_needs_a_name_that_is_free(void **state)
+{
+    static const char wanted[] = "event is a text of 1 to 128 bytes.";
+    static const char reserved[] = "A name that Socket.IO has for itself, as disconnect, or that "
+                                   "begins with pushwire:, is not free.";
+    char members[200];
+    (void)state;
+
+    expect_problem(read_event("\"event\":\"\",\"message\":1"), ERR_BAD_FIELD, "event", wanted);
+    expect_problem(read_event("\"event\":7,\"message\":1"), ERR_BAD_FIELD, "event", wanted);
+    for (int length = 128; length <= 129; length++) {
+        snprintf(members, sizeof members, "\"event\":\"%0*d\",\"args\":[]", length, 7);
+        assert_int_equal(read_event(members),
+                         length == 128 ? ERR_MESSAGE_TOO_LARGE : ERR_BAD_FIELD);
+    }
+    expect_problem(read_event("\"event\":\"disconnect\",\"message\":1"), ERR_BAD_FIELD, "event",
+                   reserved);
+    expect_problem(read_event("\"event\":\"pushwire:gap\",\"message\":1"), ERR_BAD_FIELD, "event",
+                   reserved);
+}
+
+static void arguments_are_a_list_in_the_place_of_a_message(void **state)
+{
+    char members[400];
+    (void)state;
+
+    expect_problem(read_event("\"event\":\"a\",\"args\":[1],\"message\":1"), ERR_BAD_FIELD, "args",
+                   "Give message or args, not both.");
+    expect_problem(read_event("\"event\":\"a\""), ERR_MISSING_FIELD, "args",
+                   "Say what comes with it: \"args\":[], or \"message\":\"hi\".");
+    expect_problem(read_event("\"event\":\"a\",\"args\":{}"), ERR_BAD_FIELD, "args",
+                   "args is a list of at most 64 values.");
+    for (int count = 64; count <= 65; count++) {
+        int size = snprintf(members, sizeof members, "\"event\":\"a\",\"args\":[");
+        for (int i = 0; i < count; i++)
+            size += snprintf(members + size, sizeof members - (size_t)size, "%s1", i ? "," : "");
+        snprintf(members + size, sizeof members - (size_t)size, "]");
+        assert_int_equal(read_event(members), count == 64 ? ERR_MESSAGE_TOO_LARGE : ERR_BAD_FIELD);
+    }
+    expect_problem(read_event("\"message\":1,\"args\":[1]"), ERR_MISSING_FIELD, "event",
+                   "args and attachments are an event's: \"event\":\"order\".");
+    expect_problem(read_event("\"message\":1,\"attachments\":[]"), ERR_MISSING_FIELD, "event",
+                   "args and attachments are an event's: \"event\":\"order\".");
+}
+
+#define HERE(num) "{\"_placeholder\":true,\"num\":" num "}"
+
+static void attachments_are_base64_and_stand_where_they_are_put(void **state)
+{
+    static const char place[] =
+        "A _placeholder stands for an attachment: its num counts them from 0.";
+    static const char *const nowhere[] = {"[" HERE("1") "]",           "[" HERE("-1") "]",
+                                          "[" HERE("0.5") "]",         "[" HERE("\"0\"") "]",
+                                          "[[{\"a\":" HERE("1") "}]]", "[{\"_placeholder\":true}]"};
+    char members[200];
+    (void)state;
+
+    expect_event("\"event\":\"p\",\"message\":" HERE("0") ",\"attachments\":[\"AQID\"]",
+                 "[[\"p\"," HERE("0") "],[\"AQID\"]]");
+    expect_event("\"event\":\"p\",\"args\":[[" HERE("1") "]],\"attachments\":[ \"\", \"A\\/==\" ]",
+                 "[[\"p\",[" HERE("1") "]],[\"\",\"A/==\"]]");
+    expect_event("\"event\":\"p\",\"args\":[{\"_placeholder\":false,\"num\":9}]",
+                 "[\"p\",{\"_placeholder\":false,\"num\":9}]");
+    for (size_t i = 0; i < COUNT_OF(nowhere); i++) {
+        snprintf(members, sizeof members, "\"event\":\"p\",\"args\":%s,\"attachments\":[\"AQID\"]",
+                 nowhere[i]);
+        expect_problem(read_event(members), ERR_BAD_FIELD, "args", place);
+    }
+    expect_problem(read_event("\"event\":\"p\",\"message\":" HERE("0")), ERR_BAD_FIELD, "message",
+                   place);
+    expect_problem(read_event("\"event\":\"p\",\"args\":[],\"attachments\":[\"\",\"AQI\"]"),
+                   ERR_BAD_FIELD, "attachments", "Attachment 1 is not base64.");
+    expect_problem(read_event("\"event\":\"p\",\"args\":[],\"attachments\":[7]"), ERR_BAD_FIELD,
+                   "attachments", "Attachment 0 is not base64.");
+    for (int count = 10; count <= 11; count++) {
+        int size =
+            snprintf(members, sizeof members, "\"event\":\"p\",\"args\":[],\"attachments\":[");
+        for (int i = 0; i < count; i++)
+            size += snprintf(members + size, sizeof members - (size_t)size, "%s\"\"", i ? "," : "");
+        snprintf(members + size, sizeof members - (size_t)size, "]");
+        assert_int_equal(read_event(members), count == 10 ? 0 : ERR_BAD_FIELD);
+    }
+}
+
+static void all_of_an_event_has_to_fit(void **state)
+{
+    char members[200];
+    (void)state;
+
+    for (int length = 90; length <= 91; length++) { /* and ["a","…"] */
+        snprintf(members, sizeof members, "\"event\":\"a\",\"args\":[\"%0*d\"]", length + 2, 7);
+        int err = read_event(members);
+        if (length == 90)
+            assert_int_equal(err, 0);
+        else
+            expect_problem(err, ERR_MESSAGE_TOO_LARGE, "args",
+                           "The event with all that it brings is 101 bytes of JSON, max_message is "
+                           "100.");
+    }
+    snprintf(members, sizeof members, "\"event\":\"a\",\"message\":1,\"attachments\":[\"%0*d\"]",
+             96, 7);
+    assert_int_equal(read_event(members), ERR_MESSAGE_TOO_LARGE);
+}
+
+static void a_session_can_be_left_out(void **state)
+{
+    static const char *const bad[] = {"7", "\"7\"", "\"0123456789abcdeg\"", "[]"};
+    char members[100];
+    (void)state;
+
+    assert_int_equal(read_event("\"message\":1,\"except\":\"0123456789abcdef\""), 0);
+    assert_true(publish_request.publish.draft.except == 0x0123456789abcdef);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        snprintf(members, sizeof members, "\"message\":1,\"except\":%s", bad[i]);
+        expect_problem(read_event(members), ERR_BAD_FIELD, "except",
+                       "except is the id of a session, 16 hex digits.");
+    }
+}
+
 static int read_ttl(const char *ttl)
 {
     static char text[160];
@@ -331,6 +488,20 @@ static void a_key_remembers_what_the_message_means(void **state)
     assert_int_equal(read_text("{\"sender\":\"c\",\"channel\":\"a\",\"message\":2,\"key\":\"k\"}"),
                      0);
     expect_digest("\"c\",1\"a\"=2");
+}
+
+static void an_event_is_another_message_than_its_body(void **state)
+{
+    (void)state;
+
+    assert_int_equal(read_event("\"message\":[\"a\",1],\"key\":\"k\""), 0);
+    expect_digest("\"bob\",0\"ann\"=[\"a\",1]");
+    assert_int_equal(read_event("\"event\":\"a\",\"args\":[1],\"key\":\"k\""), 0);
+    expect_digest("\"bob\",0\"ann\"![\"a\",1]");
+    assert_int_equal(read_event("\"event\":\"a\",\"message\":1,\"key\":\"k\","
+                                "\"except\":\"0123456789abcdef\""),
+                     0);
+    expect_digest("\"bob\",0\"ann\"![\"a\",1]"); /* who comes back has another session */
 }
 
 static void a_key_comes_as_field_or_header(void **state)
@@ -426,9 +597,16 @@ int main(void)
         cmocka_unit_test(the_sender_must_be_there_and_proper),
         cmocka_unit_test(a_message_stays_as_it_was_written),
         cmocka_unit_test(a_message_must_be_there_and_fit),
+        cmocka_unit_test(an_event_is_a_name_and_its_arguments),
+        cmocka_unit_test(an_event_needs_a_name_that_is_free),
+        cmocka_unit_test(arguments_are_a_list_in_the_place_of_a_message),
+        cmocka_unit_test(attachments_are_base64_and_stand_where_they_are_put),
+        cmocka_unit_test(all_of_an_event_has_to_fit),
+        cmocka_unit_test(a_session_can_be_left_out),
         cmocka_unit_test(a_ttl_is_whole_seconds),
         cmocka_unit_test(a_key_is_scoped_by_the_sender),
         cmocka_unit_test(a_key_remembers_what_the_message_means),
+        cmocka_unit_test(an_event_is_another_message_than_its_body),
         cmocka_unit_test(a_key_comes_as_field_or_header),
         cmocka_unit_test(a_key_is_a_short_text),
         cmocka_unit_test(a_client_sends_as_itself),

@@ -2,13 +2,14 @@
 
 #include "session/wire_text.h"
 
-static void expect(const char *body, const struct message_format *format, const char *bytes,
-                   size_t size)
+static void expect_kind(enum message_kind kind, const char *body,
+                        const struct message_format *format, const char *bytes, size_t size)
 {
     struct topic alice = a_user("alice");
     struct draft draft = {
         .topics = &alice,
         .topic_count = 1,
+        .kind = kind,
         .sender = "bob",
         .sender_length = 3,
         .body = body,
@@ -24,7 +25,10 @@ static void expect(const char *body, const struct message_format *format, const 
     message_unref(message);
 }
 
-#define EXPECT(body, format, literal) expect(body, format, literal, sizeof(literal) - 1)
+#define EXPECT(body, format, literal)                                                              \
+    expect_kind(MESSAGE_NOTIFICATION, body, format, literal, sizeof(literal) - 1)
+#define EXPECT_EVENT(body, literal)                                                                \
+    expect_kind(MESSAGE_EVENT, body, &wire_text_lobby, literal, sizeof(literal) - 1)
 
 static void a_string_shows_as_its_text(void **state)
 {
@@ -57,12 +61,26 @@ static void anything_else_shows_as_json(void **state)
            "bob: null");
 }
 
+static void an_event_shows_as_its_argument_or_the_list(void **state)
+{
+    (void)state;
+    EXPECT_EVENT("[\"said\",\"hi\"]", "\x81\x02hi");
+    EXPECT_EVENT("[\"said\",\"a\\nb\"]", "\x81\x03"
+                                         "a\nb");
+    EXPECT_EVENT("[\"said\",{\"n\":1}]", "\x81\x07{\"n\":1}");
+    EXPECT_EVENT("[\"said\",\"a\",2]", "\x81\x07[\"a\",2]");
+    EXPECT_EVENT("[\"said\"]", "\x81\x02[]");
+    EXPECT_EVENT("[[\"said\",1],[\"AQID\"]]", "\x81\x01"
+                                              "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_string_shows_as_its_text),
         cmocka_unit_test(escapes_are_undone),
         cmocka_unit_test(anything_else_shows_as_json),
+        cmocka_unit_test(an_event_shows_as_its_argument_or_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

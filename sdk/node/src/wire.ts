@@ -22,8 +22,8 @@ export interface components {
          */
         Time: string;
         Count: number;
-        /** @description A message to be sent */
-        Draft: {
+        /** @description A message to be sent, or an event */
+        Draft: ({
             /** @description Who sends it, without `]`. Required, unless key or token fixes it */
             sender?: components["schemas"]["Name"];
             /** @description One user */
@@ -39,14 +39,30 @@ export interface components {
             broadcast?: true;
             /**
              * @description Any JSON, at most `max_message`. For inboxes
-             *     `{"title","body"?,"url"?,"icon"?,"tag"?,"data"?}` is recommended; a string is the title
+             *     `{"title","body"?,"url"?,"icon"?,"tag"?,"data"?}` is recommended; a string is the title.
+             *     With `event` its one argument
              */
-            message: unknown;
+            message?: unknown;
+            event?: components["schemas"]["EventName"];
+            /** @description The arguments of the event, in the place of `message` */
+            args?: components["schemas"]["Args"];
+            attachments?: components["schemas"]["Attachments"];
+            /** @description The id of a session, which does not get it */
+            except?: components["schemas"]["SessionId"];
             /** @description Seconds for which it is kept for the absent. 0, only for who is online */
             ttl?: number;
             /** @description Makes a retry safe; or header `Idempotency-Key` */
             key?: string;
-        } & (unknown | unknown | unknown | unknown);
+        } | unknown | unknown) & (unknown | unknown | unknown | unknown);
+        /**
+         * @description 1 to 128 bytes, none of Socket.IO's own (`connect`, `connect_error`, `disconnect`,
+         *     `disconnecting`, `newListener`, `removeListener`), and not beginning with `pushwire:`
+         */
+        EventName: string;
+        Args: unknown[];
+        /** @description Base64 texts: the bytes that `{"_placeholder":true,"num":n}` in the arguments stands for, n from 0 */
+        Attachments: string[];
+        SessionId: string;
         /** @description What has come of a message */
         Receipt: {
             /** @constant */
@@ -104,10 +120,15 @@ export interface components {
             sender: components["schemas"]["Name"];
             /** @description Where it came by one */
             channel?: components["schemas"]["Name"];
-            /** @description Any JSON, as it was written */
-            message: unknown;
+            /** @description Any JSON, as it was written; of an event its one argument */
+            message?: unknown;
+            /** @description What the event is called, where it is one */
+            event?: components["schemas"]["EventName"];
+            /** @description Its arguments, in the place of `message` where there is not exactly one */
+            args?: components["schemas"]["Args"];
+            attachments?: components["schemas"]["Attachments"];
             sent_at: components["schemas"]["Time"];
-        };
+        } | unknown | unknown;
         /** @description In the place of a message that is larger than `max` */
         Outline: {
             /** @constant */
@@ -115,7 +136,8 @@ export interface components {
             id: components["schemas"]["Id"];
             sender: components["schemas"]["Name"];
             channel?: components["schemas"]["Name"];
-            /** @description Of its `message`, in bytes of JSON */
+            event?: components["schemas"]["EventName"];
+            /** @description Of its `message`, or of the event with all that it brings, in bytes of JSON */
             size: components["schemas"]["Count"];
             /** @description A cursor behind which it is the first */
             after: components["schemas"]["Id"];
@@ -230,6 +252,10 @@ export type Cursor = components['schemas']['Cursor'];
 export type Time = components['schemas']['Time'];
 export type Count = components['schemas']['Count'];
 export type Draft = components['schemas']['Draft'];
+export type EventName = components['schemas']['EventName'];
+export type Args = components['schemas']['Args'];
+export type Attachments = components['schemas']['Attachments'];
+export type SessionId = components['schemas']['SessionId'];
 export type Receipt = components['schemas']['Receipt'];
 export type LineReceipt = components['schemas']['LineReceipt'];
 export type LineProblem = components['schemas']['LineProblem'];
