@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json_load.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "http/head.h"
@@ -147,34 +148,13 @@ json_t *json_body_read_around(struct request *request, const char *member)
     return root ? root : json_body_read(request); /* which also says what is wrong */
 }
 
-/* jansson refuses what no double can hold, 1e400 or an integer of 400 digits. What is sent on is
- * the text as it was written, so here such numbers need only be huge. */
-static json_t *load_tamed(const char *body, size_t size, json_error_t *error, bool *ret_no_memory)
-{
-    char *copy = malloc(size + 1);
-    *ret_no_memory = !copy;
-    if (!copy)
-        return NULL;
-    memcpy(copy, body, size);
-    copy[size] = '\0';
-    json_text_tame_numbers(copy, size);
-    json_t *root = json_loadb(copy, size, PARSE_FLAGS, error);
-    free(copy);
-    return root;
-}
-
 int json_body_parse(const char *body, size_t size, json_t **ret_root, json_error_t *ret_error)
 {
-    bool no_memory = false;
-    json_t *root = json_loadb(body, size, PARSE_FLAGS, ret_error);
-    if (!root && json_error_code(ret_error) == json_error_numeric_overflow)
-        root = load_tamed(body, size, ret_error, &no_memory);
-    if (!root)
-        return no_memory || json_error_code(ret_error) == json_error_out_of_memory
-                   ? ERR_OUT_OF_MEMORY
-                   : ERR_BAD_JSON;
-    *ret_root = without_nulls(root);
-    return 0;
+    json_t *root;
+    int err = json_load(body, size, 0, &root, ret_error);
+    if (!err)
+        *ret_root = without_nulls(root);
+    return err;
 }
 
 json_t *json_body_read(struct request *request)
