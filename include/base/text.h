@@ -34,9 +34,6 @@ bool text_equal_nocase(const char *text, size_t length, const char *word);
 /* Decimal digits only, no sign, no overflow; false otherwise. */
 bool text_parse_u64(const char *text, size_t length, uint64_t *ret_number);
 
-/* Base64 with its padding (RFC 4648 section 4)? Nothing is so, too. */
-bool text_is_base64(const char *text, size_t length);
-
 /* How many single-character edits lead from one word to the other; for "did you mean". */
 size_t text_distance(const char *a, const char *b);
 

@@ -15,7 +15,9 @@ struct buf;
 #define EVENT_ARGS_MAX        64
 #define EVENT_ATTACHMENTS_MAX 10
 
-/* Is it a name that Socket.IO has for itself, or one of our own, which begin with `pushwire:`? */
+/* Is it a name that Socket.IO has for itself? */
+bool event_name_is_of_socketio(const char *name, size_t length);
+/* Is it such a name, or one of our own, which begin with `pushwire:`? */
 bool event_name_is_reserved(const char *name, size_t length);
 
 /* Its parts as they stand in the body, from which they are borrowed. */

@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "model/event_body.h"
 
-#define SOCKETIO_MAX_ATTACHMENTS 10
+#define SOCKETIO_MAX_ATTACHMENTS EVENT_ATTACHMENTS_MAX
 
 enum socketio_type {
     SOCKETIO_CONNECT,
@@ -42,9 +43,6 @@ struct socketio_packet {
  * placeholder without an attachment. 0, ERR_BAD_FRAME or ERR_OUT_OF_MEMORY. */
 int socketio_packet_read(const char *text, size_t size, struct socketio_packet *ret_packet,
                          json_t **ret_json);
-
-/* May an event be called so? What client libraries say of themselves is reserved. */
-bool socketio_is_free_name(const char *name, size_t length);
 
 /* A packet whose attachments are on their way. */
 struct socketio_assembly {

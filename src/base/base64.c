@@ -46,26 +46,21 @@ static size_t padding_of(const char *text, size_t length)
     return text[length - 2] == '=' ? 2 : 1;
 }
 
-bool base64_check(const char *text, size_t length, size_t *ret_size)
+bool base64_is(const char *text, size_t length)
 {
     if (length % 4)
         return false;
-    size_t padding = padding_of(text, length);
-    for (size_t i = 0; i < length - padding; i++) {
+    for (size_t i = 0; i < length - padding_of(text, length); i++) {
         if (value_of(text[i]) < 0)
             return false;
     }
-    /* Bits that no byte has must be 0, so that each text is the only one of its bytes. */
-    if (padding && value_of(text[length - padding - 1]) & (padding == 2 ? 15 : 3))
-        return false;
-    *ret_size = length / 4 * 3 - padding;
     return true;
 }
 
 bool base64_decode(struct buf *buf, const char *text, size_t length)
 {
-    size_t size;
-    if (!base64_check(text, length, &size))
+    size_t size = length / 4 * 3 - padding_of(text, length);
+    if (!base64_is(text, length))
         return false;
     if (!buf_reserve(buf, size))
         return true;

@@ -160,20 +160,6 @@ bool text_parse_u64(const char *text, size_t length, uint64_t *ret_number)
     return true;
 }
 
-bool text_is_base64(const char *text, size_t length)
-{
-    if (length % 4)
-        return false;
-    for (int padding = 0; padding < 2 && length && text[length - 1] == '='; padding++)
-        length--;
-    for (size_t i = 0; i < length; i++) {
-        bool is_letter = (text[i] >= 'A' && text[i] <= 'Z') || (text[i] >= 'a' && text[i] <= 'z');
-        if (!is_letter && !(text[i] >= '0' && text[i] <= '9') && text[i] != '+' && text[i] != '/')
-            return false;
-    }
-    return true;
-}
-
 size_t text_distance(const char *a, const char *b)
 {
     enum { LONGEST = 64 };

@@ -7,7 +7,7 @@
 
 #define OURS "pushwire:"
 
-bool event_name_is_reserved(const char *name, size_t length)
+bool event_name_is_of_socketio(const char *name, size_t length)
 {
     static const char *const reserved[] = {"connect",       "connect_error", "disconnect",
                                            "disconnecting", "newListener",   "removeListener"};
@@ -15,7 +15,13 @@ bool event_name_is_reserved(const char *name, size_t length)
         if (strlen(reserved[i]) == length && memcmp(name, reserved[i], length) == 0)
             return true;
     }
-    return length >= strlen(OURS) && memcmp(name, OURS, strlen(OURS)) == 0;
+    return false;
+}
+
+bool event_name_is_reserved(const char *name, size_t length)
+{
+    return event_name_is_of_socketio(name, length) ||
+           (length >= strlen(OURS) && memcmp(name, OURS, strlen(OURS)) == 0);
 }
 
 /* The array of a pair that begins at body; its attachments follow. */

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/json_text.h"
-#include "base/text.h"
 #include "model/event_body.h"
 #include "model/message.h"
 #include "session/publish_problem.h"
@@ -112,8 +112,7 @@ static bool read_attachments(const struct reading *reading, struct buf *ret_list
     buf_add_text(ret_list, "[");
     json_array_foreach(list, i, item)
     {
-        if (!json_is_string(item) ||
-            !text_is_base64(json_string_value(item), json_string_length(item)))
+        if (!json_is_string(item) || !base64_is(json_string_value(item), json_string_length(item)))
             return publish_refuse(reading->problem, ERR_BAD_FIELD, "attachments",
                                   "Attachment %zu is not base64.", i);
         buf_add_text(ret_list, i ? ",\"" : "\"");

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/json_load.h"
 #include "base/text.h"
+#include "model/event_body.h"
 
 #define ROOT "/"
 
@@ -85,23 +86,12 @@ static bool read_head(struct rest *rest, struct socketio_packet *packet)
 
 /* ---- in: the JSON ---- */
 
-bool socketio_is_free_name(const char *name, size_t length)
-{
-    static const char *const reserved[] = {"connect",       "connect_error", "disconnect",
-                                           "disconnecting", "newListener",   "removeListener"};
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
-        if (length == strlen(reserved[i]) && memcmp(name, reserved[i], length) == 0)
-            return false;
-    }
-    return true;
-}
-
 static bool is_event(const json_t *json)
 {
     const json_t *name = json_array_get(json, 0);
     return json_is_number(name) ||
            (json_is_string(name) &&
-            socketio_is_free_name(json_string_value(name), json_string_length(name)));
+            !event_name_is_of_socketio(json_string_value(name), json_string_length(name)));
 }
 
 static bool has_its_json(const struct socketio_packet *packet, const json_t *json)

@@ -1,5 +1,5 @@
 /* fuzz_engine_payload.c - the body of a POST of Engine.IO as it is cut into packets. What is proper
- * is the same after it was written and read again, and base64 is the only one of its bytes. */
+ * is the same after it was written and read again. */
 #include "fuzz.h"
 
 #include <assert.h>
@@ -14,6 +14,18 @@ static void write(struct buf *buf, const struct engine_packet *packet)
         engine_packet_write_bytes(buf, packet->data, packet->size);
     else
         engine_packet_write(buf, packet->type, packet->data, packet->size);
+}
+
+static void read_again(const struct buf *text, const struct engine_packet *packet)
+{
+    struct engine_packet again;
+    struct buf room;
+
+    buf_init(&room);
+    assert(engine_packet_read(text->data, text->size, &room, &again) == 0);
+    assert(again.type == packet->type && again.binary == packet->binary);
+    assert(again.size == packet->size && !memcmp(again.data, packet->data, again.size));
+    buf_finish(&room);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         again.size = 0;
         write(&again, &packet);
-        assert(again.size == length && !memcmp(again.data, text, length));
+        assert(again.size == length);
+        read_again(&again, &packet);
     }
     assert(sum == size + 1);
     buf_finish(&room);

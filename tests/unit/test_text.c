@@ -175,18 +175,6 @@ static void hex_is_16_digits(void **state)
     assert_string_equal(hex, "ffffffffffffffff");
 }
 
-static void base64_has_its_padding(void **state)
-{
-    static const char *const good[] = {"", "AQID", "AQI=", "AQ==", "ab+/", "09Zz"};
-    static const char *const bad[] = {"A",    "AQ",   "AQI",   "AQ=",  "A===",  "====",
-                                      "AQ=D", "ab-_", "AQ\nD", "AQ D", "AQIDA", "\xc3\xa4\xc3\xa4"};
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(good); i++)
-        assert_true(text_is_base64(good[i], strlen(good[i])));
-    for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_false(text_is_base64(bad[i], strlen(bad[i])));
-}
-
 static void hex_is_read_as_it_is_written(void **state)
 {
     uint64_t number;
@@ -211,7 +199,6 @@ int main(void)
         cmocka_unit_test(edits_are_counted),
         cmocka_unit_test(ids_are_19_digits),
         cmocka_unit_test(hex_is_16_digits),
-        cmocka_unit_test(base64_has_its_padding),
         cmocka_unit_test(hex_is_read_as_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
