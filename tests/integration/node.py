@@ -1,5 +1,7 @@
 """Clients in Node: the drivers of npm/, with the packages they drive in place."""
 
+import contextlib
+import fcntl
 import json
 import pathlib
 import queue
@@ -14,11 +16,25 @@ from harness import DEADLINE
 FOLDER = pathlib.Path(__file__).parent / "npm"
 
 
+@contextlib.contextmanager
+def alone(folder):
+    """Of the processes that run tests, one at a time sees to the packages of that folder."""
+    with open(folder / "package-lock.json") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def node_in_place():
     """The path of node, with the packages of npm/ in place; skips the test without them."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if not found:
         pytest.skip("node is not installed")
+    with alone(FOLDER):
+        bring_packages(npm)
+    return found
+
+
+def bring_packages(npm):
     mark = FOLDER / "node_modules" / ".package-lock.json"
     if not mark.is_file() or mark.stat().st_mtime < (FOLDER / "package-lock.json").stat().st_mtime:
         if not npm:
@@ -27,7 +43,6 @@ def node_in_place():
                               cwd=FOLDER, capture_output=True, text=True, timeout=120)
         if done.returncode:
             pytest.skip(f"npm ci failed in tests/integration/npm: {done.stderr.strip()[-300:]}")
-    return found
 
 
 def spawn(node, script, *args):

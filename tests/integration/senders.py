@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from harness import DEADLINE, ROOT, wait_until
-from node import spawn
+from node import alone, spawn
 
 sys.path.insert(0, str(ROOT / "sdk/python/src"))
 
@@ -23,6 +23,12 @@ def node_sender_in_place():
     """The module of sdk/node, built; skips the test without npm."""
     if not shutil.which("npm"):
         pytest.skip("npm is not installed")
+    with alone(SDK):
+        build_node_sender()
+    return (SDK / "dist/esm/index.js").as_uri()
+
+
+def build_node_sender():
     built = SDK / "dist/cjs/package.json"
     sources = [SDK / "package-lock.json", *(SDK / "src").iterdir()]
     if not built.is_file() or any(f.stat().st_mtime > built.stat().st_mtime for f in sources):
@@ -31,7 +37,6 @@ def node_sender_in_place():
             if done.returncode and step[0] == "ci":
                 pytest.skip(f"npm ci failed in sdk/node: {done.stderr.strip()[-300:]}")
             assert done.returncode == 0, done.stdout
-    return (SDK / "dist/esm/index.js").as_uri()
 
 
 class Numbers:
