@@ -55,7 +55,8 @@ enum broker_end broker_read(struct broker *broker, int member, struct read_call 
  * missing. */
 enum broker_end broker_control(struct broker *broker, int member, struct control_call *control);
 
-/* Gives a served control_copy back to who asked. The member's thread. */
+/* Gives a served control_copy back to who asked; whom it closed does not linger. The member's
+ * thread. */
 void broker_reply(struct broker *broker, struct control_copy *copy);
 
 /* Sessions at the topic, over all members. */

@@ -136,6 +136,13 @@ enum broker_end broker_control(struct broker *broker, int member, struct control
 
 void broker_reply(struct broker *broker, struct control_copy *copy)
 {
+    /* A poll that was answered while the order to close was on its way has left its user lingering.
+     */
+    if (copy->control.verb == CONTROL_CLOSE) {
+        sequencer_lock(broker);
+        lingering_forget(&broker->dispatcher.lingering, copy->control.topic.hash);
+        sequencer_unlock(broker);
+    }
     dispatcher_reply(&broker->dispatcher, copy);
 }
 

@@ -886,6 +886,26 @@ static void a_signal_reaches_every_member_that_watches(void **state)
     control_finish(&control);
 }
 
+static void who_polls_while_being_sent_away_does_not_linger(void **state)
+{
+    struct topic alice = a_user("alice");
+    struct control_call kick = {.call = {.done = on_signal_done},
+                                .control = {.verb = CONTROL_CLOSE, .topic = alice}};
+    struct presence presence;
+    (void)state;
+
+    watch(1, alice, +1);
+    assert_int_equal(broker_control(desk.broker, 0, &kick), BROKER_PENDING);
+    broker_linger(desk.broker, &alice); /* answered before the member hears of it */
+    watch(1, alice, -1);
+    broker_reply(desk.broker, (struct control_copy *)take_one(1));
+    call_finish(take_one(0));
+    inquire(&alice, 1, &presence);
+    assert_false(presence.online);
+    assert_int_equal(presence.last_seen_ms, START);
+    control_finish(&kick);
+}
+
 /* ---- against a naive model ---- */
 
 enum { USERS = 4, SENT_MAX = 600, KEEP = 5 };
@@ -1105,6 +1125,7 @@ int main(void)
         desk_test(presence_is_known_without_asking_around),
         desk_test(who_polled_a_moment_ago_is_online_without_a_session),
         desk_test(a_signal_reaches_every_member_that_watches),
+        desk_test(who_polls_while_being_sent_away_does_not_linger),
         cmocka_unit_test(it_agrees_with_a_naive_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
