@@ -1,6 +1,7 @@
 """A 2xx means that the message is on disk: kill -9, power cuts, failing and hanging disks, clocks that
 are set."""
 
+import json
 import random
 import re
 import shutil
@@ -12,11 +13,13 @@ import pytest
 from crowd import Place, Receiver, Sender, acknowledged, mail, numbers
 from data_file import wait_for_index
 from disk import Disk, lose_unsynced, skip_where_impossible, skip_with_sanitizers
-from frames import Client
+from frames import TEXT, Client, frame
 from guarded import Files
 from harness import DEADLINE, request, scaled, wait_until
+from streams import session
 
 FILLING = "x" * 20_000
+NDJSON = {"Content-Type": "application/x-ndjson"}
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol: pushwire.v1.json")
 
@@ -402,6 +405,25 @@ def test_a_start_after_hours_lets_go_of_what_is_over(start, disk):
     assert "more than a day old" not in server.log_text()
     assert mail(server, "ann")[0] == []
     wait_until(lambda: server.metric("broker_messages") == 0)
+    server.stop()
+
+
+def test_after_0_hears_no_gap_of_what_is_over_and_not_yet_gone(start, disk):
+    users = [f"user-{n}" for n in range(20)]
+    lines = [json.dumps({"sender": "bob", "receiver": users[n % 20], "message": n}) for n in range(9000)]
+    server = keep(start, "--ttl", "1h", env=disk.env)
+    for sent, hours in (lines[:20], 2), (lines, 4):
+        server.http.post("/send-messages", content="\n".join(sent), headers=NDJSON)
+        server.kill()
+        disk.order(clock_ms=hours * HOUR)
+        server = keep(start, "--ttl", "1h", folder=server.folder, env=disk.env)
+        if hours == 2:  # what is lost by age is known, and a cursor of theirs would hear of it
+            wait_until(lambda: server.metric("broker_messages") == 0)
+    for user in users:
+        assert mail(server, user) == ([], None)
+        with session(server, user, "&after=0") as client:
+            client.send(frame(TEXT, b'{"type":"ping"}'))
+            assert client.recv_json()["type"] == "pong"
     server.stop()
 
 
