@@ -12,7 +12,8 @@ import pytest
 from harness import AnswerReader, raw, request, scaled, serving, wait_until
 from witness import processor_seconds
 
-# Whatever a client may have asked when it leaves: each of these waits for the broker.
+# Whatever a client may have asked when it leaves: each of these waits for the broker, which may know
+# no such device or message.
 PENDING = {
     "send": request("POST", "/send-message",
                     body=b'{"sender":"bob","receiver":"alice","message":"hi"}'),
@@ -23,7 +24,7 @@ PENDING = {
     "describe": request("GET", "/users/alice"),
     "history": request("GET", "/users/alice/messages?after=1"),
     "erase": request("DELETE", "/users/alice/messages"),
-    "ack": request("POST", "/users/alice/ack", body=b'{"device":"phone","upto":"1"}'),
+    "ack": request("POST", "/users/alice/ack", body=b'{"device":"phone","id":"1"}'),
     "forget": request("DELETE", "/users/alice/devices/phone"),
     "message": request("GET", "/messages/1"),
     "kick": request("DELETE", "/users/alice/sessions"),
@@ -40,6 +41,8 @@ PENDING = {
                          "Upgrade: websocket", "Sec-WebSocket-Version: 13",
                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
 }
+
+ASKED = (b"HTTP/1.1 200 ", b"HTTP/1.1 101 ", b"HTTP/1.1 404 ")
 
 # Chunk sizes without an end, longer than any buffer.
 ENDLESS = {
@@ -75,6 +78,9 @@ def lively(tmp_path_factory):
 @pytest.mark.workers
 def test_a_reset_while_the_broker_is_asked_hurts_nobody(lively, name):
     dice = random.Random(name)
+    with lively.connect() as sock:
+        sock.sendall(PENDING[name])
+        assert sock.recv(4096).startswith(ASKED)
     for _ in range(scaled(300, 30)):
         reset_after(lively, PENDING[name], dice.randrange(600))
     # An answer that went astray would now meet another client.
