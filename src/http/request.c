@@ -362,6 +362,7 @@ void request_upgrade(struct request *request, const char *accept, const char *pr
     request->adopted_context = context;
     MHD_add_response_header(mhd_response, "Upgrade", "websocket");
     MHD_add_response_header(mhd_response, "Sec-WebSocket-Accept", accept);
+    MHD_add_response_header(mhd_response, "X-Request-Id", request->response.request_id);
     if (protocol)
         MHD_add_response_header(mhd_response, "Sec-WebSocket-Protocol", protocol);
     request->response.mhd_response = mhd_response;

@@ -199,6 +199,12 @@ def test_a_body_of_two_framings_is_refused_and_the_connection_ends(shared):
         client.recv_end()
 
 
+@pytest.mark.parametrize("path", ["/ws/alice", "/ws", "/rooms/tea?name=bob"])
+def test_a_handshake_has_its_request_id(shared, path):
+    with Client(shared.port, path, {"X-Request-Id": "my-id"}) as client:
+        assert client.answer.headers["x-request-id"] == "my-id"
+
+
 def test_a_refused_handshake_leaves_the_connection_usable(shared):
     with Client(shared.port, handshake=False) as client:
         assert client.ask(frames.request("/ws/alice", key="x")).status == 400
