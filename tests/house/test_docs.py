@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the pages of docs/ say of the error codes is what include/base/err.h says."""
+"""What the pages of docs/ say of the error codes is what include/base/err.h says, and they are shown as
+they are meant."""
 import re
 import unittest
 from pathlib import Path
@@ -26,6 +27,13 @@ class ErrorPages(unittest.TestCase):
         for code, status, close in rows:
             self.assertIn(status, (table()[code][0], "-"), code)
             self.assertIn(close, (table()[code][1], "-"), code)
+
+
+class Pages(unittest.TestCase):
+    def test_a_number_at_the_begin_of_a_paragraph_makes_no_list(self):
+        for page in sorted((ROOT / "docs").glob("*.md")):
+            numbers = re.findall(r"(?<=\n\n)(\d+)[.)] ", page.read_text())
+            self.assertEqual([n for n in numbers if n != "1"], [], page.name)
 
 
 if __name__ == "__main__":
