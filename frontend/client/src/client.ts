@@ -51,7 +51,8 @@ type News<T> =
 interface WireMessage {
   id: string;
   sender: string;
-  message: unknown;
+  message?: unknown;
+  args?: unknown[];
   channel?: string;
   sent_at: string;
 }
@@ -71,8 +72,8 @@ interface Subscription<T> {
 /** Of a message that is larger than `max`. */
 const FETCHES = 3;
 
-function toMessage<M>({ sent_at: sentAt, ...rest }: { sent_at: string }): M {
-  return { ...rest, sentAt } as M;
+function toMessage<M>({ sent_at: sentAt, ...rest }: { sent_at: string; args?: unknown[] }): M {
+  return { ...rest, ...(rest.args && { message: rest.args }), sentAt } as M;
 }
 
 const NAME = /^(?!\.\.?$)[^/\p{Cc}\p{Cs}]+$/u;

@@ -9,7 +9,14 @@ export type { ChannelState, Code };
 export interface Message<T = unknown> {
   id: string;
   sender: string;
+  /** Of an event its one argument, or the list of them. */
   message: T;
+  /** What an event is called. */
+  event?: string;
+  /** The arguments of an event, where there is not exactly one. */
+  args?: unknown[];
+  /** Base64: the bytes that `{ _placeholder: true, num: n }` among the arguments stands for. */
+  attachments?: string[];
   /** The channel it came by; without one it is the user's own mail or a broadcast. */
   channel?: string;
   sentAt: string;
@@ -27,8 +34,9 @@ export interface Gap {
 export interface TooLarge {
   id: string;
   sender: string;
-  /** Bytes of its `message`. */
+  /** Bytes of its `message`, or of the event with all that it brings. */
   size: number;
+  event?: string;
   kept: boolean;
   channel?: string;
   sentAt: string;
@@ -119,14 +127,20 @@ export interface ConnectOptions {
 
 /** To one user, to many, or to a channel. */
 export type Outgoing = {
-  message: unknown;
   /** Seconds it is kept for the absent; 0: only for who is online. */
   ttl?: number | undefined;
+  /** The id of a session that does not get it. */
+  except?: string | undefined;
 } & (
-  | { receiver: string; receivers?: never; channel?: never }
-  | { receivers: string[]; receiver?: never; channel?: never }
-  | { channel: string; receiver?: never; receivers?: never }
-);
+  | { message: unknown; event?: never; args?: never; attachments?: never }
+  | { event: string; message: unknown; args?: never; attachments?: string[] | undefined }
+  | { event: string; args: unknown[]; message?: never; attachments?: string[] | undefined }
+) &
+  (
+    | { receiver: string; receivers?: never; channel?: never }
+    | { receivers: string[]; receiver?: never; channel?: never }
+    | { channel: string; receiver?: never; receivers?: never }
+  );
 
 export interface SendOptions {
   /** A retry with the same key is not delivered twice; default: a new one for each call. */

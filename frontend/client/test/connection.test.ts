@@ -55,6 +55,21 @@ describe('connecting', () => {
     ]);
   });
 
+  it('gives events with their argument, or the list of them, as the message', async () => {
+    const w = world();
+    const { client } = watch();
+    const got: unknown[] = [];
+    client.on('message', m => got.push(m));
+    await w.settle();
+    w.socket().welcome();
+    w.socket().message('1', { a: 1 }, { event: 'order' });
+    w.socket().message('2', undefined, { event: 'order', args: [1, 2] });
+    expect(got).toEqual([
+      { id: '1', sender: 'bob', message: { a: 1 }, sentAt: 'now', event: 'order' },
+      { id: '2', sender: 'bob', message: [1, 2], sentAt: 'now', event: 'order', args: [1, 2] },
+    ]);
+  });
+
   it('keeps the path of its address and takes ws:// for http://', async () => {
     const w = world();
     watch({ url: 'wss://server/push/' });

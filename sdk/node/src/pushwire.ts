@@ -125,9 +125,9 @@ export class Pushwire {
   }
 
   async #send(where: object, message: unknown, options: SendOptions = {}): Promise<Sent> {
-    const { sender = this.#sender, ttl, key = newKey(), signal } = options;
+    const { sender = this.#sender, event, except, ttl, key = newKey(), signal } = options;
     if (message === undefined) throw new TypeError('a message is JSON; undefined is none');
-    const body = encode({ ...where, message, sender, ttl, key });
+    const body = encode({ ...where, event, message, except, sender, ttl, key });
     const told = await this.#json({ method: 'POST', path: '/send-message', body, signal });
     return sentOf(told as Receipt);
   }
@@ -233,12 +233,15 @@ export class Pushwire {
     const query = new URLSearchParams({ ...order, limit: String(limit) });
     const told = await this.#json({ method: 'GET', path: `/${owner}/messages?${query}`, signal });
     const messages = (told['messages'] as Json[]).map(
-      ({ sent_at, id, sender, message, channel }): Stored<T> => ({
+      ({ sent_at, id, sender, message, channel, event, args, attachments }): Stored<T> => ({
         id,
         sender,
-        message,
+        message: args ?? message,
         sentAt: sent_at,
         ...(channel && { channel }),
+        ...(event && { event }),
+        ...(args && { args }),
+        ...(attachments && { attachments }),
       }),
     );
     return { messages, next: told['next'], more: told['more'], gap: told['gap'] as Gap | null };

@@ -21,6 +21,10 @@ export interface Asking {
 
 export interface SendOptions extends Asking {
   sender?: string | undefined;
+  /** Makes it an event of this name, whose one argument the message is. */
+  event?: string | undefined;
+  /** The id of a session that does not get it. */
+  except?: string | undefined;
   /** Seconds for which it is kept; 0: for who is online now, nobody else. */
   ttl?: number | undefined;
   /**
@@ -36,12 +40,18 @@ export type Outgoing = (
   | { receivers: readonly string[] }
   | { channel: string }
   | { broadcast: true }
-) & {
-  message: unknown;
-  sender?: string | undefined;
-  ttl?: number | undefined;
-  key?: string | undefined;
-};
+) &
+  (
+    | { message: unknown; event?: string | undefined; args?: undefined }
+    | { event: string; args: readonly unknown[]; message?: undefined }
+  ) & {
+    /** Of an event: base64, for `{ _placeholder: true, num: n }` among its arguments. */
+    attachments?: readonly string[] | undefined;
+    except?: string | undefined;
+    sender?: string | undefined;
+    ttl?: number | undefined;
+    key?: string | undefined;
+  };
 
 /** The server has it. */
 export interface Sent {
@@ -66,9 +76,14 @@ export interface Presence {
 export interface Stored<T = unknown> {
   id: string;
   sender: string;
+  /** Of an event its one argument, or the list of them. */
   message: T;
   sentAt: string;
   channel?: string;
+  event?: string;
+  /** The arguments of an event, where there is not exactly one. */
+  args?: unknown[];
+  attachments?: string[];
 }
 
 /** What followed `after`, up to and including `resumes`, is no longer kept. */

@@ -7,6 +7,7 @@ await push.send(['alice', 'bob'] as const, null);
 const many: Outgoing[] = [
   { receiver: 'alice', message: 1 },
   { broadcast: true, message: 2, key: 'k' },
+  { channel: 'a', event: 'order', args: [1, 'b'], attachments: [], except: '0123456789abcdef' },
 ];
 for (const result of await push.sendMany(many)) {
   const text: string = result instanceof PushwireError ? result.code : result.id;

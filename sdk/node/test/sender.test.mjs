@@ -236,6 +236,40 @@ test('presence and history', async () => {
   assert.equal(asked[2].line, 'GET /channels/news/messages?before=&limit=100');
 });
 
+test('events', async () => {
+  const stored = { id: '1', sender: 'bob', sent_at: 't', event: 'order' };
+  const page = { next: '1', more: false, gap: null };
+  script = [
+    [200, { id: '1', kept: true, durable: true }],
+    [
+      200,
+      {
+        ...page,
+        messages: [
+          { ...stored, message: 7 },
+          { ...stored, args: [1, 2] },
+        ],
+      },
+    ],
+  ];
+  const push = sender();
+  await push.send('alice', { n: 1 }, { event: 'order', except: '0123456789abcdef' });
+  const { key, ...body } = JSON.parse(asked[0].body);
+  assert.deepEqual(body, {
+    receiver: 'alice',
+    event: 'order',
+    message: { n: 1 },
+    except: '0123456789abcdef',
+    sender: body.sender,
+  });
+  const { messages } = await push.history('alice');
+  const shown = { id: '1', sender: 'bob', sentAt: 't', event: 'order' };
+  assert.deepEqual(messages, [
+    { ...shown, message: 7 },
+    { ...shown, message: [1, 2], args: [1, 2] },
+  ]);
+});
+
 test('a token is signed', () => {
   const secret = 's'.repeat(40);
   const [head, claims, mac] = signToken(secret, 'ä', { ttl: 60, channels: ['news'] }).split('.');

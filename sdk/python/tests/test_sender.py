@@ -295,6 +295,19 @@ def test_presence_of_many(server, push):
     assert [len(body["users"]) for body in server.bodies()] == [1000, 1]
 
 
+def test_events(server, push):
+    sent = answer(200, {"id": "1", "kept": True, "durable": True})
+    stored = {"id": "1", "sender": "bob", "sent_at": "t", "event": "order"}
+    server.will(sent, answer(200, {"messages": [{**stored, "message": 7}, {**stored, "args": [1, 2]}],
+                                   "next": "1", "more": False, "gap": None}))
+    push.send("alice", {"n": 1}, event="order")
+    body = json.loads(server.asked[0][-1])
+    assert (body["event"], body["message"]) == ("order", {"n": 1})
+    one, two = push.history("alice").messages
+    assert (one.event, one.message, one.args) == ("order", 7, None)
+    assert (two.event, two.message, two.args) == ("order", [1, 2], [1, 2])
+
+
 def test_history(server, push):
     page = {"messages": [{"id": "1", "sender": "bob", "message": "hi", "sent_at": "t"}],
             "next": "1", "more": False, "gap": {"after": "0", "resumes": "1"}}

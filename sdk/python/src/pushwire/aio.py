@@ -45,16 +45,19 @@ class AsyncPushwire:
         await self.close()
 
     async def send(self, to: Union[str, Sequence[str]], message: Any, *, sender: Optional[str] = None,
-                   ttl: Optional[int] = None, key: Optional[str] = None) -> Sent:
-        return await self._run(self._push.send, to, message, sender=sender, ttl=ttl, key=key)
+                   ttl: Optional[int] = None, key: Optional[str] = None,
+                   event: Optional[str] = None) -> Sent:
+        return await self._run(self._push.send, to, message, sender=sender, ttl=ttl, key=key, event=event)
 
     async def publish(self, channel: str, message: Any, *, sender: Optional[str] = None,
-                      ttl: Optional[int] = None, key: Optional[str] = None) -> Sent:
-        return await self._run(self._push.publish, channel, message, sender=sender, ttl=ttl, key=key)
+                      ttl: Optional[int] = None, key: Optional[str] = None,
+                      event: Optional[str] = None) -> Sent:
+        return await self._run(self._push.publish, channel, message, sender=sender, ttl=ttl, key=key,
+                               event=event)
 
     async def broadcast(self, message: Any, *, sender: Optional[str] = None, ttl: Optional[int] = None,
-                        key: Optional[str] = None) -> Sent:
-        return await self._run(self._push.broadcast, message, sender=sender, ttl=ttl, key=key)
+                        key: Optional[str] = None, event: Optional[str] = None) -> Sent:
+        return await self._run(self._push.broadcast, message, sender=sender, ttl=ttl, key=key, event=event)
 
     async def send_many(self, messages: Iterable[Outgoing]) -> list[Result]:
         return await self._run(self._push.send_many, list(messages))

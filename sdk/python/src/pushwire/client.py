@@ -84,32 +84,33 @@ class Pushwire:
     # ---- sending ----
 
     def send(self, to: Union[str, Sequence[str]], message: Any, *, sender: Optional[str] = None,
-             ttl: Optional[int] = None, key: Optional[str] = None) -> Sent:
+             ttl: Optional[int] = None, key: Optional[str] = None, event: Optional[str] = None) -> Sent:
         """To a user, or to several as one message.
 
-        ttl  seconds for which it is kept; 0: for who is online now, nobody else
-        key  the same key again is the same message, and is not sent twice; without one each call is
-             a message of its own, sent once however often it is tried
+        ttl    seconds for which it is kept; 0: for who is online now, nobody else
+        key    the same key again is the same message, and is not sent twice; without one each call is
+               a message of its own, sent once however often it is tried
+        event  makes it an event of this name, whose one argument the message is
         """
         if isinstance(to, Iterable) and not isinstance(to, str):
             where: dict[str, Any] = {"receivers": [_name(user, "a receiver") for user in to]}
         else:
             where = {"receiver": _name(to, "a receiver")}
-        return self._send(where, message, sender, ttl, key)
+        return self._send(where, message, sender, ttl, key, event)
 
     def publish(self, channel: str, message: Any, *, sender: Optional[str] = None,
-                ttl: Optional[int] = None, key: Optional[str] = None) -> Sent:
+                ttl: Optional[int] = None, key: Optional[str] = None, event: Optional[str] = None) -> Sent:
         """To everyone who listens to the channel."""
-        return self._send({"channel": _name(channel, "a channel")}, message, sender, ttl, key)
+        return self._send({"channel": _name(channel, "a channel")}, message, sender, ttl, key, event)
 
     def broadcast(self, message: Any, *, sender: Optional[str] = None, ttl: Optional[int] = None,
-                  key: Optional[str] = None) -> Sent:
+                  key: Optional[str] = None, event: Optional[str] = None) -> Sent:
         """To everyone."""
-        return self._send({"broadcast": True}, message, sender, ttl, key)
+        return self._send({"broadcast": True}, message, sender, ttl, key, event)
 
     def _send(self, where: dict[str, Any], message: Any, sender: Optional[str], ttl: Optional[int],
-              key: Optional[str]) -> Sent:
-        body = {**where, "message": message, "sender": sender or self._sender, "ttl": ttl,
+              key: Optional[str], event: Optional[str]) -> Sent:
+        body = {**where, "event": event, "message": message, "sender": sender or self._sender, "ttl": ttl,
                 "key": key or secrets.token_hex(12)}
         return _sent(self._json("POST", "/send-message", body))
 
@@ -197,7 +198,8 @@ class Pushwire:
         name = quote(_name(user if user is not None else channel, "a user or channel"), safe="")
         order = {"after": after} if after is not None else {"before": before or ""}
         told = self._json("GET", f"/{owner}/{name}/messages?{urlencode({**order, 'limit': limit})}")
-        messages = [Stored(one["id"], one["sender"], one["message"], one["sent_at"], one.get("channel"))
+        messages = [Stored(one["id"], one["sender"], one.get("args", one.get("message")), one["sent_at"],
+                           one.get("channel"), one.get("event"), one.get("args"), one.get("attachments"))
                     for one in told["messages"]]
         gap = told["gap"]
         return Page(messages, told["next"], told["more"], gap and Gap(gap["after"], gap["resumes"]))

@@ -8,14 +8,22 @@ from typing import Any, Optional, Sequence, TypedDict, Union
 from .errors import PushwireError
 
 
-class Outgoing(TypedDict, total=False):
-    """One of `send_many`: a `message`, and one of `receiver`, `receivers`, `channel` and `broadcast`."""
+# A word of the language, so not to be written as a member of a class.
+_Except = TypedDict("_Except", {"except": str}, total=False)
+
+
+class Outgoing(_Except, total=False):
+    """One of `send_many`: a `message`, and one of `receiver`, `receivers`, `channel` and `broadcast`. An
+    event has `event`, and `args` where there is not exactly one argument."""
 
     receiver: str
     receivers: Sequence[str]
     channel: str
     broadcast: bool
     message: Any
+    event: str
+    args: Sequence[Any]
+    attachments: Sequence[str]
     sender: str
     ttl: int
     key: str
@@ -48,9 +56,12 @@ class Stored:
 
     id: str
     sender: str
-    message: Any
+    message: Any  # of an event its one argument, or the list of them
     sent_at: str
     channel: Optional[str] = None
+    event: Optional[str] = None
+    args: Optional[list[Any]] = None  # of an event, where there is not exactly one
+    attachments: Optional[list[str]] = None
 
 
 @dataclass(frozen=True)
