@@ -211,9 +211,17 @@ def test_what_needs_a_disk_says_so_and_names_the_way_out(read_only_disk):
 
 # ---- whose eyes ----
 
-def test_no_file_is_for_others_in_a_folder_that_is(start, tmp_path):
+@pytest.fixture
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o755), (0, 0o777)], indirect=["umask"])
+def test_no_file_is_for_others_in_a_folder_that_is(start, tmp_path, umask, mode):
     (tmp_path / "pushwire-data").mkdir()
-    (tmp_path / "pushwire-data").chmod(0o755)
+    (tmp_path / "pushwire-data").chmod(mode)
     server = keep(start, folder=tmp_path)
     post(server, "ann", "for you alone")
     assert server.log_text().count("the data folder is open to others") == 1
