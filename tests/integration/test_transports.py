@@ -156,3 +156,17 @@ def test_npm_eventsource_stops_where_it_is_refused(node, start):
     with event_source(node, f"{server.url}/sse/ann?after=x") as source:
         got = source.event("error")
         assert got["code"] == 400 and got["state"] == 2
+
+
+# ---- npm `compression` ----
+
+def test_events_pass_a_dev_server_that_compresses(node, start):
+    server = start()
+    with Driver(node, "compress.mjs", server.url) as dev:
+        port = dev.event("ready")["port"]
+        with http_client(f"http://127.0.0.1:{port}") as http:
+            assert http.get("/metrics").headers["content-encoding"] == "gzip"
+        with Events(server, "ann", port=port, headers=["Accept-Encoding: gzip"]) as sse:
+            assert "content-encoding" not in sse.headers
+            server.send("ann", "now")
+            assert sse.messages(1) == ["now"]
