@@ -128,7 +128,8 @@ static void commit(struct writing *writing)
         return;
     writing->err = sqlite_writer_commit(sqlite->writer);
     sqlite->committed = true;
-    metrics_observe(&sqlite->options.metrics->commit_seconds, clock_mono_us() - began_us);
+    if (writing->batch->count) /* else it keeps house, and nobody waits */
+        metrics_observe(&sqlite->options.metrics->commit_seconds, clock_mono_us() - began_us);
 }
 
 /* Nothing of the batch is kept; what was not to be kept goes on. */

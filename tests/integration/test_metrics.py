@@ -68,6 +68,14 @@ def test_published_and_kept_messages_are_counted(server):
     assert server.metric("broker_messages") == 1
 
 
+def test_commits_are_timed_that_somebody_waits_for(start):
+    server = start("--broker", "sqlite")
+    for ttl in (60, 60, 1):
+        server.send("ann", ttl=ttl)
+    wait_until(lambda: server.metric("broker_messages") == 2)  # that took a commit of its own
+    assert server.metric("commit_seconds_count") == 3
+
+
 def test_sessions_deliveries_and_closes_are_counted(server):
     async def scenario():
         async with server.ws("/ws/alice") as one, server.ws("/ws/alice") as two:
