@@ -17,12 +17,15 @@ struct origin {
     bool any_below;
 };
 
-/* What a browser sends; `null`, which it sends for files and sandboxes, is none. False: no origin.
- */
+/* What a browser sends of a page that was opened as a file, or in a sandbox: of no site. */
+#define ORIGIN_NULL "null"
+
+/* What a browser sends. False: no origin. */
 bool origin_parse(const char *text, struct origin *ret_origin);
 
 /* What may stand in a list of them: an origin, in lower case, whose host may begin with a star and
- * a dot: each one whose host ends so. Not by ws, wss, ftp or file: no page comes from there. */
+ * a dot: each one whose host ends so; or `null`. Not by ws, wss, ftp or file: no page comes from
+ * there. */
 bool origin_parse_listed(const char *text, struct origin *ret_origin);
 bool origin_is_listed_form(const char *text);
 
@@ -34,6 +37,7 @@ bool origin_parse_host(const char *host, struct origin *ret_origin);
 /* Is it of this host, by the value of a Host header? */
 bool origin_is_of(const struct origin *origin, const char *host);
 
+bool origin_is_null(const struct origin *origin);
 /* Is it of the web, by http or https; does it have that host, whatever its port? */
 bool origin_is_web(const struct origin *origin);
 bool origin_has_host(const struct origin *origin, const char *name);

@@ -23,6 +23,9 @@
       "folder; auto: $STATE_DIRECTORY, else ./pushwire-data")                                      \
     X(ENUM, sync, "full", WORDS("full|normal"), SERVER, RESTART, "",                               \
       "full outlives power loss, normal only kill -9")                                             \
+    X(ENUM, root_room, "lobby", WORDS("lobby|room|off"), SERVER, RESTART, "",                      \
+      "the text chat that a WebSocket on / opens")                                                 \
+    X(STRING, root_greeting, "", FORM(TEXT), SERVER, RESTART, "", "the first that it hears")       \
     X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
       "an address of its own for /metrics")                                                        \
     X(BOOL, dev_echo, "false", ANY, SERVER, RESTART, "",                                           \

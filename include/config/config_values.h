@@ -13,6 +13,7 @@
 /* In the order of the words in the table. */
 enum config_broker { CONFIG_BROKER_SQLITE, CONFIG_BROKER_MEMORY };
 enum config_sync { CONFIG_SYNC_FULL, CONFIG_SYNC_NORMAL };
+enum config_root_room { CONFIG_ROOT_ROOM_LOBBY, CONFIG_ROOT_ROOM_ROOM, CONFIG_ROOT_ROOM_OFF };
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 enum config_log_format { CONFIG_LOG_AUTO, CONFIG_LOG_LOGFMT, CONFIG_LOG_JSON };
 

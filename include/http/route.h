@@ -47,9 +47,10 @@ struct route_family {
     size_t count;
 };
 
-/* The route for path and method; the target then knows its words. Else NULL, with the methods that
- * the path knows, parted by commas (none: no such path). */
+/* The route for path and method; the target then knows its words. Where a path has two, one of them
+ * for handshakes, it is the one that fits what this is. Else NULL, with the methods that the path
+ * knows, parted by commas (none: no such path). */
 const struct route *route_find(const struct route *routes, size_t count, const char *method,
-                               struct target *target, struct buf *ret_allow);
+                               bool is_handshake, struct target *target, struct buf *ret_allow);
 
 #endif

@@ -28,10 +28,12 @@ struct sessions {
     int64_t heartbeat_ms;
     int64_t poll_wait_ms;
     int64_t retry_spread_ms;
-    uint64_t next_session; /* makes session ids */
-    size_t open;           /* sockets of sessions, until they are closed */
-    bool can_adopt;        /* see adoption.h */
-    bool stopping;         /* nobody comes in any more */
+    uint64_t next_session;     /* makes session ids */
+    size_t open;               /* sockets of sessions, until they are closed */
+    const char *root_greeting; /* see room.h; "": none */
+    bool root_is_room;         /* not the lobby */
+    bool can_adopt;            /* see adoption.h */
+    bool stopping;             /* nobody comes in any more */
 };
 
 /* When to come back: spread, so that those who were sent away together do not return together. */

@@ -24,6 +24,11 @@ bool origin_is_web(const struct origin *origin)
     return is_scheme(origin, "http") || is_scheme(origin, "https");
 }
 
+bool origin_is_null(const struct origin *origin)
+{
+    return !origin->host_length;
+}
+
 static unsigned own_port(const struct origin *origin)
 {
     return is_scheme(origin, "http") ? 80 : is_scheme(origin, "https") ? 443 : 0;
@@ -105,8 +110,18 @@ static const char *parse_scheme(const char *text, struct origin *origin)
     return text + origin->scheme_length + 3;
 }
 
+/* Without a host, so like no other. */
+static bool parse_null(const char *text, struct origin *ret_origin)
+{
+    *ret_origin = (struct origin){
+        .scheme = text, .scheme_length = strlen(ORIGIN_NULL), .host = text + strlen(ORIGIN_NULL)};
+    return true;
+}
+
 bool origin_parse(const char *text, struct origin *ret_origin)
 {
+    if (strcmp(text, ORIGIN_NULL) == 0)
+        return parse_null(text, ret_origin);
     const char *host = parse_scheme(text, ret_origin);
     return host && parse_host(host, ret_origin);
 }
@@ -138,6 +153,8 @@ static bool has_no_pages(const struct origin *origin)
 
 bool origin_parse_listed(const char *text, struct origin *ret_origin)
 {
+    if (strcmp(text, ORIGIN_NULL) == 0)
+        return parse_null(text, ret_origin);
     const char *host = parse_scheme(text, ret_origin);
     if (!host || has_no_pages(ret_origin) || text[strcspn(text, UPPER)])
         return false;

@@ -121,8 +121,9 @@ static void route_request(struct request *request)
     const struct requests *all = request->all;
     struct buf allow;
     buf_init(&allow);
-    request->route =
-        route_find(all->routes, all->route_count, request->head.method, &request->target, &allow);
+    bool is_handshake = head_list_has(request_head(request), "Upgrade", "websocket");
+    request->route = route_find(all->routes, all->route_count, request->head.method, is_handshake,
+                                &request->target, &allow);
     if (!request->route && (allow.size || !buf_ok(&allow)))
         answer_methods(request, &allow);
     else if (!request->route)
@@ -151,12 +152,15 @@ static void find_client(struct request *request)
 
 static void refuse_origin(struct request *request, const char *origin)
 {
-    struct origin ignored;
-    request_problem(request, ERR_ORIGIN_NOT_ALLOWED, NULL, "%s",
-                    origin_parse(origin, &ignored) && origin_is_listed_form(origin)
-                        ? "List this origin in allowed_origins if its pages may connect."
-                        : "This page has no origin that could be allowed, as a file or a sandboxed "
-                          "frame has none: serve it over HTTP.");
+    struct origin parsed;
+    const char *detail = "This page has no origin that could be allowed: serve it over HTTP.";
+    if (origin_parse(origin, &parsed) && origin_is_null(&parsed))
+        detail =
+            "A page that was opened as a file, or in a sandboxed frame, has no origin: serve it "
+            "over HTTP, or list null in allowed_origins, which lets all such pages in.";
+    else if (origin_parse(origin, &parsed) && origin_is_listed_form(origin))
+        detail = "List this origin in allowed_origins if its pages may connect.";
+    request_problem(request, ERR_ORIGIN_NOT_ALLOWED, NULL, "%s", detail);
 }
 
 /* Host and Origin: a page from elsewhere must not reach a server that trusts its own machine. */
@@ -179,7 +183,9 @@ static bool check_access(struct request *request)
         return false;
     }
     request->response.origin = origin;
-    request->response.credentials = judged == ACCESS_ORIGIN_LISTED;
+    /* Any page can open a frame whose origin is null. */
+    request->response.credentials =
+        judged == ACCESS_ORIGIN_LISTED && strcmp(origin, ORIGIN_NULL) != 0;
     return true;
 }
 

@@ -11,19 +11,33 @@ static bool method_fits(const struct route *route, const char *method)
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && !route->upgrade);
 }
 
-const struct route *route_find(const struct route *routes, size_t count, const char *method,
-                               struct target *target, struct buf *ret_allow)
+static void allow(const struct route *route, struct buf *ret_allow)
 {
+    if (ret_allow->size &&
+        memmem(ret_allow->data, ret_allow->size, route->method, strlen(route->method)))
+        return;
+    buf_add_text(ret_allow, ret_allow->size ? ", " : "");
+    buf_add_text(ret_allow, route->method);
+    if (strcmp(route->method, "GET") == 0 && !route->upgrade)
+        buf_add_text(ret_allow, ", HEAD");
+}
+
+const struct route *route_find(const struct route *routes, size_t count, const char *method,
+                               bool is_handshake, struct target *target, struct buf *ret_allow)
+{
+    const struct route *other = NULL; /* for handshakes, and this is none, or the other way round */
     for (size_t i = 0; i < count; i++) {
         const struct route *route = &routes[i];
         if (!target_fits(target, route->path))
             continue;
-        if (method_fits(route, method))
+        if (!method_fits(route, method))
+            allow(route, ret_allow);
+        else if (route->upgrade == is_handshake)
             return route;
-        buf_add_text(ret_allow, ret_allow->size ? ", " : "");
-        buf_add_text(ret_allow, route->method);
-        if (strcmp(route->method, "GET") == 0 && !route->upgrade)
-            buf_add_text(ret_allow, ", HEAD");
+        else if (!other)
+            other = route;
     }
-    return NULL;
+    if (other)
+        target_fits(target, other->path);
+    return other;
 }

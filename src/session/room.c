@@ -2,12 +2,15 @@
  *
  * `/ws` is one lobby: a text frame from anyone goes to everyone, its sender too. `/rooms/<room>` is
  * a room: a text frame goes to all others as `bob: text`, and `/exit` leaves. They are the channels
- * `lobby` and `room:<room>` with a ttl of 0: nothing said there is kept. */
+ * `lobby` and `room:<room>` with a ttl of 0: nothing said there is kept. `/` is one of both. */
+#include "session/room.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "engine/broker.h"
 #include "engine/catch_up.h"
 #include "engine/reactor.h"
@@ -26,6 +29,7 @@
 
 #define LOBBY       "lobby"
 #define ROOM_PREFIX "room:"
+#define ROOT        "root"
 #define EXIT        "/exit"
 
 /* Somebody in a room. */
@@ -33,6 +37,7 @@ struct guest {
     struct websocket websocket; /* first: on_message and the others find the rest */
     struct client client;
     const struct message_format *format;
+    const char *greeting; /* the first that it hears; NULL: nothing */
     bool hears_itself;
     uint8_t name_length;
     uint8_t channel_length;
@@ -171,9 +176,26 @@ static int say(struct guest *self, const char *text, size_t size)
     return err;
 }
 
+/* False: out of memory. */
+static bool greet(struct guest *self)
+{
+    char *at;
+    size_t length = strlen(self->greeting);
+    struct chunk *frame = websocket_frame(WEBSOCKET_TEXT, length, &at);
+    if (frame)
+        memcpy(at, self->greeting, length);
+    bool sent = frame && websocket_send(&self->websocket, frame);
+    frame_unref(frame);
+    return sent;
+}
+
 static void on_open(struct websocket *websocket)
 {
-    client_start(&from_websocket(websocket)->client);
+    struct guest *self = from_websocket(websocket);
+    if (self->greeting && !greet(self))
+        stream_fail(&websocket->stream, ERR_OUT_OF_MEMORY);
+    else
+        client_start(&from_websocket(websocket)->client);
 }
 
 static void on_message(struct websocket *websocket, enum websocket_opcode opcode, const char *bytes,
@@ -237,6 +259,14 @@ static void set_name(struct guest *self, const char *name, size_t length)
     self->name_length = (uint8_t)length;
 }
 
+/* Who has said none gets one that tells it from others, and nothing of where it is. */
+static void make_name(struct guest *self)
+{
+    uint64_t number = hash_number(self->client.session.id) & 0xffffff;
+    int length = snprintf(self->name, sizeof self->name, "guest-%06x", (unsigned)number);
+    self->name_length = (uint8_t)length;
+}
+
 /* What ends the name in `[bob]: hi` or in `bob: hi`: who has it could speak as another. */
 static bool can_speak(const char *name)
 {
@@ -251,8 +281,11 @@ static int admit(struct request *request, struct guest *self)
         .kind = TOPIC_CHANNEL, .name = self->channel, .length = self->channel_length};
     int err = request_identify(request, &why);
     const struct identity *who = request_who(request);
-    if (!err && who == &identity_anyone)
+    if (!err && who == &identity_anyone) {
+        if (!self->name_length)
+            make_name(self);
         return 0;
+    }
     if (!err) {
         why = "a token whose channels and publish cover the room";
         err = identity_may_hear(who, &channel);
@@ -313,12 +346,13 @@ static struct guest *guest_create(struct request *request)
     return self;
 }
 
-static void serve_lobby(struct request *request)
+static void enter_lobby(struct request *request, const char *greeting)
 {
     struct guest *self = guest_create(request);
     if (!self)
         return;
     self->format = &wire_text_lobby;
+    self->greeting = greeting;
     self->hears_itself = true;
     set_name(self, LOBBY, strlen(LOBBY));
     memcpy(self->channel, LOBBY, strlen(LOBBY));
@@ -326,36 +360,67 @@ static void serve_lobby(struct request *request)
     come_in(request, self);
 }
 
-static void serve_room(struct request *request)
+/* name: NULL where the token says who it is, or nobody. */
+static void enter_room(struct request *request, const char *room, size_t room_length,
+                       const char *name, const char *greeting)
 {
-    size_t room_length;
-    const char *room = target_id(request_target(request), &room_length);
-    const char *name = target_query(request_target(request), "name");
-    bool named = access_is_open(request_access(request)); /* else the token says who it is */
-    if (named && (!name || !topic_is_name(name, strlen(name)))) {
-        request_problem(request, ERR_BAD_PARAMETER, "name",
-                        "Say who comes in: /rooms/tea?name=bob.");
-        return;
-    }
-    if (named && !can_speak(name)) {
-        request_problem(request, ERR_BAD_PARAMETER, "name",
-                        "A name in a room has no ], and no colon before a space.");
-        return;
-    }
-    if (room_length > TOPIC_NAME_MAX - strlen(ROOM_PREFIX)) {
-        request_problem(request, ERR_BAD_ID, NULL, "A room's name has at most 123 bytes.");
-        return;
-    }
     struct guest *self = guest_create(request);
     if (!self)
         return;
     self->format = &wire_text_room;
-    if (named)
+    self->greeting = greeting;
+    if (name)
         set_name(self, name, strlen(name));
     memcpy(self->channel, ROOM_PREFIX, strlen(ROOM_PREFIX));
     memcpy(self->channel + strlen(ROOM_PREFIX), room, room_length);
     self->channel_length = (uint8_t)(strlen(ROOM_PREFIX) + room_length);
     come_in(request, self);
+}
+
+/* Of somebody without credentials. False: a problem was answered. */
+static bool read_name(struct request *request, bool required, const char **ret_name)
+{
+    bool named = access_is_open(request_access(request)); /* else the token says who it is */
+    const char *name = named ? target_query(request_target(request), "name") : NULL;
+    *ret_name = name;
+    if (named && (name ? !topic_is_name(name, strlen(name)) : required))
+        request_problem(request, ERR_BAD_PARAMETER, "name",
+                        "Say who comes in: /rooms/tea?name=bob.");
+    else if (name && !can_speak(name))
+        request_problem(request, ERR_BAD_PARAMETER, "name",
+                        "A name in a room has no ], and no colon before a space.");
+    else
+        return true;
+    return false;
+}
+
+static void serve_lobby(struct request *request)
+{
+    enter_lobby(request, NULL);
+}
+
+static void serve_room(struct request *request)
+{
+    size_t length;
+    const char *name, *room = target_id(request_target(request), &length);
+    if (!read_name(request, true, &name))
+        return;
+    if (length > TOPIC_NAME_MAX - strlen(ROOM_PREFIX))
+        request_problem(request, ERR_BAD_ID, NULL, "A room's name has at most 123 bytes.");
+    else
+        enter_room(request, room, length, name, NULL);
+}
+
+void room_serve_root(struct request *request)
+{
+    const struct sessions *sessions = request_context(request);
+    const char *name, *greeting = sessions->root_greeting;
+    if (!*greeting)
+        greeting = NULL;
+    if (!sessions->root_is_room)
+        enter_lobby(request, greeting);
+    else if (read_name(request, false, &name))
+        enter_room(request, ROOT, strlen(ROOT), name, greeting);
 }
 
 static const struct route routes[] = {

@@ -18,6 +18,7 @@
 #include "model/access.h"
 #include "model/identity.h"
 #include "session/protocols.h"
+#include "session/room.h"
 #include "session/publish_request.h"
 #include "session/session_auth.h"
 #include "session/sessions.h"
@@ -75,6 +76,9 @@ static void add_routes(struct worker *worker)
     if (!ground->config->metrics_listen[0])
         add_route(worker, (struct route){"GET", "/metrics", status_metrics_serve, &worker->api,
                                          false, RIGHT_READ});
+    if (ground->config->root_room != CONFIG_ROOT_ROOM_OFF)
+        add_route(worker, (struct route){"GET", "/", room_serve_root, &worker->sessions, true,
+                                         RIGHT_RECEIVE});
     if (ground->config->dev_echo)
         add_route(worker, (struct route){"GET", "/ws-echo", websocket_echo_serve, &worker->sessions,
                                          true, RIGHT_OPEN});
@@ -302,6 +306,8 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
         .publish_options = &worker->send,
         .heartbeat_ms = config->heartbeat_ms,
         .next_session = (uint64_t)index << 56 | (uint64_t)clock_wall_ms() << 12,
+        .root_greeting = config->root_greeting,
+        .root_is_room = config->root_room == CONFIG_ROOT_ROOM_ROOM,
         .can_adopt = ground->can_adopt,
     };
     protocols_create(&worker->sessions);

@@ -88,7 +88,7 @@ class Documents(unittest.TestCase):
         addresses = {re.sub(r"{\w+}", "{}", channel["address"])
                      for channel in load("asyncapi.yaml")["channels"].values()}
         speaks = {path for method, path in routes()
-                  if path.startswith(("/ws", "/rooms", "/sse"))}
+                  if path == "/" or path.startswith(("/ws", "/rooms", "/sse"))}
         self.assertEqual(addresses, speaks)
 
     def test_openapi_has_the_codes_of_http_with_their_numbers(self):

@@ -296,7 +296,7 @@ class Conversation:
         words, _, query = path.partition("?")
         first = words.split("/")[1]
         self.channel = {"ws": "session" if words.count("/") == 2 else "lobby", "rooms": "room",
-                        "ws-echo": "echo"}.get(first)
+                        "ws-echo": "echo", "": "root"}.get(first)
         is_json = protocol == "pushwire.v1.json" or not protocol and "format=json" in query.split("&")
         if self.channel == "session" and not is_json:
             self.channel = "textSession"

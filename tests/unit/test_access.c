@@ -96,6 +96,22 @@ static void pages_of_this_machine_and_of_this_server_may_connect(void **state)
     access_unref(access);
 }
 
+static void pages_without_an_origin_come_where_null_is_listed(void **state)
+{
+    char null[] = "null", app[] = "https://app.example";
+    char *origins[] = {app, null};
+    (void)state;
+
+    for (size_t count = 1; count <= 2; count++) {
+        struct access *access = open_access(origins, count, false);
+        assert_int_equal(access_judge_origin(access, "null", "push.example"),
+                         count == 2 ? ACCESS_ORIGIN_LISTED : ACCESS_ORIGIN_REFUSED);
+        assert_int_equal(access_judge_origin(access, "Null", "push.example"),
+                         ACCESS_ORIGIN_REFUSED);
+        access_unref(access);
+    }
+}
+
 static void listed_origins_are_exact(void **state)
 {
     char app[] = "https://app.example", other[] = "http://[2001:db8::1]:8443";
@@ -185,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(this_machine_has_three_names),
         cmocka_unit_test(pages_of_this_machine_and_of_this_server_may_connect),
+        cmocka_unit_test(pages_without_an_origin_come_where_null_is_listed),
         cmocka_unit_test(listed_origins_are_exact),
         cmocka_unit_test(with_credentials_only_listed_origins_may_come),
         cmocka_unit_test(proxies_that_are_trusted_name_their_clients),

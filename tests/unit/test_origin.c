@@ -5,15 +5,18 @@
 static void what_a_browser_sends_is_an_origin(void **state)
 {
     static const char *const good[] = {
-        "http://localhost",          "https://app.example",   "https://app.example:8443",
-        "http://192.0.2.1:80",       "http://[2001:db8::1]",  "http://[::1]:8000",
-        "https://app.example.",      "https://a_b.example",   "https://App.example",
-        "capacitor://localhost",     "chrome-extension://ab", "https://xn--bcher-kva.example",
-        "https://app.example:65535",
+        "http://localhost",          "https://app.example",
+        "https://app.example:8443",  "http://192.0.2.1:80",
+        "http://[2001:db8::1]",      "http://[::1]:8000",
+        "https://app.example.",      "https://a_b.example",
+        "https://App.example",       "capacitor://localhost",
+        "chrome-extension://ab",     "https://xn--bcher-kva.example",
+        "https://app.example:65535", "null",
     };
     static const char *const bad[] = {
         "",
-        "null",
+        "Null",
+        "null ",
         "*",
         "app.example",
         "://app.example",
@@ -56,16 +59,16 @@ static void what_a_browser_sends_is_an_origin(void **state)
 
 static void a_list_has_origins_and_stars(void **state)
 {
-    static const char *const good[] = {"https://app.example:443", "https://*.preview.example.com",
-                                       "https://*.example.com:8443", "capacitor://localhost",
-                                       "chrome-extension://ab"};
+    static const char *const good[] = {
+        "https://app.example:443", "https://*.preview.example.com", "https://*.example.com:8443",
+        "capacitor://localhost",   "chrome-extension://ab",         "null"};
     static const char *const bad[] = {
         "https://*",         "https://*.",
         "https://*.example", "https://*.com.",
         "https://*.*.a.b",   "https://a.*.example",
         "https://x*.a.b",    "https://*.192.0.2.1",
         "https://*.[::1]",   "*.example.com",
-        "https://A.example", "null",
+        "https://A.example", "Null",
         "https://a.b/path",  "",
         "ftp://x",           "wss://app.example",
         "ws://app.example",  "file://x",
