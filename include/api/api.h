@@ -15,6 +15,8 @@ struct status;
 struct api {
     const struct publish_options *publish_options; /* the worker's */
     struct status *status;                         /* the server's */
+    const char *public_folder;                     /* borrowed; "": none */
+    size_t public_open;                            /* files of it that are being sent */
 };
 
 #define API_TABLE(X)                                                                               \

@@ -35,6 +35,7 @@
     X(UPGRADE_REQUIRED, "upgrade_required", 426, 1002, "This address speaks WebSocket")            \
     X(TOO_MANY_REQUESTS, "too_many_requests", 429, 4429, "Too many requests")                      \
     X(HEAD_TOO_LARGE, "head_too_large", 431, 1009, "The request head is too large")                \
+    X(UNREADABLE, "unreadable", 500, 1011, "A file cannot be read")                                \
     X(NOT_IMPLEMENTED, "not_implemented", 501, 1003, "This is not implemented")                    \
     X(STOPPING, "stopping", 503, 1001, "The server is stopping")                                   \
     X(TOO_MANY_SESSIONS, "too_many_sessions", 503, 1013, "The server is full")                     \

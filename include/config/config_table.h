@@ -26,6 +26,8 @@
     X(ENUM, root_room, "lobby", WORDS("lobby|room|off"), SERVER, RESTART, "",                      \
       "the text chat that a WebSocket on / opens")                                                 \
     X(STRING, root_greeting, "", FORM(TEXT), SERVER, RESTART, "", "the first that it hears")       \
+    X(STRING, public, "", FORM(PATH), SERVER, RESTART, "",                                         \
+      "folder whose files are served in the place of the page")                                    \
     X(STRING, metrics_listen, "", FORM(ADDRESS), SERVER, RESTART, "",                              \
       "an address of its own for /metrics")                                                        \
     X(BOOL, dev_echo, "false", ANY, SERVER, RESTART, "",                                           \

@@ -63,6 +63,11 @@ struct byte_quota *request_quota(const struct request *request);
  * others hold much. It is counted as such until it is made. */
 size_t request_reserve(struct request *request, size_t wish);
 
+/* Answers 200 with the bytes of a file, which changes hands; they are read as the client takes
+ * them. sent(): it is closed, whatever became of it. */
+void request_answer_file(struct request *request, const char *content_type, int fd, uint64_t size,
+                         void (*sent)(void *context), void *context);
+
 /* Answers with these bytes, which change hands (a failed buffer becomes 503). */
 void request_answer(struct request *request, int status, const char *content_type,
                     struct buf *body);

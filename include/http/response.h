@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -41,6 +42,19 @@ bool response_make(struct response *response, int status, const char *content_ty
 /* The same with bytes that live for ever. */
 bool response_make_static(struct response *response, int status, const char *content_type,
                           const void *body, size_t size);
+/* A file that is read while it is sent. */
+struct response_file {
+    int fd; /* changes hands */
+    uint64_t size;
+    void (*on_read)(void *reader); /* some of it was wanted */
+    void *reader;
+    void (*on_closed)(void *owner); /* it is over, however it went */
+    void *owner;
+};
+
+/* The same, with 200. False: out of memory, and it was closed. */
+bool response_make_file(struct response *response, const char *content_type,
+                        const struct response_file *file);
 /* The connection will not be used again: says it in the response. */
 void response_say_close(struct response *response);
 /* Lets the response go, if there is one. */

@@ -31,9 +31,12 @@ struct body_handler {
     bool (*close)(void *body_reader);
 };
 
+/* The path of a last row, for all paths that no other row knows. */
+#define ROUTE_ANY "/*"
+
 struct route {
     const char *method; /* GET also serves HEAD */
-    const char *path;   /* `/users/:id/devices/:name`: two such segments at most */
+    const char *path;   /* `/users/:id/devices/:name`: two such segments at most; or ROUTE_ANY */
     void (*serve)(struct request *request);
     void *state;  /* the family's, see request_context */
     bool upgrade; /* a WebSocket handshake */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/embedded.h"
+#include "api/public.h"
 #include "http/head.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -32,7 +33,11 @@ static void serve(struct request *request, const struct embedded *file)
 
 static void page_serve(struct request *request)
 {
-    serve(request, &page_html);
+    const struct api *api = request_context(request);
+    if (*api->public_folder)
+        public_serve(request);
+    else
+        serve(request, &page_html);
 }
 
 static void page_client_serve(struct request *request)

@@ -196,6 +196,26 @@ void request_answer_static(struct request *request, int status, const char *cont
         settle(request, response_make_static(&request->response, status, content_type, body, size));
 }
 
+/* A client that takes what comes has time for all of it. */
+static void on_file_read(void *context)
+{
+    requests_move_deadline(context, DEADLINE_ANSWER);
+}
+
+void request_answer_file(struct request *request, const char *content_type, int fd, uint64_t size,
+                         void (*sent)(void *context), void *context)
+{
+    settle(request, response_make_file(&request->response, content_type,
+                                       &(struct response_file){
+                                           .fd = fd,
+                                           .size = size,
+                                           .on_read = on_file_read,
+                                           .reader = request,
+                                           .on_closed = sent,
+                                           .owner = context,
+                                       }));
+}
+
 void request_problem(struct request *request, enum err err, const char *field, const char *detail,
                      ...)
 {

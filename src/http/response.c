@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 
@@ -68,6 +69,47 @@ bool response_make_static(struct response *response, int status, const char *con
         response, status, content_type,
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT));
 }
+
+/* ---- files ---- */
+
+#define FILE_BLOCK ((size_t)32 * 1024)
+
+static void close_file(void *cls)
+{
+    struct response_file *file = cls;
+    close(file->fd);
+    file->on_closed(file->owner);
+    free(file);
+}
+
+/* What ends too soon ends the connection, so that nobody takes it for the whole. */
+static ssize_t read_file(void *cls, uint64_t at, char *to, size_t size)
+{
+    struct response_file *file = cls;
+    ssize_t got = pread(file->fd, to, size, (off_t)at);
+    file->on_read(file->reader);
+    return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+bool response_make_file(struct response *response, const char *content_type,
+                        const struct response_file *file)
+{
+    struct response_file *own = malloc(sizeof *own);
+    struct MHD_Response *mhd_response = NULL;
+    if (own) {
+        *own = *file;
+        mhd_response =
+            MHD_create_response_from_callback(file->size, FILE_BLOCK, read_file, own, close_file);
+    }
+    if (!mhd_response) {
+        free(own);
+        close(file->fd);
+        file->on_closed(file->owner);
+    }
+    return make(response, MHD_HTTP_OK, content_type, mhd_response);
+}
+
+/* ---- the rest ---- */
 
 void response_say_close(struct response *response)
 {

@@ -28,7 +28,9 @@ const struct route *route_find(const struct route *routes, size_t count, const c
     const struct route *other = NULL; /* for handshakes, and this is none, or the other way round */
     for (size_t i = 0; i < count; i++) {
         const struct route *route = &routes[i];
-        if (!target_fits(target, route->path))
+        bool is_any = strcmp(route->path, ROUTE_ANY) == 0;
+        if (is_any ? other || ret_allow->size || !method_fits(route, method)
+                   : !target_fits(target, route->path))
             continue;
         if (!method_fits(route, method))
             allow(route, ret_allow);
@@ -37,7 +39,7 @@ const struct route *route_find(const struct route *routes, size_t count, const c
         else if (!other)
             other = route;
     }
-    if (other)
+    if (other && strcmp(other->path, ROUTE_ANY) != 0)
         target_fits(target, other->path);
     return other;
 }

@@ -1,6 +1,8 @@
 #include "top/server.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
@@ -425,6 +427,19 @@ static bool check_folder(const struct config *config)
     return false;
 }
 
+static bool check_public(const struct config *config)
+{
+    if (!config->public[0])
+        return true;
+    int fd = open(config->public, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        log_error("the folder of public cannot be opened", LOG_TEXT("folder", config->public),
+                  LOG_TEXT("why", strerror(errno)));
+    else
+        close(fd);
+    return fd >= 0;
+}
+
 static bool check_credentials(const struct config *config)
 {
     char *error = NULL;
@@ -537,7 +552,7 @@ static int serve(const struct config *config)
     server.status.started_ms = clock_wall_ms();
     /* The broker first: it says under which key names are hashed. */
     if (!has_descriptors(&server) || !bind_all(&server) || !make_broker(&server) ||
-        !read_credentials(&server)) {
+        !check_public(config) || !read_credentials(&server)) {
         destroy(&server);
         return 1;
     }
@@ -572,7 +587,7 @@ bool server_check(const struct config *config)
     log_start();
     server.status.max_fds = raise_nofile();
     bool good = has_descriptors(&server) && check_topics(config) && check_folder(config) &&
-                check_credentials(config);
+                check_public(config) && check_credentials(config);
     log_stop();
     return good;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/api.h"
+#include "api/public.h"
 #include "api/status.h"
 #include "base/byte_quota.h"
 #include "base/clock.h"
@@ -68,7 +69,11 @@ static void add_family(struct worker *worker, const struct route_family *family,
 static void add_routes(struct worker *worker)
 {
     const struct worker_shared *ground = worker->ground;
-    worker->api = (struct api){&worker->send, ground->status};
+    worker->api = (struct api){
+        .publish_options = &worker->send,
+        .status = ground->status,
+        .public_folder = ground->config->public,
+    };
     for (size_t i = 0; i < api_count(); i++)
         add_family(worker, api_at(i), &worker->api);
     for (size_t i = 0; i < protocols_count(); i++)
@@ -82,6 +87,9 @@ static void add_routes(struct worker *worker)
     if (ground->config->dev_echo)
         add_route(worker, (struct route){"GET", "/ws-echo", websocket_echo_serve, &worker->sessions,
                                          true, RIGHT_OPEN});
+    if (ground->config->public[0])
+        add_route(worker,
+                  (struct route){"GET", ROUTE_ANY, public_serve, &worker->api, false, RIGHT_OPEN});
 }
 
 /* ---- building ---- */

@@ -28,6 +28,7 @@ export type ServerCode =
   | 'upgrade_required'
   | 'too_many_requests'
   | 'head_too_large'
+  | 'unreadable'
   | 'not_implemented'
   | 'stopping'
   | 'too_many_sessions'

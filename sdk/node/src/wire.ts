@@ -238,7 +238,7 @@ export interface components {
          * @description What it is; /docs/errors tells of each
          * @enum {unknown}
          */
-        Code: "bad_request" | "bad_json" | "bad_id" | "bad_parameter" | "bad_handshake" | "unauthorized" | "token_expired" | "origin_not_allowed" | "host_not_allowed" | "forbidden" | "missing_scope" | "kicked" | "not_found" | "method_not_allowed" | "request_timeout" | "key_conflict" | "in_flight" | "body_too_large" | "message_too_large" | "uri_too_long" | "unsupported_media_type" | "missing_field" | "bad_field" | "too_many_channels" | "upgrade_required" | "too_many_requests" | "too_many_sessions_of_user" | "too_many_sessions_of_ip" | "head_too_large" | "not_implemented" | "stopping" | "too_many_sessions" | "out_of_memory" | "overloaded" | "broker_down" | "no_room" | "too_many_lines";
+        Code: "bad_request" | "bad_json" | "bad_id" | "bad_parameter" | "bad_handshake" | "unauthorized" | "token_expired" | "origin_not_allowed" | "host_not_allowed" | "forbidden" | "missing_scope" | "kicked" | "not_found" | "method_not_allowed" | "request_timeout" | "key_conflict" | "in_flight" | "body_too_large" | "message_too_large" | "uri_too_long" | "unsupported_media_type" | "missing_field" | "bad_field" | "too_many_channels" | "upgrade_required" | "too_many_requests" | "too_many_sessions_of_user" | "too_many_sessions_of_ip" | "head_too_large" | "unreadable" | "not_implemented" | "stopping" | "too_many_sessions" | "out_of_memory" | "overloaded" | "broker_down" | "no_room" | "too_many_lines";
     };
     responses: never;
     parameters: never;
