@@ -611,6 +611,7 @@ def test_a_toast_covers_nothing_and_waits_for_who_reads_it(start, visit):
     server = start()
     page = visit(server, view="rooms", viewport={"width": 360, "height": 640})
     page.shows(".door")
+    wait_until(lambda: server.metric("sessions") == 1)  # what is older is no news
     tell(server, "news", receiver="alice")
     page.shows(".toast")
     assert page.run("""[...document.querySelectorAll('main *, nav *')].every(one => {
