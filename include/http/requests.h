@@ -43,7 +43,7 @@ struct requests {
     struct request_limits limits;
     struct parser parser;
     struct deadlines deadlines;
-    uint64_t next_id;      /* makes request ids */
+    uint64_t next_id;      /* makes request ids: hash_draw_number */
     struct request *spare; /* a few that ended, to begin anew */
     size_t spare_count;
     size_t late;    /* answers that are still out, though their requests were answered */

@@ -28,7 +28,7 @@ struct sessions {
     int64_t heartbeat_ms;
     int64_t poll_wait_ms;
     int64_t retry_spread_ms;
-    uint64_t next_session;     /* makes session ids */
+    uint64_t next_session;     /* makes session ids: hash_draw_number */
     size_t open;               /* sockets of sessions, until they are closed */
     const char *root_greeting; /* see room.h; "": none */
     bool root_is_room;         /* not the lobby */

@@ -78,3 +78,10 @@ uint64_t hash_number(uint64_t n)
     n = (n ^ n >> 32) * 0xd6e8feb86659fd93;
     return n ^ n >> 32 ^ key[1];
 }
+
+uint64_t hash_draw_number(void)
+{
+    uint64_t n;
+    need(getrandom(&n, sizeof n, 0) == sizeof n ? 0 : errno, "random bytes");
+    return n;
+}

@@ -446,9 +446,7 @@ struct listener *listener_create(const struct listener_options *options, const i
         .quota = options->quota,
         .limits = options->limits,
         .parser = options->parser,
-        /* The top bit keeps request ids apart from session ids, which are made alike. */
-        .next_id =
-            (uint64_t)1 << 63 | (uint64_t)reactor->index << 56 | (uint64_t)clock_wall_ms() << 12,
+        .next_id = hash_draw_number(),
         .access_log = options->access_log,
     };
     const int64_t limit_ms[] = {
