@@ -20,8 +20,8 @@ uint64_t hash_bytes(const void *bytes, size_t size);
 /* A number that looks random to whoever lacks the key and never repeats for different n. */
 uint64_t hash_number(uint64_t n);
 
-/* An n to begin to count at, drawn from the kernel: the numbers from there on meet those of no other
- * thread, no earlier life whatever the clock says, and no other node with the same key. */
+/* An n to begin to count at, drawn from the kernel: the numbers from there on meet those of no
+ * other thread, no earlier life whatever the clock says, and no other node with the same key. */
 uint64_t hash_draw_number(void);
 
 #endif

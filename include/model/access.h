@@ -29,7 +29,7 @@ struct access_options {
     bool insecure_open;
     struct api_keys *keys;           /* changes hands; NULL: none */
     struct token_keys *token_keys;   /* changes hands */
-    struct token_rules rules;        /* its texts are copied */
+    struct claims_rules rules;       /* its texts are copied */
     struct revocations *revocations; /* borrowed for as long as there is an access */
 };
 

@@ -67,7 +67,7 @@ static bool read_patterns(struct asked *asked, const char *field, const char **p
     for (size_t i = 0; i < count; i++) {
         const json_t *one = json_array_get(list, i);
         if (!json_is_string(one) ||
-            !token_is_pattern(json_string_value(one), json_string_length(one)))
+            !claims_is_pattern(json_string_value(one), json_string_length(one)))
             return wrong(asked, field, "A name is as a channel's; news* is all that begin so.");
         patterns[i] = json_string_value(one);
         if (!begins_with(patterns[i], prefix)) {

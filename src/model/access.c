@@ -22,7 +22,7 @@ struct access {
     bool insecure_open;
     struct api_keys *keys;
     struct token_keys *token_keys;
-    struct token_rules rules;
+    struct claims_rules rules;
     struct revocations *revocations;
 };
 

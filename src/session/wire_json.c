@@ -79,7 +79,7 @@ static void add_end(struct buf *buf, const struct identity *who)
     char text[CLOCK_TEXT_SIZE];
     if (!who || identity_end_ms(who) == INT64_MAX)
         return;
-    clock_format(identity_end_ms(who) - TOKEN_LEEWAY_MS, text);
+    clock_format(identity_end_ms(who) - CLAIMS_LEEWAY_MS, text);
     buf_add_format(buf, ",\"expires_at\":\"%s\"", text);
 }
 

@@ -58,7 +58,7 @@ static bool make_path(const struct config *config, const char *name, char ret_pa
 struct revocations *credentials_open_revocations(const struct config *config, char **ret_error)
 {
     char path[PATH_MAX];
-    int64_t kept_ms = config->token_max_age_ms + 2 * TOKEN_LEEWAY_MS;
+    int64_t kept_ms = config->token_max_age_ms + 2 * CLAIMS_LEEWAY_MS;
     if (!credentials_configured(config))
         return revocations_open(NULL, kept_ms, clock_wall_ms());
     if (!make_path(config, "revocations", path, ret_error))

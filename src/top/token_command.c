@@ -31,7 +31,7 @@ static bool split(const char *text, char **list, const char *ret_patterns[MAX_PA
     size_t count = 0;
     *list = mem_strdup(text);
     for (char *word = strtok_r(*list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        if (count == MAX_PATTERNS || !token_is_pattern(word, strlen(word)))
+        if (count == MAX_PATTERNS || !claims_is_pattern(word, strlen(word)))
             return false;
         ret_patterns[count++] = word;
     }

@@ -8,7 +8,7 @@
 #include "api/public.h"
 #include "api/status.h"
 #include "base/byte_quota.h"
-#include "base/clock.h"
+#include "base/hash.h"
 #include "config/config.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -20,7 +20,7 @@
 #define CLAIMS "{\"sub\":\"a\",\"exp\":1769860900}"
 #define ROOM   65536
 
-static const struct token_rules rules = {.max_age_ms = 86400000};
+static const struct claims_rules rules = {.max_age_ms = 86400000};
 
 static void verify(const char *token, size_t length)
 {

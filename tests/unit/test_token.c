@@ -16,7 +16,7 @@
 #define NOW_S    "1769860800"
 #define TOMORROW "1769947200"
 
-static const struct token_rules any = {.max_age_ms = INT64_C(30) * 86400000};
+static const struct claims_rules any = {.max_age_ms = INT64_C(30) * 86400000};
 
 static struct token_keys *keys_of(const char *secrets)
 {
@@ -50,7 +50,7 @@ static const char *token_of(const char *secret, const char *claims)
     return token;
 }
 
-static int verify_by(const struct token_keys *keys, const struct token_rules *rules,
+static int verify_by(const struct token_keys *keys, const struct claims_rules *rules,
                      const char *token, struct claims **ret_claims)
 {
     const char *why = NULL;
@@ -87,7 +87,7 @@ static void a_token_says_who_and_what(void **state)
     assert_string_equal(claims_user(claims), "ada");
     assert_string_equal(claims_prefix(claims), "a");
     assert_int_equal(claims_issued_ms(claims), NOW);
-    assert_int_equal(claims_end_ms(claims), NOW + 86400000 + TOKEN_LEEWAY_MS);
+    assert_int_equal(claims_end_ms(claims), NOW + 86400000 + CLAIMS_LEEWAY_MS);
     assert_true(claims_cover_channel(claims, "news", 4));
     assert_false(claims_cover_channel(claims, "new", 3));
     assert_false(claims_cover_channel(claims, "newsx", 5));
@@ -186,7 +186,7 @@ static void issuer_and_audience_count_when_configured(void **state)
         {"\"iss\":\"me\",\"aud\":[7]", ERR_UNAUTHORIZED},
         {"\"iss\":[\"me\"],\"aud\":\"push\"", ERR_UNAUTHORIZED},
     };
-    const struct token_rules rules = {"me", "push", any.max_age_ms};
+    const struct claims_rules rules = {"me", "push", any.max_age_ms};
     struct token_keys *keys = keys_of(SECRET);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -266,7 +266,7 @@ static void all_secrets_verify_and_the_first_signs(void **state)
                                 .audience = "push",
                                 .issued_ms = NOW + 7,
                                 .ttl_ms = 60000};
-    const struct token_rules rules = {"me", "push", any.max_age_ms};
+    const struct claims_rules rules = {"me", "push", any.max_age_ms};
     struct claims *claims = NULL;
     (void)state;
     char *before = token_sign(old, &draft), *after = token_sign(both, &draft);
