@@ -22,6 +22,7 @@ struct api {
 #define API_TABLE(X)                                                                               \
     X(send_routes)                                                                                 \
     X(send_lines_routes)                                                                           \
+    X(users_query_routes)                                                                          \
     X(users_routes)                                                                                \
     X(devices_routes)                                                                              \
     X(messages_routes)                                                                             \

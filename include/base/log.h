@@ -28,7 +28,9 @@ enum log_level {
     LOG_DEBUG,
 };
 
-enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
+/* AUTO: the journal's where standard error is (by $JOURNAL_STREAM, see systemd.exec(5)), else
+ * logfmt. */
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_BOOL };
 
@@ -60,8 +62,6 @@ struct log_quota {
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 bool log_wants(enum log_level level);
-/* Is standard error the journal's? ($JOURNAL_STREAM, see systemd.exec(5).) */
-bool log_goes_to_journal(void);
 
 /* Until log_start, and after log_stop, a line is written before the call returns. log_stop waits a
  * second at most for what was not written yet. */

@@ -37,6 +37,9 @@ struct config_form {
     const char *mistake; /* "is not an address, say localhost:8000 or [::1]:8000" */
 };
 
+extern const struct config_form config_form_address, config_form_origin, config_form_network,
+    config_form_path, config_form_text;
+
 struct config_row {
     const char *key;
     enum config_type type;

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "api/history.h"
+#include "api/users.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
@@ -103,7 +104,7 @@ static void add_time(struct buf *body, int64_t wall_ms)
     buf_add_format(body, "\"%s\"", text);
 }
 
-static void add_last_seen(struct buf *body, bool online, int64_t last_seen_ms)
+void users_add_last_seen(struct buf *body, bool online, int64_t last_seen_ms)
 {
     buf_add_text(body, ",\"last_seen\":");
     if (online || last_seen_ms)
@@ -142,7 +143,7 @@ static void answer_description(struct asking *asking)
         write_session(&body, &sessions[i]);
     }
     buf_add_text(&body, "]");
-    add_last_seen(&body, online, asking->presence.last_seen_ms);
+    users_add_last_seen(&body, online, asking->presence.last_seen_ms);
     buf_add_text(&body, "}\n");
     request_answer(asking->request, 200, JSON_TYPE, &body);
 }
@@ -315,126 +316,6 @@ static void users_list_serve(struct request *request)
     ask(asking);
 }
 
-/* ---- POST /users/query ---- */
-
-static void write_presence(struct buf *body, const struct topic *user,
-                           const struct presence *presence)
-{
-    buf_add_text(body, "{\"user\":");
-    buf_add_json(body, user->name, user->length);
-    buf_add_format(body, ",\"online\":%s,\"sessions\":%u", presence->online ? "true" : "false",
-                   presence->sessions);
-    add_last_seen(body, presence->online, presence->last_seen_ms);
-    buf_add_text(body, "}");
-}
-
-/* One query: the names live in the body. */
-struct query {
-    struct inquiry inquiry;
-    struct request *request;
-    json_t *body;
-    struct topic *topics;
-    struct presence *presence;
-};
-
-static void query_destroy(struct query *query)
-{
-    json_decref(query->body);
-    free(query->topics);
-    free(query->presence);
-    free(query);
-}
-
-static void answer_query(struct query *query)
-{
-    struct buf body;
-    buf_init(&body);
-    buf_add_text(&body, "{\"users\":[");
-    for (size_t i = 0; i < query->inquiry.count; i++) {
-        buf_add_text(&body, i ? "," : "");
-        write_presence(&body, &query->topics[i], &query->presence[i]);
-    }
-    buf_add_text(&body, "]}\n");
-    request_answer(query->request, 200, JSON_TYPE, &body);
-}
-
-static void on_presences(struct call *call)
-{
-    struct query *query = (struct query *)call;
-    if (query->inquiry.call.err)
-        refuse(query->request, query->inquiry.call.err);
-    else
-        answer_query(query);
-    query_destroy(query);
-}
-
-/* False: a problem was answered. */
-static bool read_users(struct query *query)
-{
-    struct request *request = query->request;
-    const json_t *users = json_object_get(query->body, "users");
-    size_t count = json_array_size(users);
-    if (!users) {
-        request_problem(request, ERR_MISSING_FIELD, "users", "Give a list: \"users\":[\"alice\"].");
-        return false;
-    }
-    if (!json_is_array(users) || count == 0 || count > HISTORY_MAX_LIMIT) {
-        request_problem(request, ERR_BAD_FIELD, "users", "users is a list of 1 to %d user ids.",
-                        HISTORY_MAX_LIMIT);
-        return false;
-    }
-    query->topics = malloc(count * sizeof *query->topics);
-    query->presence = malloc(count * sizeof *query->presence);
-    if (!query->topics || !query->presence) {
-        out_of_memory(request);
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const json_t *name = json_array_get(users, i);
-        if (!json_is_string(name) ||
-            !topic_is_name(json_string_value(name), json_string_length(name))) {
-            request_problem(request, ERR_BAD_FIELD, "users", "users[%zu] is no user id.", i);
-            return false;
-        }
-        query->topics[i] =
-            topic_make(TOPIC_USER, json_string_value(name), json_string_length(name));
-        int err = identity_may(request_who(request), RIGHT_READ, &query->topics[i]);
-        if (err) {
-            request_refuse(request, (enum err)err, "a key whose prefix all these users have");
-            return false;
-        }
-    }
-    query->inquiry = (struct inquiry){
-        .call = {.done = on_presences},
-        .topics = query->topics,
-        .count = count,
-        .presence = query->presence,
-    };
-    return true;
-}
-
-static void users_query_serve(struct request *request)
-{
-    struct reactor *reactor = request_reactor(request);
-    json_t *body = request_may_ask(request) ? json_body_read(request) : NULL;
-    if (!body)
-        return;
-    struct query *query = calloc(1, sizeof *query);
-    if (!query) {
-        json_decref(body);
-        out_of_memory(request);
-        return;
-    }
-    query->request = request;
-    query->body = body;
-    if (!read_users(query)) {
-        query_destroy(query);
-        return;
-    }
-    request_await(request, &query->inquiry.call,
-                  broker_inquire(reactor->broker, reactor->member, &query->inquiry));
-}
-
 static void users_messages_serve(struct request *request)
 {
     history_serve(request, TOPIC_USER);
@@ -483,7 +364,6 @@ static void users_erase_messages_serve(struct request *request)
 
 static const struct route routes[] = {
     {"GET", "/users", users_list_serve, NULL, false, RIGHT_MANAGE_ALL},
-    {"POST", "/users/query", users_query_serve, NULL, false, RIGHT_READ},
     {"GET", "/users/:id", users_describe_serve, NULL, false, RIGHT_READ_USER},
     {"GET", "/users/:id/messages", users_messages_serve, NULL, false, RIGHT_READ_USER},
     {"DELETE", "/users/:id/messages", users_erase_messages_serve, NULL, false, RIGHT_MANAGE},

@@ -33,12 +33,7 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
 }
 
-void log_set_format(enum log_format format)
-{
-    atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
-}
-
-bool log_goes_to_journal(void)
+static bool goes_to_journal(void)
 {
     struct stat found;
     char here[64];
@@ -48,6 +43,13 @@ bool log_goes_to_journal(void)
     snprintf(here, sizeof here, "%llu:%llu", (unsigned long long)found.st_dev,
              (unsigned long long)found.st_ino);
     return strcmp(stream, here) == 0;
+}
+
+void log_set_format(enum log_format format)
+{
+    if (format == LOG_FORMAT_AUTO)
+        format = goes_to_journal() ? LOG_FORMAT_JOURNAL : LOG_FORMAT_LOGFMT;
+    atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
 }
 
 bool log_wants(enum log_level level)

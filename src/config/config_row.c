@@ -1,68 +1,16 @@
 #include "config/config_row.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "config/config_errors.h"
 #include "base/mem.h"
-#include "base/network.h"
-#include "base/origin.h"
 #include "base/text.h"
 #include "base/units.h"
-
-/* What stands between quotes as it is. */
-static bool is_plain(const char *text)
-{
-    for (const char *at = text; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '"' || *at == '\\')
-            return false;
-    }
-    return text_is_utf8(text, strlen(text));
-}
-
-/* host:port, the host a name, an IPv4 address, or an IPv6 address in brackets; or unix:/path.
- * Whether it exists is for whoever binds it to find out. */
-static bool is_address(const char *text)
-{
-    size_t host;
-    int64_t port;
-
-    if (!strncmp(text, "unix:/",
-                 strlen("unix:/"))) /* a path that a socket's address has room for */
-        return strlen(text) - strlen("unix:") < 108 && is_plain(text);
-    if (*text == '[') {
-        size_t inside = strspn(text + 1, "0123456789abcdefABCDEF:.");
-        if (inside < 2 || text[1 + inside] != ']')
-            return false;
-        host = inside + 2;
-    } else {
-        host = strcspn(text, ":");
-        if (!host || strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  ".-_") != host)
-            return false;
-    }
-    return text[host] == ':' && !units_parse_number(text + host + 1, &port) && port <= 65535;
-}
-
-static const struct config_form form_address = {
-    is_address, "host:port",
-    "is not an address, say localhost:8000, 0.0.0.0:8000, [::]:8000 or "
-    "unix:/run/pushwire/http.sock"};
-static const struct config_form form_origin = {
-    origin_is_listed_form, "origin",
-    "is not an origin, say https://app.example.com or http://localhost:3000"};
-
-static const struct config_form form_network = {
-    network_is, "network", "is not a network, say 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"};
-static const struct config_form form_path = {
-    is_plain, "path", "has quotes, backslashes or control characters, which no path here may have"};
-static const struct config_form form_text = {is_plain, "text",
-                                             "has quotes, backslashes or control characters"};
+#include "config/config_errors.h"
 
 #define KIB    UNITS_KIB
 #define MIB    UNITS_MIB
@@ -76,11 +24,11 @@ static const struct config_form form_text = {is_plain, "text",
 #define RANGE(least, most)          .min = (least), .max = (most)
 #define RANGE_OR(least, most, word) .min = (least), .max = (most), .zero = (word)
 #define WORDS(bar_separated)        .words = (bar_separated)
-#define FORM_ADDRESS                &form_address
-#define FORM_ORIGIN                 &form_origin
-#define FORM_NETWORK                &form_network
-#define FORM_PATH                   &form_path
-#define FORM_TEXT                   &form_text
+#define FORM_ADDRESS                &config_form_address
+#define FORM_ORIGIN                 &config_form_origin
+#define FORM_NETWORK                &config_form_network
+#define FORM_PATH                   &config_form_path
+#define FORM_TEXT                   &config_form_text
 #define FORM(name)                  .form = FORM_##name
 #define CHANGE_RELOAD               true
 #define CHANGE_RESTART              false
@@ -138,62 +86,6 @@ const struct config_row *config_row_find(const char *key)
         if (!strcmp(rows[i].key, key))
             return &rows[i];
     return NULL;
-}
-
-const char *config_spell_flag(char ret_text[static CONFIG_NAME_SIZE], const char *key)
-{
-    char *end = stpcpy(ret_text, "--");
-    for (; *key; key++)
-        *end++ = *key == '_' ? '-' : *key;
-    *end = '\0';
-    return ret_text;
-}
-
-const char *config_spell_variable(char ret_text[static CONFIG_NAME_SIZE], const char *key)
-{
-    char *end = stpcpy(ret_text, "PUSHWIRE_");
-    for (; *key; key++)
-        *end++ = (char)toupper((unsigned char)*key);
-    *end = '\0';
-    return ret_text;
-}
-
-/* What other servers call it. */
-static const struct {
-    const char *word, *key;
-} other_words[] = {{"port", "listen"},     {"host", "listen"},      {"address", "listen"},
-                   {"bind", "listen"},     {"data", "data_dir"},    {"datadir", "data_dir"},
-                   {"threads", "workers"}, {"verbose", "log_level"}};
-
-/* Keeps key if it is nearer to written than *nearest was. */
-static void consider(const char *key, const char *written, const char **nearest, size_t *distance)
-{
-    size_t edits = text_distance(written, key);
-    if (edits < *distance) {
-        *distance = edits;
-        *nearest = key;
-    }
-}
-
-const char *config_row_nearest(const char *written, const char *const *others)
-{
-    char plain[CONFIG_NAME_SIZE];
-    size_t length = strlen(written);
-    const char *nearest = NULL;
-    size_t distance = length / 3 + 2; /* more edits than that are another word */
-
-    if (length >= sizeof plain)
-        return NULL;
-    for (size_t i = 0; i <= length; i++)
-        plain[i] = written[i] == '-' ? '_' : (char)tolower((unsigned char)written[i]);
-    for (size_t i = 0; i < sizeof other_words / sizeof *other_words; i++)
-        if (!strcmp(other_words[i].word, plain))
-            return other_words[i].key;
-    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
-        consider(rows[i].key, plain, &nearest, &distance);
-    for (; *others; others++)
-        consider(*others, plain, &nearest, &distance);
-    return nearest;
 }
 
 /* --- numbers --- */

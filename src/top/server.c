@@ -1,50 +1,38 @@
 #include "top/server.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "api/status.h"
 #include "base/clock.h"
-#include "config/config.h"
-#include "config/config_row.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/need.h"
 #include "base/notify.h"
+#include "config/config.h"
 #include "engine/broker.h"
-#include "engine/broker_options.h"
-#include "engine/sqlite_file.h"
 #include "http/adoption.h"
 #include "http/parser.h"
 #include "model/access.h"
-#include "model/api_keys.h"
 #include "model/connection_limits.h"
 #include "model/revocations.h"
 #include "top/credentials.h"
-#include "top/data.h"
+#include "top/descriptors.h"
 #include "top/endpoint.h"
 #include "top/greeting.h"
+#include "top/preflight.h"
+#include "top/reload.h"
+#include "top/storage.h"
 #include "top/supervision.h"
 #include "top/worker.h"
-
-#define MIB ((uint64_t)1024 * 1024)
-/* What is held besides sockets of clients. */
-#define LOOP_FDS    8  /* of the main thread's loop, or of a worker */
-#define BROKER_FDS  10 /* the lock, the file and its log, thrice */
-#define SPARE_FDS   8  /* each upgrade holds two descriptors for a moment */
-#define SOCKETS_MIN 8
 
 #define LAST_SECONDS 5 /* for what has to end by itself, once all else has */
 
@@ -53,7 +41,7 @@ struct server {
     const struct config *started; /* what it was then */
     struct config *reloaded;      /* owned: what `config` is since the last SIGHUP */
     struct revocations *revocations;
-    char folder[PATH_MAX];
+    char folder[PATH_MAX]; /* the broker's */
     struct broker *broker;
     struct metrics broker_metrics;
     struct access *access;
@@ -143,36 +131,14 @@ static void change_all(struct server *server, const struct config *config, struc
         worker_change(server->workers[i], config, access);
 }
 
-static void name_restarts(const struct server *server, const struct config *config)
-{
-    for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
-        const struct config_row *row = config_row(key);
-        if (!row->can_reload && !config_row_same(server->started, config, row))
-            log_warn("this needs a restart", LOG_TEXT("key", row->key));
-    }
-}
-
-/* All or nothing. The files stay those named at start: only what they say is read again. */
 static void reload(struct server *server)
 {
-    char *error = NULL;
-    struct config *config = mem_alloc(sizeof *config);
-    struct access *access = NULL;
-    bool loaded = config_load_again(server->started, config, &error) == 0;
-    if (loaded)
-        access = credentials_read(server->started, config, server->revocations, &error);
-    if (!access) {
-        log_error("nothing was reloaded", LOG_TEXT("reason", error));
-        if (loaded)
-            config_finish(config);
-        free(config);
-        free(error);
+    struct access *access;
+    struct config *config =
+        reload_read(server->started, server->revocations, server->access, &access);
+    if (!config)
         return;
-    }
-    if (access_keys(access) && access_keys(server->access))
-        keys_inherit(access_keys(access), access_keys(server->access));
     change_all(server, config, access);
-    name_restarts(server, config);
     if (server->reloaded)
         config_finish(server->reloaded);
     free(server->reloaded);
@@ -250,135 +216,11 @@ static void init_loop(struct server *server)
     uv_timer_start(&server->second, on_second, 1000, 1000);
 }
 
-static size_t raise_nofile(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 1024;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur == RLIM_INFINITY ? 1048576 : (size_t)limit.rlim_cur;
-}
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* From the very start: a library without one fails in ways of its own. */
-static bool has_descriptors(const struct server *server)
-{
-    const struct config *config = server->config;
-    size_t listening = config->listen.count + 1; /* localhost is two */
-    size_t needed = status_open_fds() + LOOP_FDS + BROKER_FDS +
-                    (size_t)config->workers * (LOOP_FDS + listening) + SPARE_FDS + SOCKETS_MIN;
-    if (server->status.max_fds >= needed)
-        return true;
-    log_error("too few descriptors, raise `ulimit -n` or the unit's LimitNOFILE",
-              LOG_NUMBER("limit", server->status.max_fds), LOG_NUMBER("needed", needed));
-    return false;
-}
-
-static struct connection_limits *make_connection_limits(const struct server *server)
-{
-    const struct config *config = server->config;
-    size_t nofile = server->status.max_fds;
-    size_t kept_back =
-        status_open_fds() + LOOP_FDS + LOOP_FDS * (size_t)config->workers + SPARE_FDS;
-    size_t sockets = nofile > kept_back + SOCKETS_MIN ? nofile - kept_back : SOCKETS_MIN;
-    size_t sessions =
-        config->max_sessions ? (size_t)config->max_sessions : nofile - min_size(64, nofile / 2);
-    return connection_limits_create(&(struct connection_limits_options){
-        .max_sockets = sockets,
-        .max_sessions = min_size(sessions, sockets - 4), /* leaves a few for HTTP */
-        .max_sessions_per_ip = (size_t)config->max_sessions_per_ip,
-        .max_unauthenticated = (size_t)config->max_unauthenticated,
-    });
-}
-
-static void judge_folder(const char *folder)
-{
-    struct stat found;
-    if (stat(folder, &found) == 0 && found.st_mode & (S_IRWXG | S_IRWXO))
-        log_warn("the data folder is open to others on this machine, chmod 700 closes it",
-                 LOG_TEXT("data_dir", folder));
-}
-
-static bool is_in_memory(const struct config *config)
-{
-    return config->broker == CONFIG_BROKER_MEMORY;
-}
-
-/* By the words of the table. */
-static const char *broker_kind(const struct config *config)
-{
-    return is_in_memory(config) ? "memory" : "sqlite";
-}
-
-/* False: why is in the log. */
-static bool make_broker(struct server *server)
-{
-    const struct config *config = server->config;
-    bool in_memory = is_in_memory(config);
-    char error[512];
-    if (!in_memory && !data_path(config, "", server->folder)) {
-        log_error("data_dir: the path is too long");
-        return false;
-    }
-    server->broker =
-        broker_create(broker_kind(config),
-                      &(struct broker_options){
-                          .keep_messages = (size_t)config->keep_messages,
-                          .keep_bytes = (uint64_t)config->keep_bytes ? (uint64_t)config->keep_bytes
-                                        : in_memory                  ? 16 * MIB
-                                                                     : 64 * MIB,
-                          .keep_total = config->keep_total ? (uint64_t)config->keep_total
-                                        : in_memory        ? 64 * MIB
-                                                           : 4096 * MIB,
-                          .devices_per_user = (size_t)config->devices_per_user,
-                          .idempotency_entries = (size_t)config->idempotency_entries,
-                          .idempotency_ttl_ms = config->idempotency_ttl_ms,
-                          .wall_ms = clock_wall_ms,
-                          .mono_ms = clock_mono_ms,
-                          .folder = server->folder,
-                          .full_sync = config->sync == CONFIG_SYNC_FULL,
-                          .recent_bytes = (uint64_t)config->recent_bytes,
-                          .disk_reserve = (uint64_t)config->disk_reserve,
-                          .metrics = &server->broker_metrics,
-                      },
-                      error, sizeof error);
-    if (!server->broker)
-        log_error("the data folder cannot be used", LOG_TEXT("why", error));
-    else if (!in_memory)
-        judge_folder(server->folder);
-    return server->broker != NULL;
-}
-
-/* NULL: any address will do. */
-static const char *why_only_loopback(const struct config *config)
-{
-    if (config->dev_echo)
-        return "with dev_echo, which knows no limits, only loopback is served";
-    if (config->insecure_open || credentials_configured(config))
-        return NULL;
-    return "without credentials only loopback is served; --insecure-open serves everyone who can "
-           "reach this address";
-}
-
-static bool check_topics(const struct config *config)
-{
-    char *const metrics[] = {config->metrics_listen};
-    const char *only_loopback = why_only_loopback(config);
-    return endpoints_check(config->listen.items, config->listen.count, only_loopback) &&
-           (!config->metrics_listen[0] || endpoints_check(metrics, 1, only_loopback));
-}
-
 static bool bind_all(struct server *server)
 {
     const struct config *config = server->config;
     char *const metrics[] = {config->metrics_listen};
-    const char *only_loopback = why_only_loopback(config);
+    const char *only_loopback = preflight_only_loopback(config);
     int first;
     size_t inherited = notify_sockets(&first);
     if (inherited ? !endpoints_inherit(&server->endpoints, first, inherited,
@@ -414,46 +256,10 @@ static bool find_parser(struct server *server)
     return false;
 }
 
-/* Of the broker, or of what is revoked. */
-static bool check_folder(const struct config *config)
-{
-    struct sqlite_file_error error = {"data_dir: the path is too long"};
-    char folder[PATH_MAX];
-    if (is_in_memory(config) && !credentials_configured(config))
-        return true;
-    if (data_path(config, "", folder) && sqlite_folder_usable(folder, &error))
-        return true;
-    log_error("the data folder cannot be used", LOG_TEXT("why", error.text));
-    return false;
-}
-
-static bool check_public(const struct config *config)
-{
-    if (!config->public[0])
-        return true;
-    int fd = open(config->public, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        log_error("the folder of public cannot be opened", LOG_TEXT("folder", config->public),
-                  LOG_TEXT("why", strerror(errno)));
-    else
-        close(fd);
-    return fd >= 0;
-}
-
-static bool check_credentials(const struct config *config)
-{
-    char *error = NULL;
-    bool good = credentials_check(config, &error);
-    if (!good)
-        log_error("cannot tell who may come in", LOG_TEXT("reason", error));
-    free(error);
-    return good;
-}
-
 static bool build(struct server *server)
 {
     const struct config *config = server->config;
-    server->connection_limits = make_connection_limits(server);
+    server->connection_limits = descriptors_limits(config, server->status.max_fds);
     server->worker_count = (size_t)config->workers;
     server->ground = (struct worker_shared){
         .config = config,
@@ -493,13 +299,7 @@ static void say_ready(const struct server *server)
     char text[ENDPOINT_TEXT_MAX];
     if (server->config->insecure_open && access_is_open(server->access))
         log_warn("INSECURE: everyone who reaches this server may send, receive and manage");
-    if (is_in_memory(server->config))
-        log_warn("messages are kept in memory and end with this process",
-                 LOG_TEXT("broker", "memory"));
-    else
-        log_info("messages are kept on disk", LOG_TEXT("data_dir", server->folder),
-                 LOG_NUMBER("messages", broker_stats(server->broker).messages),
-                 LOG_TEXT("sync", server->config->sync == CONFIG_SYNC_FULL ? "full" : "normal"));
+    storage_say(server->config, server->broker);
     for (size_t i = 0; i < server->metrics_endpoints.count; i++) {
         endpoint_format(&server->metrics_endpoints.addresses[i], text);
         log_info("metrics", LOG_TEXT("listen", text));
@@ -548,11 +348,12 @@ static void run(struct server *server)
 static int serve(const struct config *config)
 {
     struct server server = {.config = config, .started = config};
-    server.status.max_fds = raise_nofile();
+    server.status.max_fds = descriptors_raise();
     server.status.started_ms = clock_wall_ms();
-    /* The broker first: it says under which key names are hashed. */
-    if (!has_descriptors(&server) || !bind_all(&server) || !make_broker(&server) ||
-        !check_public(config) || !read_credentials(&server)) {
+    /* The broker before the credentials: it says under which key names are hashed. */
+    if (!descriptors_suffice(config, server.status.max_fds) || !bind_all(&server) ||
+        !(server.broker = storage_open(config, &server.broker_metrics, server.folder)) ||
+        !preflight_public(config) || !read_credentials(&server)) {
         destroy(&server);
         return 1;
     }
@@ -566,28 +367,17 @@ static int serve(const struct config *config)
     return 0;
 }
 
-static enum log_format log_format_of(const struct config *config)
-{
-    if (config->log_format == CONFIG_LOG_JSON)
-        return LOG_FORMAT_JSON;
-    bool journal = config->log_format == CONFIG_LOG_AUTO && log_goes_to_journal();
-    return journal ? LOG_FORMAT_JOURNAL : LOG_FORMAT_LOGFMT;
-}
-
 static void begin_log(const struct config *config)
 {
     log_set_level((enum log_level)config->log_level);
-    log_set_format(log_format_of(config));
+    log_set_format((enum log_format)config->log_format);
+    log_start();
 }
 
 bool server_check(const struct config *config)
 {
-    struct server server = {.config = config};
     begin_log(config);
-    log_start();
-    server.status.max_fds = raise_nofile();
-    bool good = has_descriptors(&server) && check_topics(config) && check_folder(config) &&
-                check_public(config) && check_credentials(config);
+    bool good = preflight_check(config);
     log_stop();
     return good;
 }
@@ -595,12 +385,11 @@ bool server_check(const struct config *config)
 int server_run(const struct config *config)
 {
     notify_init();
-    begin_log(config);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(2), not the end */
     hash_seed();
     json_object_seed(0); /* jansson's own tables hash what clients choose, too */
-    log_start();
+    begin_log(config);
     int code = serve(config);
     log_stop();
     return code;
