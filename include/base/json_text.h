@@ -20,6 +20,11 @@ bool json_text_member(const char *json, size_t size, const char *name, const cha
 /* How long the value is that begins at the first byte. */
 size_t json_text_value_size(const char *json, size_t size);
 
+/* What follows the first item of a list that is proper JSON, up to its end: the text between the
+ * comma and the closing bracket, without the white space around it; empty where there is but one.
+ * False: it is no list, or an empty one. */
+bool json_text_tail(const char *json, size_t size, const char **ret_tail, size_t *ret_size);
+
 /* Is there no white space between its tokens? */
 bool json_text_is_compact(const char *json, size_t size);
 

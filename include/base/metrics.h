@@ -21,6 +21,12 @@ struct buf;
     X(buffered, "buffered_bytes", "", "gauge",                                                     \
       "Bytes of bodies, answers and sends in flight, as max_buffered counts them.")                \
     X(http_requests, "http_requests_total", "", "counter", "HTTP requests answered.")              \
+    X(handed_poll, "handed_over_total", "what=\"poll\"", "counter",                                \
+      "Requests of Engine.IO brought to another worker.")                                          \
+    X(handed_post, "handed_over_total", "what=\"post\"", "counter",                                \
+      "Requests of Engine.IO brought to another worker.")                                          \
+    X(handed_websocket, "handed_over_total", "what=\"websocket\"", "counter",                      \
+      "Requests of Engine.IO brought to another worker.")                                          \
     X(replayed, "replayed_total", "", "counter", "Messages sent from pages to sessions behind.")   \
     X(gaps, "gaps_total", "", "counter", "Gaps told to sessions.")                                 \
     X(overflows, "doubts_total", "", "counter",                                                    \

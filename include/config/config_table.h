@@ -32,6 +32,8 @@
       "an address of its own for /metrics")                                                        \
     X(BOOL, dev_echo, "false", ANY, SERVER, RESTART, "",                                           \
       "a WebSocket echo, for conformance suites")                                                  \
+    X(BOOL, dev_socketio, "false", ANY, SERVER, RESTART, "",                                       \
+      "what the suites of Engine.IO and Socket.IO ask for")                                        \
     X(STRING, keys_file, "", FORM(PATH), ACCESS, RESTART, "401",                                   \
       "keys of publishers, made by `pushwire key new`")                                            \
     X(STRING, jwt_secret_file, "", FORM(PATH), ACCESS, RESTART, "401",                             \

@@ -69,6 +69,14 @@ void reactor_start(struct reactor *reactor);
  * thread. */
 void reactor_call(struct reactor *reactor, void (*fn)(void *context), void *context);
 
+/* The same for a task that is embedded in a record of the caller's, and so needs no memory; run()
+ * has the record. What is left when the worker has ended runs when it is destroyed. */
+struct reactor_task {
+    struct inbox_record record;
+    void (*run)(struct reactor_task *task);
+};
+void reactor_hand(struct reactor *reactor, struct reactor_task *task);
+
 /* On the worker's thread: closes the worker's own handles. Its thread ends once every other handle
  * of the loop is closed too. */
 void reactor_stop(struct reactor *reactor);

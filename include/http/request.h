@@ -79,6 +79,9 @@ void request_answer_static(struct request *request, int status, const char *cont
 __attribute__((format(printf, 4, 5))) void
 request_problem(struct request *request, enum err err, const char *field, const char *detail, ...);
 
+/* Answers what a page's browser asks before it asks: whether it may. */
+void request_answer_preflight(struct request *request);
+
 /* Answers that credentials are missing, wrong (401) or not enough (403), and logs it. */
 void request_refuse(struct request *request, enum err err, const char *why);
 /* Logs and counts it, where the client is told in another way. */

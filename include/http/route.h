@@ -35,7 +35,7 @@ struct body_handler {
 #define ROUTE_ANY "/*"
 
 struct route {
-    const char *method; /* GET also serves HEAD */
+    const char *method; /* GET also serves HEAD; "*": any, OPTIONS among them */
     const char *path;   /* `/users/:id/devices/:name`: two such segments at most; or ROUTE_ANY */
     void (*serve)(struct request *request);
     void *state;  /* the family's, see request_context */

@@ -94,6 +94,14 @@ static inline bool stream_blocked(const struct stream *stream)
     return stream->blocked;
 }
 
+/* Has the peer closed its side, and nothing of it is left to read, though the loop has not told
+ * yet?
+ */
+bool stream_is_left(const struct stream *stream);
+
+/* Reads what has come now, though the loop has not told yet. */
+void stream_look(struct stream *stream);
+
 /* Stops and resumes reading; the kernel's window then slows the peer. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);

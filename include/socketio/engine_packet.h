@@ -62,8 +62,16 @@ struct engine_greeting {
 /* The packet that opens a connection. */
 void engine_packet_write_open(struct buf *buf, const struct engine_greeting *greeting);
 
-/* Adds what stands in whole WebSocket frames of ours, which are never fragmented, to a payload: so
- * what is ready for a WebSocket is ready for a poll. */
+/* Takes the first packet off whole WebSocket frames of ours, which are never fragmented: text, or
+ * the bytes of a message. False: there was none left. */
+struct engine_frames {
+    const char *at;
+    const char *end;
+};
+bool engine_frames_next(struct engine_frames *frames, bool *ret_text, const char **ret_data,
+                        size_t *ret_size);
+/* Adds what stands in such frames to a payload: so what is ready for a WebSocket is ready for a
+ * poll. */
 void engine_payload_add_frames(struct buf *payload, const char *frames, size_t size);
 
 /* ---- names ---- */

@@ -44,6 +44,10 @@ struct socketio_packet {
 int socketio_packet_read(const char *text, size_t size, struct socketio_packet *ret_packet,
                          json_t **ret_json);
 
+/* An event's arguments, as they were written, with commas between them and nothing around: what
+ * follows its name in the list. */
+const char *socketio_packet_arguments(const struct socketio_packet *event, size_t *ret_size);
+
 /* A packet whose attachments are on their way. */
 struct socketio_assembly {
     struct socketio_packet packet; /* its texts are in `text` */
@@ -68,7 +72,7 @@ bool socketio_assembly_is_too_large(const struct socketio_assembly *assembly);
 
 /* ---- out ---- */
 
-/* Adds the packet's text, without the Engine.IO digit. */
+/* Adds the packet's text, without the Engine.IO digit; what else belongs to its JSON may follow. */
 void socketio_packet_write(struct buf *buf, const struct socketio_packet *packet);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef TOP_WORKER_H
 #define TOP_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,9 +18,13 @@ struct broker;
 struct config;
 struct connection_limits;
 struct endpoints;
+struct engine_door;
 struct metrics;
 struct status;
 struct worker;
+
+/* How many kinds of connections of Engine.IO there may be. */
+#define WORKER_DOORS 2
 
 /* What all workers stand on; borrowed. */
 struct worker_shared {
@@ -30,8 +35,12 @@ struct worker_shared {
     const struct endpoints *endpoints; /* a socket of each for each worker, which takes it */
     const struct endpoints *metrics_endpoints; /* the first worker's; count 0: none */
     size_t worker_count;
-    bool can_adopt;       /* see adoption.h */
-    struct parser parser; /* see parser.h */
+    struct engine_door *doors; /* WORKER_DOORS of them, through which workers find each other's */
+    atomic_size_t *draining;   /* how many workers are */
+    bool can_adopt;            /* see adoption.h */
+    struct parser parser;      /* see parser.h */
+    /* On the thread of the last worker that drains: each may be let go. */
+    void (*on_all_draining)(void *context);
     /* On the worker's thread, when it has ended: its worker can be joined. */
     void (*on_gone)(void *context);
     void *context;
@@ -49,6 +58,9 @@ void worker_start(struct worker *worker);
 void worker_change(struct worker *worker, const struct config *config, struct access *access);
 /* Nobody comes in any more; sessions are told to go, and answers close their connections. */
 void worker_drain(struct worker *worker);
+/* All of them drain: nobody asks this one for anything any more, beyond what is in its inbox. Only
+ * now it may end. Any thread. */
+void worker_let_go(struct worker *worker);
 /* Closes what is left. */
 void worker_abort(struct worker *worker);
 /* When its loop came to its last second, by clock_mono_ms. */

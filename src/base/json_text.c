@@ -87,6 +87,14 @@ static bool is_name(const char *text, size_t size, const char *name)
     return !*name && text == end;
 }
 
+/* Up to the end, without the white space before that. */
+static size_t trimmed_size(const char *at, const char *end)
+{
+    while (end > at && is_space(end[-1]))
+        end--;
+    return (size_t)(end - at);
+}
+
 bool json_text_member(const char *json, size_t size, const char *name, const char **ret_value,
                       size_t *ret_size)
 {
@@ -103,11 +111,8 @@ bool json_text_member(const char *json, size_t size, const char *name, const cha
         const char *value = skip_space(at + 1, end);
         at = skip_value(value, end);
         if (found) {
-            const char *last = at;
-            while (last > value && is_space(last[-1]))
-                last--;
             *ret_value = value;
-            *ret_size = (size_t)(last - value);
+            *ret_size = trimmed_size(value, at);
             return true;
         }
         if (at < end && *at == ',')
@@ -119,6 +124,23 @@ bool json_text_member(const char *json, size_t size, const char *name, const cha
 size_t json_text_value_size(const char *json, size_t size)
 {
     return (size_t)(skip_value(json, json + size) - json);
+}
+
+bool json_text_tail(const char *json, size_t size, const char **ret_tail, size_t *ret_size)
+{
+    const char *at = skip_space(json, json + size);
+    const char *end = at + trimmed_size(at, json + size);
+    if (end - at < 2 || *at != '[' || end[-1] != ']')
+        return false;
+    const char *first = skip_space(at + 1, --end);
+    if (first == end)
+        return false;
+    at = skip_value(first, end);
+    if (at < end)
+        at = skip_space(at + 1, end);
+    *ret_tail = at;
+    *ret_size = trimmed_size(at, end);
+    return true;
 }
 
 bool json_text_is_compact(const char *json, size_t size)

@@ -22,7 +22,7 @@
 enum { RECORD_TASK = RECORD_OVERFLOW + 1 };
 
 struct task {
-    struct inbox_record record;
+    struct reactor_task base; /* first: run_task finds the rest */
     void (*fn)(void *context);
     void *context;
 };
@@ -42,8 +42,9 @@ static void serve_control(struct reactor *reactor, struct control_copy *copy)
     broker_reply(reactor->broker, copy);
 }
 
-static void run_task(struct task *task)
+static void run_task(struct reactor_task *base)
 {
+    struct task *task = (struct task *)base;
     task->fn(task->context);
     free(task);
 }
@@ -66,7 +67,7 @@ static void handle(struct reactor *reactor, struct inbox_record *record)
         catch_up_resync(reactor->catch_up);
         break;
     case RECORD_TASK:
-        run_task((struct task *)record);
+        ((struct reactor_task *)record)->run((struct reactor_task *)record);
         break;
     }
 }
@@ -216,9 +217,15 @@ void reactor_join(struct reactor *reactor)
 void reactor_call(struct reactor *reactor, void (*fn)(void *context), void *context)
 {
     struct task *task = mem_alloc(sizeof *task);
-    task->record.kind = RECORD_TASK;
+    task->base.run = run_task;
     task->fn = fn;
     task->context = context;
+    reactor_hand(reactor, &task->base);
+}
+
+void reactor_hand(struct reactor *reactor, struct reactor_task *task)
+{
+    task->record.kind = RECORD_TASK;
     inbox_push(&reactor->inbox, &task->record, false);
     inbox_wake(&reactor->inbox);
 }

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/byte_quota.h"
+#include "base/text.h"
 #include "engine/reactor.h"
 #include "http/requests.h"
 #include "http/route.h"
@@ -230,6 +231,18 @@ void request_problem(struct request *request, enum err err, const char *field, c
         return;
     }
     request_answer(request, err_status(err), RESPONSE_PROBLEM_TYPE, &body);
+}
+
+/* Pages send headers that are none of ours (of frameworks, of tracing), and may: what an allowed
+ * origin asks for it gets. */
+void request_answer_preflight(struct request *request)
+{
+    const char *headers = head_find(&request->head, "Access-Control-Request-Headers");
+    response_add_field(&request->response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+    if (headers && text_is_token_list(headers))
+        response_add_field(&request->response, "Access-Control-Allow-Headers", headers);
+    response_add_field(&request->response, "Access-Control-Max-Age", "600");
+    request_answer_static(request, MHD_HTTP_NO_CONTENT, NULL, "", 0);
 }
 
 /* ---- later ---- */

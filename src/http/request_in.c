@@ -46,19 +46,6 @@ static void set_request_id(struct request *request)
 
 /* ---- the route, and whether it may be taken ---- */
 
-/* Pages send headers that are none of ours (of frameworks, of tracing), and may: what an allowed
- * origin asks for it gets. */
-static void answer_preflight(struct request *request)
-{
-    const char *headers = head_find(request_head(request), "Access-Control-Request-Headers");
-    response_add_field(request_response(request), "Access-Control-Allow-Methods",
-                       "GET, POST, DELETE");
-    if (headers && text_is_token_list(headers))
-        response_add_field(request_response(request), "Access-Control-Allow-Headers", headers);
-    response_add_field(request_response(request), "Access-Control-Max-Age", "600");
-    request_answer_static(request, MHD_HTTP_NO_CONTENT, NULL, "", 0);
-}
-
 /* A path that is there, asked by a method that is not; the texts live until the answer is made. */
 static void answer_methods(struct request *request, struct buf *allow)
 {
@@ -70,7 +57,7 @@ static void answer_methods(struct request *request, struct buf *allow)
     bool options = strcmp(request->head.method, "OPTIONS") == 0;
     if (options && request->response.origin &&
         head_find(request_head(request), "Access-Control-Request-Method")) {
-        answer_preflight(request);
+        request_answer_preflight(request);
         return;
     }
     response_add_field(request_response(request), "Allow", allow->data);

@@ -7,7 +7,7 @@
 
 static bool method_fits(const struct route *route, const char *method)
 {
-    return strcmp(route->method, method) == 0 ||
+    return strcmp(route->method, method) == 0 || strcmp(route->method, "*") == 0 ||
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && !route->upgrade);
 }
 

@@ -283,6 +283,19 @@ static void on_poll(uv_poll_t *poll, int status, int uv_events)
         on_event(events[i].data.ptr, events[i].events);
 }
 
+bool stream_is_left(const struct stream *stream)
+{
+    char byte;
+    ssize_t size = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+void stream_look(struct stream *stream)
+{
+    if (stream->fd >= 0 && !stream->paused)
+        read_some(stream);
+}
+
 void stream_pause(struct stream *stream)
 {
     if (stream->paused || stream->fd < 0)
@@ -309,9 +322,12 @@ void stream_close(struct stream *stream)
 {
     if (is_closed(stream))
         return;
-    /* Closing the descriptor takes it out of the epoll set; nothing else refers to it. */
-    if (stream->fd >= 0)
+    /* Closing alone does not take it out of the epoll set while another thread has the socket open,
+     * as libmicrohttpd may have at the worker that it came from. */
+    if (stream->fd >= 0) {
+        epoll_ctl(stream->streams->epoll, EPOLL_CTL_DEL, stream->fd, NULL);
         close(stream->fd);
+    }
     stream->fd = -1;
     stream->held = false;
     while (stream->head)

@@ -82,32 +82,37 @@ void engine_packet_write_open(struct buf *buf, const struct engine_greeting *gre
                    (unsigned long long)greeting->max_payload);
 }
 
-/* The frame's payload; all of it is there. */
-static const char *unwrap(const char *frame, size_t *ret_size)
+bool engine_frames_next(struct engine_frames *frames, bool *ret_text, const char **ret_data,
+                        size_t *ret_size)
 {
-    const unsigned char *at = (const unsigned char *)frame;
-    size_t extra = at[1] < 126 ? 0 : at[1] == 126 ? 2 : 8;
+    const unsigned char *at = (const unsigned char *)frames->at;
+    if (frames->at == frames->end)
+        return false;
+    size_t extra = at[1] < 126 ? 0 : at[1] == 126 ? 2 : 8; /* RFC 6455 section 5.2 */
     size_t size = extra ? 0 : at[1];
     for (size_t i = 0; i < extra; i++)
         size = size << 8 | at[2 + i];
+    *ret_text = (at[0] & 0xf) == 1;
+    *ret_data = frames->at + 2 + extra;
     *ret_size = size;
-    return frame + 2 + extra;
+    assert(size <= (size_t)(frames->end - *ret_data));
+    frames->at = *ret_data + size;
+    return true;
 }
 
 void engine_payload_add_frames(struct buf *payload, const char *frames, size_t size)
 {
-    for (const char *at = frames; at < frames + size;) {
-        size_t length;
-        bool is_text = (at[0] & 0xf) == 1;
-        const char *data = unwrap(at, &length);
-        assert(length <= (size_t)(frames + size - data));
+    struct engine_frames left = {frames, frames + size};
+    const char *data;
+    size_t length;
+    bool is_text;
+    while (engine_frames_next(&left, &is_text, &data, &length)) {
         if (payload->size)
             buf_add(payload, &(char){SEPARATOR}, 1);
         if (is_text)
             buf_add(payload, data, length);
         else
             engine_packet_write_bytes(payload, data, length);
-        at = data + length;
     }
 }
 

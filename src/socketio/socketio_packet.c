@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/json_load.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "model/event_body.h"
 
@@ -163,6 +164,14 @@ int socketio_packet_read(const char *text, size_t size, struct socketio_packet *
     *ret_packet = packet;
     *ret_json = json;
     return 0;
+}
+
+const char *socketio_packet_arguments(const struct socketio_packet *event, size_t *ret_size)
+{
+    const char *arguments;
+    bool is_list = json_text_tail(event->text, event->size, &arguments, ret_size);
+    assert(is_list);
+    return arguments;
 }
 
 /* ---- in: attachments ---- */

@@ -17,6 +17,8 @@ const char *preflight_only_loopback(const struct config *config)
 {
     if (config->dev_echo)
         return "with dev_echo, which knows no limits, only loopback is served";
+    if (config->dev_socketio)
+        return "with dev_socketio, which asks nobody who it is, only loopback is served";
     if (config->insecure_open || credentials_configured(config))
         return NULL;
     return "without credentials only loopback is served; --insecure-open serves everyone who can "

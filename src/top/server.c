@@ -24,6 +24,7 @@
 #include "model/access.h"
 #include "model/connection_limits.h"
 #include "model/revocations.h"
+#include "socketio/engine_state.h"
 #include "top/credentials.h"
 #include "top/descriptors.h"
 #include "top/endpoint.h"
@@ -50,6 +51,8 @@ struct server {
     struct endpoints endpoints;
     struct endpoints metrics_endpoints;
     struct worker_shared ground;
+    struct engine_door doors[WORKER_DOORS];
+    atomic_size_t draining; /* workers that ask others for nothing any more */
     struct worker **workers;
     size_t worker_count;
     const struct metrics **metrics;
@@ -173,6 +176,12 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->worker_finished, NULL);
 }
 
+/* On the thread of the last of them. */
+static void on_all_draining(void *context)
+{
+    call_workers(context, worker_let_go);
+}
+
 /* On the worker's thread. */
 static void on_part_gone(void *context)
 {
@@ -269,7 +278,10 @@ static bool build(struct server *server)
         .endpoints = &server->endpoints,
         .metrics_endpoints = &server->metrics_endpoints,
         .worker_count = server->worker_count,
+        .doors = server->doors,
+        .draining = &server->draining,
         .can_adopt = adoption_works(),
+        .on_all_draining = on_all_draining,
         .on_gone = on_part_gone,
         .context = server,
     };

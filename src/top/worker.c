@@ -26,9 +26,14 @@
 #include "session/websocket_echo.h"
 #include "socket/stream.h"
 #include "socket/websocket.h"
+#include "socketio/engine_http.h"
+#include "socketio/engine_state.h"
+#include "socketio/engines.h"
+#include "socketio/suites.h"
 #include "top/endpoint.h"
 
-#define MAX_ROUTES 48
+#define MAX_ROUTES      48
+#define PING_TIMEOUT_MS 20000 /* of Engine.IO, as its reference has it */
 
 struct worker {
     const struct worker_shared *ground;
@@ -37,6 +42,7 @@ struct worker {
     struct byte_quota quota;
     struct publish_options send;
     struct sessions sessions;
+    struct engines *engines[WORKER_DOORS]; /* NULL: no such door */
     struct listener *listener;
     struct listener *metrics; /* of the first worker, where metrics_listen is set */
     struct api api;
@@ -44,6 +50,7 @@ struct worker {
     size_t route_count;
     struct reactor_hook turn;
     bool draining;
+    bool let_go; /* no other worker has anything left to hand over */
     bool aborted;
     bool finished;
     atomic_bool gone; /* said to the main thread */
@@ -90,6 +97,42 @@ static void add_routes(struct worker *worker)
     if (ground->config->public[0])
         add_route(worker,
                   (struct route){"GET", ROUTE_ANY, public_serve, &worker->api, false, RIGHT_OPEN});
+}
+
+/* The suites' own short times, unless somebody has said otherwise. */
+static struct engine_limits suite_limits(const struct config *config)
+{
+    struct engine_limits limits = suites_limits;
+    struct config defaults;
+    config_init_defaults(&defaults);
+    if (config->heartbeat_ms != defaults.heartbeat_ms) {
+        limits.ping_interval_ms = config->heartbeat_ms;
+        limits.ping_timeout_ms = PING_TIMEOUT_MS;
+    }
+    config_finish(&defaults);
+    return limits;
+}
+
+/* The suites of Engine.IO and of Socket.IO; a route's method is any, since even a wrong one is
+ * answered in their own form. */
+static void open_doors(struct worker *worker)
+{
+    struct engine_door *doors = worker->ground->doors;
+    struct engine_limits limits = suite_limits(worker->ground->config);
+    worker->engines[0] = engines_create(&worker->sessions, &doors[0], &suites_engine, &limits);
+    worker->engines[1] = engines_create(&worker->sessions, &doors[1], &suites_socketio, &limits);
+    add_route(worker, (struct route){"*", "/engine.io/", engine_http_serve, worker->engines[0],
+                                     false, RIGHT_RECEIVE});
+    add_route(worker, (struct route){"*", "/socket.io/", engine_http_serve, worker->engines[1],
+                                     false, RIGHT_RECEIVE});
+}
+
+static void each_door(struct worker *worker, void (*call)(struct engines *engines))
+{
+    for (size_t i = 0; i < WORKER_DOORS; i++) {
+        if (worker->engines[i])
+            call(worker->engines[i]);
+    }
 }
 
 /* ---- building ---- */
@@ -175,7 +218,8 @@ static void set_limits(struct worker *worker, const struct limits *limits)
 /* Late answers are waited for only while there is time. */
 static bool is_idle(const struct worker *worker)
 {
-    return !listener_connections(worker->listener) && !worker->sessions.open &&
+    return (worker->let_go || worker->aborted) && !listener_connections(worker->listener) &&
+           !worker->sessions.open &&
            (worker->aborted || !listener_late_answers(worker->listener)) &&
            !catch_up_in_flight(worker->reactor->catch_up) &&
            !(worker->metrics && listener_connections(worker->metrics));
@@ -188,6 +232,7 @@ static void finish(struct worker *worker)
     listener_stop(worker->listener);
     if (worker->metrics)
         listener_stop(worker->metrics);
+    each_door(worker, engines_stop);
     streams_stop(worker->sessions.streams);
     reactor_stop(worker->reactor);
     atomic_store(&worker->gone, true);
@@ -201,14 +246,36 @@ static void on_turn(struct reactor_hook *hook)
         finish(worker);
 }
 
+static void close_door(struct engines *engines)
+{
+    engines_close_all(engines, ERR_STOPPING);
+}
+
+/* From then on it hands nothing to another: each request is answered here. */
 static void drain(void *context)
 {
     struct worker *worker = context;
+    const struct worker_shared *ground = worker->ground;
+    if (worker->draining)
+        return;
     worker->draining = worker->sessions.stopping = true;
     listener_drain(worker->listener);
     if (worker->metrics)
         listener_drain(worker->metrics);
     protocols_close_all(&worker->sessions, ERR_STOPPING);
+    each_door(worker, close_door);
+    if (atomic_fetch_add(ground->draining, 1) + 1 == ground->worker_count)
+        ground->on_all_draining(ground->context);
+}
+
+static void let_go(void *context)
+{
+    ((struct worker *)context)->let_go = true;
+}
+
+void worker_let_go(struct worker *worker)
+{
+    reactor_call(worker->reactor, let_go, worker);
 }
 
 static void end_all(void *context)
@@ -225,6 +292,7 @@ static void end_all(void *context)
     if (worker->metrics)
         listener_abort(worker->metrics);
     protocols_abort_all(&worker->sessions);
+    each_door(worker, engines_abort_all);
 }
 
 void worker_drain(struct worker *worker)
@@ -290,14 +358,6 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
             .channels = (size_t)(config->max_channels + config->workers - 1) / ground->worker_count,
         });
     worker->quota.gauge = &worker->reactor->metrics.buffered;
-    add_routes(worker);
-    struct listener_options options = listener_options(worker);
-    worker->listener =
-        listener_create(&options, ground->endpoints->fds + index * ground->endpoints->count,
-                        ground->endpoints->count);
-    if (!worker->listener ||
-        (index == 0 && ground->metrics_endpoints->count && !listen_for_metrics(worker)))
-        return NULL;
     struct streams *streams =
         streams_create(worker->reactor, &(struct streams_limits){config->stall_timeout_ms});
     struct websockets_limits limits_of_websockets = {
@@ -318,6 +378,16 @@ struct worker *worker_create(const struct worker_shared *ground, size_t index,
         .root_is_room = config->root_room == CONFIG_ROOT_ROOM_ROOM,
         .can_adopt = ground->can_adopt,
     };
+    if (config->dev_socketio)
+        open_doors(worker);
+    add_routes(worker);
+    struct listener_options options = listener_options(worker);
+    worker->listener =
+        listener_create(&options, ground->endpoints->fds + index * ground->endpoints->count,
+                        ground->endpoints->count);
+    if (!worker->listener ||
+        (index == 0 && ground->metrics_endpoints->count && !listen_for_metrics(worker)))
+        return NULL;
     protocols_create(&worker->sessions);
     worker->sessions.auths = session_auths_create(worker->reactor, ground->connection_limits);
     struct limits limits = limits_of(config);
@@ -334,6 +404,7 @@ void worker_destroy(struct worker *worker)
     reactor_destroy(worker->reactor);
     listener_destroy(worker->listener);
     listener_destroy(worker->metrics);
+    each_door(worker, engines_destroy);
     websockets_destroy(worker->sessions.websockets);
     protocols_destroy(&worker->sessions);
     session_auths_destroy(worker->sessions.auths);

@@ -49,7 +49,8 @@ def test_histograms_rise_to_their_count(shared):
 
 @pytest.mark.parametrize("name", [
     "build_info", "published_total", "publish_seconds_count", "delivered_total", "sessions",
-    "replayed_total", "gaps_total", "doubts_total", "http_connections", "http_requests_total",
+    "replayed_total", "gaps_total", "doubts_total", "handed_over_total", "http_connections",
+    "http_requests_total",
     "broker_bytes", "broker_messages", "open_fds", "max_fds"])
 def test_every_promised_name_is_there(shared, name):
     assert any(re.match(f"pushwire_{name}(\\{{|$)", sample) for sample in shared.metrics())

@@ -295,6 +295,35 @@ static void a_value_ends_where_it_ends(void **state)
         assert_int_equal(json_text_value_size(cases[i].json, strlen(cases[i].json)), cases[i].size);
 }
 
+static void expect_tail(const char *json, const char *expected)
+{
+    const char *tail;
+    size_t size;
+    bool found = json_text_tail(json, strlen(json), &tail, &size);
+    assert_int_equal(found, expected != NULL);
+    if (!expected)
+        return;
+    assert_int_equal(size, strlen(expected));
+    assert_memory_equal(tail, expected, size);
+}
+
+static void a_list_is_cut_behind_its_first_item(void **state)
+{
+    (void)state;
+    expect_tail("[\"a\"]", "");
+    expect_tail("[\"a\",1.10,[2,{\"x\":3}]]", "1.10,[2,{\"x\":3}]");
+    expect_tail(" [ \"a,]\" , \"b\" , null ] ", "\"b\" , null");
+    expect_tail("[[1,2],3]", "3");
+    expect_tail("[{\"a\":[1,2]}]", "");
+    expect_tail("[]", NULL);
+    expect_tail("[ ]", NULL);
+    expect_tail("{\"a\":1}", NULL);
+    expect_tail("[", NULL);
+    expect_tail("", NULL);
+    expect_tail("[,]", "");
+    expect_tail("[\"]", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +335,7 @@ int main(void)
         cmocka_unit_test(only_numbers_that_overflow_are_tamed),
         cmocka_unit_test(taming_makes_nothing_proper),
         cmocka_unit_test(many_texts_mean_what_jansson_reads),
+        cmocka_unit_test(a_list_is_cut_behind_its_first_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
