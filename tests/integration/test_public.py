@@ -173,7 +173,7 @@ def test_a_folder_that_goes_away_is_told_and_logged(server, folder):
     shutil.rmtree(folder)
     got = asked(server, "/")
     assert got.status == 500 and b'"unreadable"' in got.body
-    assert "a public file cannot be read" in server.log_text()
+    wait_until(lambda: "a public file cannot be read" in server.log_text())
 
 
 def test_a_folder_that_is_none_is_told_at_the_start(tmp_path):
