@@ -173,6 +173,7 @@ export const en = {
     upgrade_required: 'This address speaks WebSocket.',
     too_many_requests: 'Too many requests. Wait a little.',
     head_too_large: 'The request head is too large.',
+    unreadable: 'The server cannot read this file.',
     not_implemented: 'The server cannot do this.',
     stopping: 'The server is stopping.',
     too_many_sessions: 'The server is full.',

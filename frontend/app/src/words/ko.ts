@@ -173,6 +173,7 @@ export const ko: Words = {
     upgrade_required: '이 주소는 WebSocket 전용입니다.',
     too_many_requests: '요청이 너무 많습니다. 잠시 기다려 주세요.',
     head_too_large: '요청 헤더가 너무 큽니다.',
+    unreadable: '서버가 이 파일을 읽지 못했습니다.',
     not_implemented: '서버가 할 수 없는 일입니다.',
     stopping: '서버가 멈추는 중입니다.',
     too_many_sessions: '서버가 가득 찼습니다.',
