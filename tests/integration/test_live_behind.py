@@ -358,10 +358,10 @@ def test_one_that_stalls_and_then_leaves_costs_no_time(start):
 
 def test_a_reader_that_is_slow_but_reads_lives(start):
     server = start(*KEEP_ALL, "--stall-timeout", "2s", "--heartbeat", "1s")
-    with session(server, "snail") as snail:
-        publish(server, "snail", ([n, "x" * 5000] for n in range(2000)))
+    publish(server, "snail", ([n, "x" * 5000] for n in range(2000)))  # nobody waits for the machine
+    with session(server, "snail", "&after=0") as snail:
         end, last = time.monotonic() + 5, -1
-        while time.monotonic() < end:  # 20 KB/s
+        while time.monotonic() < end:  # 200 KB/s
             for _ in range(10):
                 data = snail.recv_data()
                 assert data.opcode == TEXT
