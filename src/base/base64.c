@@ -39,6 +39,7 @@ void base64_encode(struct buf *buf, const void *bytes, size_t size)
     }
 }
 
+/* Of whole groups. */
 static size_t padding_of(const char *text, size_t length)
 {
     if (!length || text[length - 1] != '=')
@@ -59,9 +60,9 @@ bool base64_is(const char *text, size_t length)
 
 bool base64_decode(struct buf *buf, const char *text, size_t length)
 {
-    size_t size = length / 4 * 3 - padding_of(text, length);
     if (!base64_is(text, length))
         return false;
+    size_t size = length / 4 * 3 - padding_of(text, length);
     if (!buf_reserve(buf, size))
         return true;
     unsigned char *out = (unsigned char *)buf->data + buf->size;
