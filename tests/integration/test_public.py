@@ -141,7 +141,7 @@ def open_files(server, name):
 
 def test_only_so_many_are_sent_at_once_and_all_are_closed(start, folder):
     (folder / "large.bin").write_bytes(bytes(16 << 20))  # more than the sockets hold
-    server = start("--public", folder)
+    server = start("--public", folder, "--workers", "1")  # so many a worker
     held = [slow(server) for _ in range(64)]
     assert open_files(server, "large.bin") == 64
     got = asked(server, "/large.bin")
