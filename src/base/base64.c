@@ -63,7 +63,7 @@ bool base64_decode(struct buf *buf, const char *text, size_t length)
     if (!base64_is(text, length))
         return false;
     size_t size = length / 4 * 3 - padding_of(text, length);
-    if (!buf_reserve(buf, size))
+    if (!size || !buf_reserve(buf, size)) /* a buffer that has nothing has no place either */
         return true;
     unsigned char *out = (unsigned char *)buf->data + buf->size;
     uint32_t bits = 0;

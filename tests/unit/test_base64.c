@@ -33,6 +33,16 @@ static void bytes_come_back(void **state)
     EXPECT("\x00\xff\xfe\x01", "AP/+AQ==");
 }
 
+static void nothing_is_no_bytes(void **state)
+{
+    struct buf buf; /* which has no memory yet */
+    (void)state;
+    buf_init(&buf);
+    assert_true(base64_decode(&buf, "", 0));
+    assert_int_equal(buf.size, 0);
+    buf_finish(&buf);
+}
+
 static void anything_else_is_refused(void **state)
 {
     (void)state;
@@ -55,6 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(nothing_is_no_bytes),
         cmocka_unit_test(anything_else_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
