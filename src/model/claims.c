@@ -63,30 +63,28 @@ static bool read_times(const json_t *json, const struct claims_rules *rules, int
     return now_ms < claims->end_ms;
 }
 
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
 static bool is_for_audience(const json_t *aud, const char *audience)
 {
     size_t i;
     json_t *one;
-    if (json_is_string(aud))
-        return strcmp(json_string_value(aud), audience) == 0;
     json_array_foreach(aud, i, one)
     {
-        if (json_is_string(one) && strcmp(json_string_value(one), audience) == 0)
+        if (is_text(one, audience))
             return true;
     }
-    return false;
-}
-
-static bool is_from(const json_t *iss, const char *issuer)
-{
-    return json_is_string(iss) && strcmp(json_string_value(iss), issuer) == 0;
+    return is_text(aud, audience);
 }
 
 static bool check_parties(const json_t *json, const struct claims_rules *rules,
                           const char **ret_why)
 {
     *ret_why = "the token's iss is another";
-    if (rules->issuer && !is_from(json_object_get(json, "iss"), rules->issuer))
+    if (rules->issuer && !is_text(json_object_get(json, "iss"), rules->issuer))
         return false;
     *ret_why = "the token's aud is another";
     return !rules->audience || is_for_audience(json_object_get(json, "aud"), rules->audience);
