@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "engine/reactor.h"
+#include "socketio/engine_refusal.h"
 
 struct engine_poll;
 struct request;
@@ -50,7 +51,7 @@ bool engine_poll_is_left(const struct engine_poll *poll);
 
 /* Each ends it: its owner hears no more of it, and forgets it. The body is emptied. */
 void engine_poll_answer(struct engine_poll *poll, struct buf *body);
-void engine_poll_refuse(struct engine_poll *poll, struct buf *body);
+void engine_poll_refuse(struct engine_poll *poll, enum engine_refusal refusal);
 void engine_poll_drop(struct engine_poll *poll);
 
 #endif

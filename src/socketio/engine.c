@@ -117,14 +117,11 @@ void engine_answer_packet(struct engine *engine, enum engine_packet_type type)
 void engine_refuse(struct engine *engine, enum engine_refusal refusal)
 {
     struct engine_poll *poll = engine->poll;
-    struct buf body;
     if (!poll)
         return;
     engine->poll = NULL;
     list_remove(&engine->news);
-    buf_init(&body);
-    engine_refusal_write(&body, refusal);
-    engine_poll_refuse(poll, &body);
+    engine_poll_refuse(poll, refusal);
 }
 
 /* ---- closing ---- */

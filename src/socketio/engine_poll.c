@@ -132,9 +132,12 @@ void engine_poll_answer(struct engine_poll *poll, struct buf *body)
     answer(poll, &poll->heads.answer, body);
 }
 
-void engine_poll_refuse(struct engine_poll *poll, struct buf *body)
+void engine_poll_refuse(struct engine_poll *poll, enum engine_refusal refusal)
 {
-    answer(poll, &poll->heads.refusal, body);
+    struct buf body;
+    buf_init(&body);
+    engine_refusal_write(&body, refusal);
+    answer(poll, &poll->heads.refusal, &body);
 }
 
 void engine_poll_drop(struct engine_poll *poll)

@@ -203,14 +203,6 @@ enum engine_refusal engine_poll_now(struct engines *engines, const char *sid,
     return ENGINE_ACCEPTED;
 }
 
-static void refuse_poll(struct engine_poll *poll, enum engine_refusal refusal)
-{
-    struct buf body;
-    buf_init(&body);
-    engine_refusal_write(&body, refusal);
-    engine_poll_refuse(poll, &body);
-}
-
 void engine_poll_wait(struct engines *engines, const char *sid, int fd,
                       struct engine_poll_heads *heads)
 {
@@ -227,7 +219,7 @@ void engine_poll_wait(struct engines *engines, const char *sid, int fd,
     else if (poll && answer.size)
         engine_poll_answer(poll, &answer);
     else if (poll)
-        refuse_poll(poll, waits ? ENGINE_UNKNOWN_SID : refusal);
+        engine_poll_refuse(poll, waits ? ENGINE_UNKNOWN_SID : refusal);
     buf_finish(&answer);
 }
 
